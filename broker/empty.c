@@ -1,0 +1,1 @@
+typedef int rz_empty_unit;

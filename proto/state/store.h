@@ -1,0 +1,91 @@
+/* store.h - one asynchronous connection to Redis, and batches of store operations over it.
+ *
+ * Every change of truth is an operation of the function library (rhizome.lua): `submit`, `claim`, `start`,
+ * ... Operations queue up in call order; a batch leaves at once if fewer than two are in flight, else when a
+ * reply comes back (no timer), at most RZ_BATCH_ITEMS_MAX operations or RZ_BATCH_BYTES_MAX bytes each. Redis
+ * runs them in that order, so two operations called one after the other take effect one after the other.
+ *
+ * A reply is lost when the connection breaks or the call times out: the outcome is RZ_UNKNOWN, never "failed"
+ * (PITFALLS 16). RZ_UNAVAILABLE means that nothing was sent. Every operation may be repeated: it is
+ * idempotent by (id, token). The connection is re-made with a growing pause (50 ms .. 1 s); after each
+ * connect the store's id, library version and role are verified before anything is sent. Loop thread only. */
+#pragma once
+
+#include "base/mem.h"
+#include "base/rc.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+typedef struct rz_store rz_store_t;
+
+typedef struct {
+    const char *url; /* "unix:/path/redis.sock", "redis://host:port", "redis://:password@host:port/db"     */
+    const char *user, *password; /* NULL: from the url, or none */
+    uint64_t call_timeout_ms;    /* a batch unanswered this long breaks the connection; 0 = 5000    */
+    size_t queue_max; /* operations waiting here before RZ_UNAVAILABLE is answered at once; 0 = 100,000 */
+    const char *expected_id; /* the store id that must be met, or NULL: the first one met */
+    /* up: verified and usable. down: not. Called on each change, from the loop. detail: why it is down. */
+    void (*on_state)(bool up, const char *detail, void *arg);
+    void *arg;
+} rz_store_options_t;
+
+/* The fields of one element's reply: code and flat strings, lent until the callback returns. */
+typedef struct {
+    const rz_str_t *field;
+    size_t n;
+} rz_reply_t;
+
+/* Exactly one call per operation, never from inside the call that queued it. rc is the element's own code. */
+typedef void (*rz_store_fn)(rz_rc_t rc, const rz_reply_t *reply, void *arg);
+
+/* Starts connecting. NULL and err only for a url that cannot be read. */
+rz_store_t *rz_store_open(uv_loop_t *loop, const rz_store_options_t *options, rz_err_t *err);
+void rz_store_close(
+    rz_store_t **store); /* every operation not answered gets RZ_UNKNOWN or RZ_UNAVAILABLE first */
+bool rz_store_up(const rz_store_t *store);
+const char *rz_store_id(const rz_store_t *store); /* "" before the first verification */
+/* "strict" | "relaxed" (DESIGN.md 5), read from Redis at each connect and every 10 s while up. */
+const char *rz_store_durability(const rz_store_t *store);
+
+/* Queues one operation; args are copied. fn may be NULL. */
+void rz_store_call(rz_store_t *store, const char *op, const rz_str_t *args, size_t n, rz_store_fn fn,
+                   void *arg);
+
+typedef struct {
+    uint64_t batches, operations, bytes_sent, lost, reconnects;
+    uint64_t last_latency_us; /* of the last batch, sent to reply */
+    size_t queued, in_flight;
+} rz_store_stats_t;
+void rz_store_stats(const rz_store_t *store, rz_store_stats_t *out);
+
+/* ---- tail: a second connection that follows streams with XREAD BLOCK ---- */
+typedef struct rz_tail rz_tail_t;
+/* One entry of a stream: its id and flat field/value pairs, lent. */
+typedef void (*rz_tail_fn)(const char *stream, const char *id, const rz_reply_t *pairs, void *arg);
+/* Follows `streams` (names below the shard prefix: "broadcast", "completions") from now on; after a reconnect
+ * from the last id seen. */
+rz_tail_t *rz_tail_open(uv_loop_t *loop, const rz_store_options_t *options, const char *const *streams,
+                        size_t n, rz_tail_fn fn, void *arg, rz_err_t *err);
+void rz_tail_close(rz_tail_t **tail);
+
+/* ---- synchronous, for the CLI's `store init|upgrade|check` and for tests; never in a daemon ---- */
+typedef struct {
+    char id[40];
+    unsigned shards;
+    char library[24]; /* version of the library in Redis, "" if none */
+    char durability[12];
+    char redis_version[24];
+    uint64_t queued, live, sessions;
+} rz_store_info_t;
+/* Writes the store record (a fresh id) if there is none and loads the library; RZ_CONFLICT if the store was
+ * made by a newer library. Running it again changes nothing. */
+rz_rc_t rz_store_init(const rz_store_options_t *options, unsigned shards, rz_store_info_t *out,
+                      rz_err_t *err);
+rz_rc_t rz_store_upgrade(const rz_store_options_t *options, rz_store_info_t *out, rz_err_t *err);
+/* Verifies record, library and writability. RZ_NOT_FOUND: not initialised. RZ_BAD_STORE: other library
+ * version. */
+rz_rc_t rz_store_check(const rz_store_options_t *options, rz_store_info_t *out, rz_err_t *err);
+extern const char rz_store_library[]; /* the text of rhizome.lua, built in */
+#define RZ_STORE_LIBRARY_VERSION "1.0"

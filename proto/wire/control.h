@@ -1,0 +1,56 @@
+/* control.h - requests and replies on the control socket (ROUTER; a plain REQ client works).
+ *
+ * A request is one JSON object `{"v":1,"op":"…","id":…, …}`; the reply one JSON object that repeats `id` (any
+ * JSON value) when it was given:
+ *   {"v":1,"op":"submit","id":7,"code":"OK",…}                      success: code OK (or DUPLICATE, with the
+ * state)
+ *   {"v":1,"op":"submit","id":7,"code":"BAD_ID","field":"child_session_id","message":"…"}       refusal
+ * Operations, their members and their replies: proto/README.md, "Control". */
+#pragma once
+
+#include "base/json.h"
+#include "base/limits.h"
+#include "wire/job.h"
+
+#define RZ_CONTROL_OPS(X)                                                                                    \
+    X(HELLO, "hello")                                                                                        \
+    X(SUBMIT, "submit")                                                                                      \
+    X(GET, "get") X(LIST, "list") X(WAIT, "wait") X(CANCEL, "cancel") X(SEND, "send") X(SYNC, "sync")        \
+        X(LOGS, "logs") X(RUNNERS, "runners") X(SESSION_GET, "session_get") X(SESSION_PUT, "session_put")    \
+            X(SESSION_LIST, "session_list") X(REPLAY, "replay") X(STATUS, "status")
+
+#define X(name, text) RZ_OP_##name,
+typedef enum { RZ_CONTROL_OPS(X) RZ_CONTROL_OP_COUNT } rz_control_op_t;
+#undef X
+const char *rz_control_op_name(rz_control_op_t op);
+
+typedef struct {
+    rz_control_op_t op;
+    rz_str_t id;                   /* raw JSON value, empty span when absent                     */
+    const char *child;             /* get wait cancel send logs session_get replay: required     */
+    const char *parent;            /* list: filter, NULL = all                                   */
+    const char *nonce;             /* sync: required, id rule                                    */
+    const char *text;              /* send: required, at most RZ_TEXT_MAX                        */
+    const char *message_id;        /* send: id of the steering message, NULL = made here         */
+    const char *job_id;            /* wait get: only this job's activation; NULL = the latest    */
+    bool now;                      /* cancel: skip the grace                                     */
+    uint64_t rev;                  /* session_put: expected rev, 0 = must not exist              */
+    bool has_rev;                  /* session_put without rev: only if absent or unchanged shape */
+    uint64_t limit;                /* list session_list replay: default 100, 1..1000             */
+    uint64_t from_epoch, from_seq; /* replay: first wanted, default 0                      */
+    uint64_t timeout_ms;           /* wait: 0 = none; 1..86400000                                */
+    rz_str_t job;                  /* submit: raw job object                                     */
+    rz_str_t session;              /* session_put: raw session                                   */
+    rz_object_t object;
+} rz_control_request_t;
+
+/* RZ_BAD_KIND names the unknown op and lists the known ones; RZ_BAD_VERSION for v other than 1 (absent counts
+ * as 1). The `id` is filled in even on failure whenever it could be read, so that the refusal can repeat it.
+ */
+rz_rc_t rz_control_decode(const char *bytes, size_t len, rz_control_request_t *out, rz_err_t *err);
+void rz_control_fini(rz_control_request_t *request);
+void rz_control_encode(const rz_control_request_t *request, rz_buf_t *out);
+
+/* Opens a reply and leaves its object open: add members with rz_json_put_*, end with rz_json_close(out,'}').
+ * `message` is added for codes other than OK and DUPLICATE: err->text, or the sentence of the code. */
+void rz_control_reply(rz_buf_t *out, const char *op, rz_str_t id, rz_rc_t code, const rz_err_t *err);

@@ -1,0 +1,70 @@
+/* link.h - broker <-> runner: [JSON header][payload frame]... over ROUTER/DEALER. The header's `kind` names
+ * the message; payload frames are raw JSON that nobody on the way parses. Sequence pictures: proto/README.md,
+ * "Link".
+ *
+ * runner -> broker
+ *   hello    {v,runner,incarnation,host,pid,slots,version,labels[],profiles[]}
+ *   credit   {granted,idle:{"<affinity>":n}}              granted: cumulative assignments allowed on this
+ * link start    {child,epoch,token,seqs[]}                   + (event header, event) per seq: durable events
+ * to log append   {child,epoch,token,seqs[]}                   + the same finish
+ * {child,epoch,token,seqs[],status,error?,code?}  + [assistant message or empty] + events as above; the last
+ * is sub_agent_completed release  {child,epoch,token,reason}                   owned and cannot be run here:
+ * back to the queue steered  {child,id,live}                              a steering message was (not)
+ * written to the worker output   {id,code} + [text]                           answer to `logs` sync
+ * {incarnation,counter,count,digest,held:[child…]?,facts:{…}} bye      {incarnation} draining done: the
+ * incarnation ends broker -> runner welcome  {v,broker,publish,sync_ms}    refused {code,message} assign
+ * {child,parent,job?,epoch,token,attempt,previous_error?,profile,affinity,model,disabled_tools?,tenant?,
+ *             traceparent?,cancelled?}                    + [session header][messages array]
+ *   cancel   {child,epoch,now}
+ *   steer    {child,epoch,id} + [JSON string]
+ *   ack      {op,child,epoch,code,seq}                    answer to start/append/finish/release; seq: last
+ * one asked synced   {code,counter,cancels:[[child,epoch]…],owned:[child…]?}   owned only when the digests
+ * differ emit     {nonce}                                      publish $sys/sync/<nonce>/<runner> logs
+ * {id,child} redeliver is no message: what a runner owns and did not hear of comes again as `assign` after a
+ * sync that listed it. */
+#pragma once
+
+#include "base/id.h"
+#include "base/json.h"
+#include "base/limits.h"
+
+#define RZ_LINK_KINDS(X)                                                                                     \
+    X(HELLO, "hello")                                                                                        \
+    X(CREDIT, "credit")                                                                                      \
+    X(START, "start") X(APPEND, "append") X(FINISH, "finish") X(RELEASE, "release") X(STEERED, "steered")    \
+        X(OUTPUT, "output") X(SYNC, "sync") X(BYE, "bye") X(WELCOME, "welcome") X(REFUSED, "refused")        \
+            X(ASSIGN, "assign") X(CANCEL, "cancel") X(STEER, "steer") X(ACK, "ack") X(SYNCED, "synced")      \
+                X(EMIT, "emit") X(LOGS, "logs")
+
+#define X(name, text) RZ_LINK_##name,
+typedef enum { RZ_LINK_KINDS(X) RZ_LINK_KIND_COUNT } rz_link_kind_t;
+#undef X
+const char *rz_link_kind_name(rz_link_kind_t kind);
+
+/* One struct for all kinds: a kind uses the members its line above names, the others are zero. */
+typedef struct {
+    rz_link_kind_t kind;
+    uint32_t version;
+    const char *runner, *incarnation, *host, *program_version, *broker, *publish;
+    const char *child, *parent, *job, *token, *id, *nonce;
+    const char *profile, *affinity, *model, *tenant, *traceparent;
+    const char *status, *error, *reason, *previous_error, *digest, *op, *message;
+    rz_rc_t code;
+    uint64_t pid, slots, granted, epoch, seq, counter, count, attempt, sync_ms;
+    bool now, live, cancelled;
+    const uint64_t *seqs; /* start append finish: ascending; on decode owned by the struct */
+    size_t seq_count;
+    const cJSON *labels, *profiles, *disabled_tools, *idle, *held, *owned, *cancels,
+        *facts; /* NULL when absent */
+    rz_object_t object;
+} rz_link_t;
+
+/* Checks ids, tokens (32 hex digits) and digests. */
+rz_rc_t rz_link_decode(const char *bytes, size_t len, rz_link_t *out, rz_err_t *err);
+void rz_link_fini(rz_link_t *link);
+void rz_link_encode(const rz_link_t *link, rz_buf_t *out);
+
+/* The digest both sides compute over what an incarnation holds: SHA-1 hex of the sorted "child epoch\n" lines
+ * (SHA-1 because Redis functions have no other; it guards against divergence, not against attackers). `lines`
+ * sorted. */
+void rz_held_digest(const char *const *lines, size_t n, char out[41]);

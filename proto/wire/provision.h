@@ -1,0 +1,49 @@
+/* provision.h - ProvisionSpec, the one document on a worker's stdin (spec 1). */
+#pragma once
+
+#include "base/json.h"
+#include "base/limits.h"
+
+typedef enum {
+    RZ_EXECUTOR_ECHO,
+    RZ_EXECUTOR_BAMBOO_RUNTIME,
+    RZ_EXECUTOR_CLI_ADAPTER, /* {"kind":"cli_adapter","command":"…","args":[…]}: our `command` executor */
+    RZ_EXECUTOR_CLAUDE_CODE, /* JUL kinds: decoded so that a refusal can name them */
+    RZ_EXECUTOR_CODEX,
+    RZ_EXECUTORS
+} rz_executor_t;
+const char *rz_executor_name(rz_executor_t kind);
+
+typedef struct {
+    const char *provider, *api_key;       /* required */
+    const char *base_url, *provider_type; /* NULL when absent */
+} rz_credential_t;
+
+#define RZ_CREDENTIALS_MAX 16
+
+typedef struct {
+    uint32_t version;                                         /* 1; not judged by readers (spec 1.2)        */
+    const char *child_id;                                     /* required, id rule                          */
+    const char *parent_id, *project_key;                      /* NULL when absent                           */
+    const char *role;                                         /* "" default                                 */
+    rz_executor_t executor;                                   /* required                                   */
+    const char *command;                                      /* cli_adapter                                */
+    const cJSON *args;                                        /* cli_adapter: array of strings              */
+    const char *fabric_dir;                                   /* required                                   */
+    const char *storage_dir, *workspace;                      /* NULL when absent                           */
+    const char *model_provider, *model_name;                  /* both or neither                            */
+    const cJSON *disabled_tools;                              /* NULL when absent                           */
+    uint64_t run_timeout_secs, idle_timeout_secs, max_rounds; /* 0 = unset                            */
+    rz_credential_t credentials[RZ_CREDENTIALS_MAX];
+    size_t credential_count;
+    bool reusable;
+    rz_object_t object; /* owns the strings after a decode            */
+} rz_provision_t;
+
+/* At most RZ_PROVISION_MAX bytes. Unknown members (placement, capabilities, bus, ...) are ignored. */
+rz_rc_t rz_provision_decode(const char *bytes, size_t len, rz_provision_t *out, rz_err_t *err);
+/* Also wipes the credentials' memory. */
+void rz_provision_fini(rz_provision_t *provision);
+/* The bytes upstream writes (spec 1.10): always version, identity.child_id, identity.role, executor,
+ * fabric_dir, limits, secrets, reusable; the rest when set. No capabilities (spec 11). Appends. */
+void rz_provision_encode(const rz_provision_t *provision, rz_buf_t *out);
