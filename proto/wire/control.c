@@ -1,1 +1,236 @@
+/* control.c - requests and replies of the control socket. What an operation takes stands in one table;
+ * decoder and encoder both follow it. */
 #include "wire/control.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define REQUEST_MAX    (RZ_SESSION_MAX + RZ_JOB_MAX + (size_t)4096)
+#define ID_BYTES_MAX   ((size_t)1024) /* the reply repeats `id`: what is repeated is small */
+#define INTEGER_MAX    (((uint64_t)1 << 53) - 1)
+#define LIMIT_DEFAULT  100
+#define LIMIT_MAX      1000
+#define TIMEOUT_MAX_MS 86400000
+#define OP_NAME_MAX    64
+
+enum {
+    M_CHILD = 1 << 0,
+    M_PARENT = 1 << 1,
+    M_NONCE = 1 << 2,
+    M_TEXT = 1 << 3,
+    M_MESSAGE_ID = 1 << 4,
+    M_JOB_ID = 1 << 5,
+    M_NOW = 1 << 6,
+    M_REV = 1 << 7,
+    M_LIMIT = 1 << 8,
+    M_FROM = 1 << 9,
+    M_TIMEOUT = 1 << 10,
+    M_JOB = 1 << 11,
+    M_SESSION = 1 << 12,
+};
+
+typedef struct {
+    unsigned required, optional; /* M_...; all other members are ignored */
+} shape_t;
+
+static const shape_t shapes[RZ_CONTROL_OP_COUNT] = {
+    [RZ_OP_HELLO] = { 0, 0 },
+    [RZ_OP_SUBMIT] = { M_JOB, 0 },
+    [RZ_OP_GET] = { M_CHILD, M_JOB_ID },
+    [RZ_OP_LIST] = { 0, M_PARENT | M_LIMIT },
+    [RZ_OP_WAIT] = { M_CHILD, M_JOB_ID | M_TIMEOUT },
+    [RZ_OP_CANCEL] = { M_CHILD, M_NOW },
+    [RZ_OP_SEND] = { M_CHILD | M_TEXT, M_MESSAGE_ID },
+    [RZ_OP_SYNC] = { M_NONCE, 0 },
+    [RZ_OP_LOGS] = { M_CHILD, 0 },
+    [RZ_OP_RUNNERS] = { 0, 0 },
+    [RZ_OP_SESSION_GET] = { M_CHILD, 0 },
+    [RZ_OP_SESSION_PUT] = { M_SESSION, M_REV },
+    [RZ_OP_SESSION_LIST] = { 0, M_LIMIT },
+    [RZ_OP_REPLAY] = { M_CHILD, M_FROM | M_LIMIT },
+    [RZ_OP_STATUS] = { 0, 0 },
+};
+
+#define X(name, text) [RZ_OP_##name] = text,
+static const char *const op_names[RZ_CONTROL_OP_COUNT] = { RZ_CONTROL_OPS(X) };
+#undef X
+#define X(name, text) " " text
+static const char op_list[] = RZ_CONTROL_OPS(X);
+#undef X
+
+const char *rz_control_op_name(rz_control_op_t op)
+{
+    return op_names[op];
+}
+
+static bool takes(const rz_control_request_t *request, unsigned member)
+{
+    return ((shapes[request->op].required | shapes[request->op].optional) & member) != 0;
+}
+
+/* ---- decoding ---- */
+
+static void read_version(rz_fields_t *f)
+{
+    uint64_t version = rz_field_u64(f, "v", RZ_OPTIONAL, RZ_PROTOCOL_VERSION, 0, INTEGER_MAX);
+    if (version != RZ_PROTOCOL_VERSION)
+        rz_fail_field(f->err, RZ_BAD_VERSION, "v", "version %llu is not spoken here, only %d",
+                      (unsigned long long)version, RZ_PROTOCOL_VERSION);
+}
+
+static rz_rc_t read_op(rz_fields_t *f, rz_control_op_t *op)
+{
+    const char *name = rz_field_str(f, "op", RZ_REQUIRED, OP_NAME_MAX);
+    for (unsigned i = 0; name != NULL && i < RZ_CONTROL_OP_COUNT; i++) {
+        if (strcmp(name, op_names[i]) == 0) {
+            *op = (rz_control_op_t)i;
+            return f->err->rc;
+        }
+    }
+    return rz_fail_field(f->err, RZ_BAD_KIND, "op", "unknown operation \"%.64s\"; known:%s", name, op_list);
+}
+
+static const char *read_id(rz_fields_t *f, const shape_t *shape, unsigned member, const char *key)
+{
+    if ((shape->required & member) != 0)
+        return rz_field_id(f, key, RZ_REQUIRED);
+    return (shape->optional & member) != 0 ? rz_field_id(f, key, RZ_OPTIONAL) : NULL;
+}
+
+static void read_numbers(rz_fields_t *f, rz_control_request_t *out)
+{
+    if (takes(out, M_LIMIT))
+        out->limit = rz_field_u64(f, "limit", RZ_OPTIONAL, LIMIT_DEFAULT, 1, LIMIT_MAX);
+    if (takes(out, M_FROM)) {
+        out->from_epoch = rz_field_u64(f, "from_epoch", RZ_OPTIONAL, 0, 0, INTEGER_MAX);
+        out->from_seq = rz_field_u64(f, "from_seq", RZ_OPTIONAL, 0, 0, INTEGER_MAX);
+    }
+    if (takes(out, M_TIMEOUT))
+        out->timeout_ms = rz_field_u64(f, "timeout_ms", RZ_OPTIONAL, 0, 1, TIMEOUT_MAX_MS);
+    if (takes(out, M_REV)) {
+        const cJSON *rev = cJSON_GetObjectItemCaseSensitive(f->obj, "rev");
+        out->has_rev = rev != NULL && !cJSON_IsNull(rev);
+        out->rev = rz_field_u64(f, "rev", RZ_OPTIONAL, 0, 0, INTEGER_MAX);
+    }
+}
+
+static void read_members(rz_fields_t *f, rz_control_request_t *out)
+{
+    const shape_t *shape = &shapes[out->op];
+    out->child = read_id(f, shape, M_CHILD, "child");
+    out->parent = read_id(f, shape, M_PARENT, "parent");
+    out->nonce = read_id(f, shape, M_NONCE, "nonce");
+    out->message_id = read_id(f, shape, M_MESSAGE_ID, "message_id");
+    out->job_id = read_id(f, shape, M_JOB_ID, "job_id");
+    if (takes(out, M_TEXT))
+        out->text = rz_field_str(f, "text", RZ_REQUIRED, RZ_TEXT_MAX);
+    if (takes(out, M_NOW))
+        out->now = rz_field_bool(f, "now", RZ_OPTIONAL, false);
+    read_numbers(f, out);
+}
+
+/* What rz_job_decode_checked() and rz_session_decode() will look into; here only its being there is judged.
+ */
+static rz_str_t read_raw(rz_str_t raw, const char *key, rz_err_t *err)
+{
+    if (raw.n == 0 || rz_json_kind(raw) == 'n')
+        rz_fail_field(err, RZ_MISSING_FIELD, key, "is required");
+    else if (rz_json_kind(raw) != '{')
+        rz_fail_field(err, RZ_BAD_FIELD, key, "must be an object");
+    return raw;
+}
+
+static void read_request(rz_control_request_t *out, rz_err_t *err)
+{
+    rz_fields_t f = { out->object.tree, "", err };
+    if (out->object.raw[0].n > ID_BYTES_MAX)
+        rz_fail_field(err, RZ_TOO_LARGE, "id", "at most %zu bytes", ID_BYTES_MAX);
+    else
+        out->id = out->object.raw[0];
+    read_version(&f);
+    if (read_op(&f, &out->op) != RZ_OK)
+        return;
+    read_members(&f, out);
+    if (takes(out, M_JOB))
+        out->job = read_raw(out->object.raw[1], "job", err);
+    if (takes(out, M_SESSION))
+        out->session = read_raw(out->object.raw[2], "session", err);
+}
+
+rz_rc_t rz_control_decode(const char *bytes, size_t len, rz_control_request_t *out, rz_err_t *err)
+{
+    static const char *const raw_keys[] = { "id", "job", "session", NULL };
+    rz_err_t own = { 0 };
+    err = err != NULL ? err : &own;
+    *out = (rz_control_request_t){ 0 };
+    if (rz_object_decode(bytes, len, REQUEST_MAX, raw_keys, &out->object, err) != RZ_OK)
+        return err->rc;
+    read_request(out, err);
+    if (err->rc != RZ_OK) {
+        rz_str_t id = out->id; /* a span of the input: it outlives what was decoded */
+        rz_control_fini(out);
+        out->id = id;
+    }
+    return err->rc;
+}
+
+void rz_control_fini(rz_control_request_t *request)
+{
+    rz_object_fini(&request->object);
+    *request = (rz_control_request_t){ 0 };
+}
+
+/* ---- encoding ---- */
+
+static void put_number(const rz_control_request_t *request, unsigned member, const char *key, uint64_t number,
+                       uint64_t dflt, rz_buf_t *out)
+{
+    if (takes(request, member) && number != dflt)
+        rz_json_put_u64(out, key, number);
+}
+
+void rz_control_encode(const rz_control_request_t *request, rz_buf_t *out)
+{
+    rz_json_open(out, '{');
+    rz_json_put_u64(out, "v", RZ_PROTOCOL_VERSION);
+    rz_json_put_str(out, "op", rz_control_op_name(request->op));
+    if (request->id.n > 0)
+        rz_json_put_raw(out, "id", request->id);
+    rz_json_opt_str(out, "child", takes(request, M_CHILD) ? request->child : NULL);
+    rz_json_opt_str(out, "parent", takes(request, M_PARENT) ? request->parent : NULL);
+    rz_json_opt_str(out, "nonce", takes(request, M_NONCE) ? request->nonce : NULL);
+    rz_json_opt_str(out, "text", takes(request, M_TEXT) ? request->text : NULL);
+    rz_json_opt_str(out, "message_id", takes(request, M_MESSAGE_ID) ? request->message_id : NULL);
+    rz_json_opt_str(out, "job_id", takes(request, M_JOB_ID) ? request->job_id : NULL);
+    if (takes(request, M_NOW) && request->now)
+        rz_json_put_bool(out, "now", true);
+    if (takes(request, M_REV) && request->has_rev)
+        rz_json_put_u64(out, "rev", request->rev);
+    if (request->limit != 0)
+        put_number(request, M_LIMIT, "limit", request->limit, LIMIT_DEFAULT, out);
+    put_number(request, M_FROM, "from_epoch", request->from_epoch, 0, out);
+    put_number(request, M_FROM, "from_seq", request->from_seq, 0, out);
+    put_number(request, M_TIMEOUT, "timeout_ms", request->timeout_ms, 0, out);
+    if (takes(request, M_JOB) && request->job.n > 0)
+        rz_json_put_raw(out, "job", request->job);
+    if (takes(request, M_SESSION) && request->session.n > 0)
+        rz_json_put_raw(out, "session", request->session);
+    rz_json_close(out, '}');
+}
+
+/* ---- replies ---- */
+
+void rz_control_reply(rz_buf_t *out, const char *op, rz_str_t id, rz_rc_t code, const rz_err_t *err)
+{
+    rz_json_open(out, '{');
+    rz_json_put_u64(out, "v", RZ_PROTOCOL_VERSION);
+    rz_json_opt_str(out, "op", op);
+    if (id.n > 0)
+        rz_json_put_raw(out, "id", id);
+    rz_json_put_str(out, "code", rz_rc_name(code));
+    if (code == RZ_OK || code == RZ_DUPLICATE)
+        return;
+    if (err != NULL && err->field[0] != '\0')
+        rz_json_put_str(out, "field", err->field);
+    rz_json_put_str(out, "message", err != NULL && err->text[0] != '\0' ? err->text : rz_rc_text(code));
+}

@@ -15,8 +15,9 @@
 #define RZ_CONTROL_OPS(X)                                                                                    \
     X(HELLO, "hello")                                                                                        \
     X(SUBMIT, "submit")                                                                                      \
-    X(GET, "get") X(LIST, "list") X(WAIT, "wait") X(CANCEL, "cancel") X(SEND, "send") X(SYNC, "sync")        \
-        X(LOGS, "logs") X(RUNNERS, "runners") X(SESSION_GET, "session_get") X(SESSION_PUT, "session_put")    \
+    X(GET, "get")                                                                                            \
+    X(LIST, "list") X(WAIT, "wait") X(CANCEL, "cancel") X(SEND, "send") X(SYNC, "sync") X(LOGS, "logs")      \
+        X(RUNNERS, "runners") X(SESSION_GET, "session_get") X(SESSION_PUT, "session_put")                    \
             X(SESSION_LIST, "session_list") X(REPLAY, "replay") X(STATUS, "status")
 
 #define X(name, text) RZ_OP_##name,
@@ -35,7 +36,7 @@ typedef struct {
     const char *job_id;            /* wait get: only this job's activation; NULL = the latest    */
     bool now;                      /* cancel: skip the grace                                     */
     uint64_t rev;                  /* session_put: expected rev, 0 = must not exist              */
-    bool has_rev;                  /* session_put without rev: only if absent or unchanged shape */
+    bool has_rev;                  /* session_put without rev: as rev 0                            */
     uint64_t limit;                /* list session_list replay: default 100, 1..1000             */
     uint64_t from_epoch, from_seq; /* replay: first wanted, default 0                      */
     uint64_t timeout_ms;           /* wait: 0 = none; 1..86400000                                */
