@@ -18,8 +18,8 @@ void rz_token_new(char out[RZ_TOKEN_LEN + 1]);
 void rz_uuid_new(char out[RZ_UUID_LEN + 1]); /* version 4 */
 
 /* SHA-256 over a list of byte strings, each preceded by its length as 8 bytes big-endian, so that ("a","bc")
- * and
- * ("ab","c") differ.  Add with a NULL pointer counts as absent, which differs from empty. */
+ * and ("ab","c") differ.  A NULL pointer counts as absent (its length is eight bytes 0xFF and n is not looked
+ * at), which differs from empty. */
 typedef struct rz_digest rz_digest_t;
 rz_digest_t *rz_digest_create(void);
 void rz_digest_add(rz_digest_t *digest, const void *bytes, size_t n);

@@ -2,7 +2,8 @@
  *
  * cJSON forgives what others exploit (PITFALLS 18-20), so nothing reaches it unchecked: rz_json_check()
  * accepts exactly one RFC 8259 text in valid UTF-8, without byte order mark, duplicate keys, \u0000, lone
- * surrogates or numbers out of the double range, nested at most RZ_JSON_DEPTH_MAX deep.
+ * surrogates or numbers out of the double range or longer than 63 bytes (cJSON misreads those), nested at most
+ * RZ_JSON_DEPTH_MAX deep.
  *
  * Conversations and events are forwarded as the bytes they came in.  rz_object_decode() therefore takes the
  * names of members that must stay bytes: they become spans into the input, all others a cJSON tree. */
@@ -20,7 +21,7 @@ rz_rc_t rz_json_check(const char *bytes, size_t len, size_t max, rz_err_t *err);
 
 /* Checks, then parses.  NULL on failure; the caller runs cJSON_Delete(). */
 cJSON *rz_json_parse(const char *bytes, size_t len, size_t max, rz_err_t *err);
-/* The same for configuration files: // line comments are allowed outside strings. */
+/* The same for configuration files: // line comments are allowed outside strings; failures name the line. */
 cJSON *rz_json_parse_commented(const char *bytes, size_t len, size_t max, rz_err_t *err);
 
 /* ---- spans: walk text that has already been checked, without building anything ---- */
@@ -57,7 +58,7 @@ rz_rc_t rz_object_decode_checked(rz_str_t bytes, const char *const *raw_keys, rz
                                  rz_err_t *err);
 void rz_object_fini(rz_object_t *object);
 
-/* ---- typed fields.  The first failure stays in f->err; read everything, then look at err->rc once. ----
+/* ---- typed fields (json_field.c).  The first failure stays in f->err; read everything, then look at err->rc once. ----
  *     rz_fields_t f = { .obj = o.tree, .where = "identity.", .err = err };
  *     out->child = rz_field_id(&f, "child_id", RZ_REQUIRED);
  * Strings are lent by the tree.  `where` prefixes the field name in messages ("" or "a.b."). */
@@ -73,8 +74,10 @@ typedef struct {
     rz_err_t *err; /* must not be NULL */
 } rz_fields_t;
 
+/* Wrong kind or range is RZ_BAD_FIELD, no id RZ_BAD_ID, more than max bytes RZ_TOO_LARGE (max 0: no limit). */
 const char *rz_field_str(rz_fields_t *f, const char *key, rz_need_t need, size_t max); /* NULL when absent */
 const char *rz_field_id(rz_fields_t *f, const char *key, rz_need_t need);              /* + the id rule    */
+/* Numbers are doubles, so only integers below 2^53 are taken; what may be larger travels as a string. */
 uint64_t rz_field_u64(rz_fields_t *f, const char *key, rz_need_t need, uint64_t dflt, uint64_t min,
                       uint64_t max);
 bool rz_field_bool(rz_fields_t *f, const char *key, rz_need_t need, bool dflt);

@@ -67,7 +67,8 @@ typedef struct {
 #endif
 
 /* Each records a failure unless one is already there, and returns err->rc (what is recorded). err may be
- * NULL: then only the code is returned. */
+ * NULL: then only the code is returned.  rz_fail_field() puts "<field>: " in front of the text, so that the
+ * text alone can be shown to a person. */
 rz_rc_t rz_fail(rz_err_t *err, rz_rc_t rc, const char *fmt, ...) RZ_PRINTF(3, 4);
 rz_rc_t rz_fail_field(rz_err_t *err, rz_rc_t rc, const char *field, const char *fmt, ...) RZ_PRINTF(4, 5);
 /* RZ_SYS with errno; the text gains ": <strerror>". */

@@ -1,0 +1,10 @@
+/* utf8.h - what well-formed UTF-8 is, in one place (Unicode 15, table 3-7). */
+#pragma once
+
+#include <stddef.h>
+
+/* Length of the well-formed character at the start of bytes (1 to 4), or 0: an overlong form, a surrogate,
+ * beyond U+10FFFF, a stray continuation, or cut short by n. */
+size_t rz_utf8_char(const char *bytes, size_t n);
+/* Replaces every byte of text that belongs to no well-formed character by '?'. */
+void rz_utf8_scrub(char *text);
