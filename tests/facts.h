@@ -1,7 +1,7 @@
 /* facts.h - the frame of a test program: include this, list the facts, end with RZ_FACTS(tests).
  *
- * Run without arguments for all facts, or with the name of one; ctest runs each by name (tests/CMakeLists.txt), so
- * every fact stands on its own. */
+ * Run without arguments for all facts, or with the name of one; ctest runs each by name
+ * (tests/CMakeLists.txt), so every fact stands on its own. */
 #pragma once
 
 #include <setjmp.h>
