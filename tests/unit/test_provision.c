@@ -1,0 +1,264 @@
+/* test_provision.c - the ProvisionSpec against its golden bytes. */
+#include "facts.h"
+
+#include "vector_file.h"
+#include "wire/provision.h"
+
+typedef struct {
+    const char *file;
+    bool canonical; /* encode gives the same bytes */
+    const char *args, *disabled_tools;
+    rz_provision_t meaning;
+} vector_t;
+
+static const vector_t vectors[] = {
+    { "echo",
+      true,
+      NULL,
+      NULL,
+      { .version = 1,
+        .child_id = "ch-41",
+        .parent_id = "root-7",
+        .role = "explorer",
+        .executor = RZ_EXECUTOR_ECHO,
+        .fabric_dir = "/tmp/bamboo-subagents",
+        .workspace = "/srv/repo",
+        .idle_timeout_secs = 300,
+        .reusable = true } },
+    { "full",
+      true,
+      NULL,
+      "[\"Bash\",\"Edit\"]",
+      { .version = 1,
+        .child_id = "ch-42",
+        .parent_id = "root-7",
+        .project_key = "proj-3f",
+        .role = "implementer",
+        .executor = RZ_EXECUTOR_BAMBOO_RUNTIME,
+        .fabric_dir = "/run/user/1000/bamboo/agents",
+        .storage_dir = "/var/tmp/actors/ch-42",
+        .workspace = "/srv/repo",
+        .model_provider = "5b0e-instance",
+        .model_name = "claude-sonnet-4-6",
+        .run_timeout_secs = 1800,
+        .idle_timeout_secs = 300,
+        .max_rounds = 60,
+        .credentials = { { "5b0e-instance", "sk-0", "https://llm.internal", "anthropic" } },
+        .credential_count = 1,
+        .reusable = true } },
+    { "command",
+      true,
+      "[\"-u\",\"agent.py\",\"\"]",
+      "[]",
+      { .version = 1,
+        .child_id = "ch-43",
+        .role = "",
+        .executor = RZ_EXECUTOR_CLI_ADAPTER,
+        .command = "/usr/bin/python3",
+        .fabric_dir = "/tmp/f" } },
+    { "smallest",
+      false,
+      NULL,
+      NULL,
+      { .version = 1, .child_id = "x", .role = "", .executor = RZ_EXECUTOR_ECHO, .fabric_dir = "/tmp/f" } },
+    { "later-stage",
+      false,
+      NULL,
+      NULL,
+      { .version = 1,
+        .child_id = "ch-44",
+        .role = "worker",
+        .executor = RZ_EXECUTOR_CODEX,
+        .fabric_dir = "/tmp/f",
+        .reusable = true } },
+};
+
+#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+
+static void same_text(const char *got, const char *want)
+{
+    assert_int_equal(got != NULL, want != NULL);
+    if (want != NULL)
+        assert_string_equal(got, want);
+}
+
+static void same_list(const cJSON *got, const char *want)
+{
+    assert_int_equal(got != NULL, want != NULL);
+    if (want == NULL)
+        return;
+    char *text = cJSON_PrintUnformatted(got);
+    assert_string_equal(text, want);
+    cJSON_free(text);
+}
+
+static void same_meaning(const rz_provision_t *got, const vector_t *vector)
+{
+    const rz_provision_t *want = &vector->meaning;
+    assert_int_equal(got->version, want->version);
+    same_text(got->child_id, want->child_id);
+    same_text(got->parent_id, want->parent_id);
+    same_text(got->project_key, want->project_key);
+    same_text(got->role, want->role);
+    assert_int_equal(got->executor, want->executor);
+    same_text(got->command, want->command);
+    same_list(got->args, vector->args);
+    same_text(got->fabric_dir, want->fabric_dir);
+    same_text(got->storage_dir, want->storage_dir);
+    same_text(got->workspace, want->workspace);
+    same_text(got->model_provider, want->model_provider);
+    same_text(got->model_name, want->model_name);
+    same_list(got->disabled_tools, vector->disabled_tools);
+    assert_int_equal(got->run_timeout_secs, want->run_timeout_secs);
+    assert_int_equal(got->idle_timeout_secs, want->idle_timeout_secs);
+    assert_int_equal(got->max_rounds, want->max_rounds);
+    assert_int_equal(got->reusable, want->reusable);
+    assert_int_equal(got->credential_count, want->credential_count);
+    for (size_t i = 0; i < want->credential_count; i++) {
+        same_text(got->credentials[i].provider, want->credentials[i].provider);
+        same_text(got->credentials[i].api_key, want->credentials[i].api_key);
+        same_text(got->credentials[i].base_url, want->credentials[i].base_url);
+        same_text(got->credentials[i].provider_type, want->credentials[i].provider_type);
+    }
+}
+
+static void every_spec_decodes_to_its_meaning(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(vectors); i++) {
+        size_t len;
+        char *bytes = vector_read("provision", vectors[i].file, &len);
+        rz_provision_t got;
+        rz_err_t err = { 0 };
+        assert_int_equal(rz_provision_decode(bytes, len, &got, &err), RZ_OK);
+        same_meaning(&got, &vectors[i]);
+        rz_provision_fini(&got);
+        rz_free(bytes);
+    }
+}
+
+static void every_canonical_spec_encodes_to_its_bytes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(vectors); i++) {
+        if (!vectors[i].canonical)
+            continue;
+        size_t len;
+        char *bytes = vector_read("provision", vectors[i].file, &len);
+        rz_provision_t spec = vectors[i].meaning;
+        cJSON *args = vectors[i].args != NULL ? cJSON_Parse(vectors[i].args) : NULL;
+        cJSON *tools = vectors[i].disabled_tools != NULL ? cJSON_Parse(vectors[i].disabled_tools) : NULL;
+        spec.args = args;
+        spec.disabled_tools = tools;
+        rz_buf_t out = { 0 };
+        rz_provision_encode(&spec, &out);
+        assert_int_equal(out.len, len);
+        assert_memory_equal(out.data, bytes, len);
+        rz_buf_fini(&out);
+        cJSON_Delete(args);
+        cJSON_Delete(tools);
+        rz_free(bytes);
+    }
+}
+
+static void a_spec_cut_anywhere_is_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(vectors); i++) {
+        size_t len;
+        char *bytes = vector_read("provision", vectors[i].file, &len);
+        for (size_t n = 0; n < len; n++) {
+            char *cut = vector_cut(bytes, n);
+            rz_provision_t got;
+            rz_err_t err = { 0 };
+            assert_int_equal(rz_provision_decode(cut, n, &got, &err), RZ_BAD_JSON);
+            rz_free(cut);
+        }
+        rz_free(bytes);
+    }
+}
+
+typedef struct {
+    const char *identity, *executor, *rest;
+    const char *field;
+} refusal_t;
+
+static void a_bad_field_is_refused_by_name(void **state)
+{
+    (void)state;
+    static const char echo[] = "{\"kind\":\"echo\"}";
+    static const char id[] = "{\"child_id\":\"x\"}";
+    static const refusal_t bad[] = {
+        { "{}", echo, "", "identity.child_id" },
+        { "{\"child_id\":\"a/b\"}", echo, "", "identity.child_id" },
+        { "{\"child_id\":\"x\",\"role\":null}", echo, "", "identity.role" },
+        { "[]", echo, "", "identity" },
+        { id, "{\"kind\":\"rocket\"}", "", "executor.kind" },
+        { id, "{\"kind\":\"cli_adapter\",\"args\":[]}", "", "executor.command" },
+        { id, "{\"kind\":\"cli_adapter\",\"command\":\"a\"}", "", "executor.args" },
+        { id, "{\"kind\":\"cli_adapter\",\"command\":\"a\",\"args\":[1]}", "", "executor.args" },
+        { id, echo, ",\"model\":{\"provider\":\"p\"}", "model.model" },
+        { id, echo, ",\"limits\":null", "limits" },
+        { id, echo, ",\"limits\":{\"idle_timeout_secs\":-1}", "limits.idle_timeout_secs" },
+        { id, echo, ",\"limits\":{\"max_rounds\":4294967296}", "limits.max_rounds" },
+        { id, echo, ",\"reusable\":1", "reusable" },
+        { id, echo, ",\"disabled_tools\":\"Bash\"", "disabled_tools" },
+        { id, echo, ",\"secrets\":{\"provider_credentials\":[{\"provider\":\"p\"}]}",
+          "secrets.provider_credentials[0].api_key" },
+    };
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        char text[512];
+        int n = snprintf(text, sizeof(text),
+                         "{\"version\":1,\"identity\":%s,\"executor\":%s,\"fabric_dir\":\"/tmp/f\"%s}",
+                         bad[i].identity, bad[i].executor, bad[i].rest);
+        rz_provision_t got;
+        rz_err_t err = { 0 };
+        assert_int_not_equal(rz_provision_decode(text, (size_t)n, &got, &err), RZ_OK);
+        assert_string_equal(err.field, bad[i].field);
+    }
+}
+
+static void a_failure_does_not_show_a_key(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"version\":1,\"identity\":{\"child_id\":\"x\"},\"executor\":{\"kind\":\"echo\"},\"fabric_dir\":\"/"
+        "f\","
+        "\"secrets\":{\"provider_credentials\":[{\"provider\":\"p\",\"api_key\":{\"k\":\"hush\"}}]}}";
+    rz_provision_t got;
+    rz_err_t err = { 0 };
+    assert_int_equal(rz_provision_decode(text, sizeof(text) - 1, &got, &err), RZ_BAD_FIELD);
+    assert_null(strstr(err.text, "hush"));
+}
+
+static void too_many_credentials_are_refused(void **state)
+{
+    (void)state;
+    rz_provision_t spec = vectors[1].meaning;
+    rz_buf_t out = { 0 };
+    rz_provision_encode(&spec, &out);
+    char *list = strstr(out.data, "[{\"provider\"");
+    rz_buf_t many = { 0 };
+    rz_buf_put(&many, out.data, (size_t)(list - out.data) + 1);
+    for (int i = 0; i <= RZ_CREDENTIALS_MAX; i++)
+        rz_buf_printf(&many, "%s{\"provider\":\"p\",\"api_key\":\"k\"}", i > 0 ? "," : "");
+    rz_buf_puts(&many, strchr(list, ']'));
+
+    rz_provision_t got;
+    rz_err_t err = { 0 };
+    assert_int_equal(rz_provision_decode(many.data, many.len, &got, &err), RZ_TOO_LARGE);
+    assert_string_equal(err.field, "secrets.provider_credentials");
+    rz_buf_fini(&many);
+    rz_buf_fini(&out);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(every_spec_decodes_to_its_meaning),
+    cmocka_unit_test(every_canonical_spec_encodes_to_its_bytes),
+    cmocka_unit_test(a_spec_cut_anywhere_is_refused),
+    cmocka_unit_test(a_bad_field_is_refused_by_name),
+    cmocka_unit_test(a_failure_does_not_show_a_key),
+    cmocka_unit_test(too_many_credentials_are_refused),
+};
+
+RZ_FACTS(tests)
