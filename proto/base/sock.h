@@ -5,7 +5,8 @@
  * batch of messages to on_msg per turn, so that one chatty peer cannot starve the timers.
  *
  * Every socket gets LINGER 0 unless set, TCP keepalive, ZMQ_MAXMSGSIZE, IMMEDIATE for connecting DEALER/PUSH,
- * and ROUTER_MANDATORY for ROUTER.  No ZMTP heartbeats (PITFALLS 1).  Loop thread only. */
+ * and ROUTER_MANDATORY for ROUTER.  No ZMTP heartbeats (PITFALLS 1).  Loop thread only, and no sending from a
+ * uv_prepare callback: the loop may then sleep on a message (sock.c says why). */
 #pragma once
 
 #include "base/limits.h"
@@ -48,8 +49,9 @@ rz_rc_t rz_sock_disconnect(rz_sock_t *sock, const char *endpoint);
 const char *rz_sock_endpoint(const rz_sock_t *sock); /* of the last bind; lent */
 rz_rc_t rz_sock_subscribe(rz_sock_t *sock, const char *prefix, bool on);
 
-/* Sends n parts as one message, never blocking; bytes are copied.
- * RZ_AGAIN: the peer's queue is full.  RZ_CLOSED: ROUTER, no such peer. Nothing was sent then. */
+/* Sends n parts (at least one) as one message, never blocking; bytes are copied.  Whole or not at all:
+ * RZ_AGAIN: the peer's queue is full, or there is no peer yet; nothing will call back, try again from a
+ * timer. RZ_CLOSED: ROUTER, no such peer. */
 rz_rc_t rz_sock_send(rz_sock_t *sock, const rz_str_t *parts, size_t n);
 /* Stops calling on_msg until resumed: backpressure onto the peers. */
 void rz_sock_pause(rz_sock_t *sock, bool paused);
