@@ -28,6 +28,14 @@ size_t rz_utf8_char(const char *bytes, size_t n)
     return len;
 }
 
+size_t rz_utf8_span(const char *text)
+{
+    size_t n = strlen(text), at = 0;
+    for (size_t len; (len = rz_utf8_char(text + at, n - at)) > 0;)
+        at += len;
+    return at;
+}
+
 void rz_utf8_scrub(char *text)
 {
     size_t n = strlen(text);

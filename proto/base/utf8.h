@@ -6,5 +6,7 @@
 /* Length of the well-formed character at the start of bytes (1 to 4), or 0: an overlong form, a surrogate,
  * beyond U+10FFFF, a stray continuation, or cut short by n. */
 size_t rz_utf8_char(const char *bytes, size_t n);
+/* How many bytes of text stand before the first that is not well-formed. */
+size_t rz_utf8_span(const char *text);
 /* Replaces every byte of text that belongs to no well-formed character by '?'. */
 void rz_utf8_scrub(char *text);
