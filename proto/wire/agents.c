@@ -55,7 +55,7 @@ static void read_a2a(rz_fields_t *f, rz_agent_t *agent)
 /* Routing looks up by key and upstream's runners match by agent_id (spec 9.1): one name for both. */
 static void read_name(rz_fields_t *f, const char *key, rz_agent_t *agent)
 {
-    char field[WHERE_MAX];
+    char field[WHERE_MAX + sizeof "agent_id"];
     snprintf(field, sizeof field, "%sagent_id", f->where);
     agent->id = rz_field_id(f, "agent_id", RZ_REQUIRED);
     if (agent->id != NULL && strcmp(agent->id, key) != 0)
