@@ -124,6 +124,19 @@ static void raw_text_with_space_around_it_is_copied_verbatim(void **state)
     rz_buf_fini(&b);
 }
 
+static void a_value_behind_a_key_written_by_hand_gets_no_comma(void **state)
+{
+    (void)state;
+    rz_buf_t b = { 0 };
+    rz_buf_puts(&b, "{\"a\": ");
+    rz_json_open(&b, '[');
+    rz_json_close(&b, ']');
+    rz_json_put_bool(&b, "b", true);
+    rz_json_close(&b, '}');
+    assert_string_equal(b.data, "{\"a\": [],\"b\":true}");
+    rz_buf_fini(&b);
+}
+
 static void strings_are_escaped_minimally(void **state)
 {
     (void)state;
@@ -155,6 +168,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(drop_removes_the_front_and_take_gives_the_rest),
     cmocka_unit_test(the_writer_places_commas_by_what_stands_before),
     cmocka_unit_test(raw_text_with_space_around_it_is_copied_verbatim),
+    cmocka_unit_test(a_value_behind_a_key_written_by_hand_gets_no_comma),
     cmocka_unit_test(strings_are_escaped_minimally),
     cmocka_unit_test(every_character_survives_writing_and_reading),
 };

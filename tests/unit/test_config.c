@@ -386,6 +386,7 @@ static void booleans_are_true_or_false_and_nothing_else(void **state)
     cJSON_Delete(yes);
 }
 
+/* clang-format off */
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(without_any_source_the_defaults_hold, begin, end),
     cmocka_unit_test_setup_teardown(the_file_may_have_comments_and_every_kind_of_value, begin, end),
@@ -404,5 +405,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(no_two_settings_share_a_key_a_variable_or_a_flag),
     cmocka_unit_test(booleans_are_true_or_false_and_nothing_else),
 };
+/* clang-format on */
 
 RZ_FACTS(tests)

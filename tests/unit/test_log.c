@@ -170,18 +170,18 @@ static void levels_are_read_by_name(void **state)
     assert_int_equal(kept, RZ_LOG_WARN);
 }
 
+/* clang-format off */
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_line_is_time_level_event_and_keys, capture_begin, capture_end),
     cmocka_unit_test_setup_teardown(the_program_is_named_once_it_is_known, capture_begin, capture_end),
     cmocka_unit_test_setup_teardown(levels_below_the_threshold_are_silent, capture_begin, capture_end),
-    cmocka_unit_test_setup_teardown(control_bytes_cannot_forge_a_line_or_reach_the_terminal, capture_begin,
-                                    capture_end),
-    cmocka_unit_test_setup_teardown(a_long_line_is_cut_at_4_kib_between_characters, capture_begin,
-                                    capture_end),
+    cmocka_unit_test_setup_teardown(control_bytes_cannot_forge_a_line_or_reach_the_terminal, capture_begin, capture_end),
+    cmocka_unit_test_setup_teardown(a_long_line_is_cut_at_4_kib_between_characters, capture_begin, capture_end),
     cmocka_unit_test_setup_teardown(a_line_that_just_fits_is_not_cut, capture_begin, capture_end),
     cmocka_unit_test_setup_teardown(errno_is_left_alone, capture_begin, capture_end),
     cmocka_unit_test_setup_teardown(lines_of_several_threads_do_not_mix, capture_begin, capture_end),
     cmocka_unit_test(levels_are_read_by_name),
 };
+/* clang-format on */
 
 RZ_FACTS(tests)
