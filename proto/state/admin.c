@@ -1,1 +1,243 @@
-#include "state/store.h"
+/* admin.c - `rhizome store init|upgrade|check`, synchronously; see store.h. */
+#include "base/clock.h"
+#include "base/id.h"
+#include "state/address.h"
+#include "state/channel.h"
+#include "state/probe.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#define RECORD RZ_STORE_PREFIX ":store"
+
+/* ---- one blocking connection ---- */
+static rz_rc_t fail_redis(rz_err_t *err, redisContext *redis, const redisReply *reply, const char *doing)
+{
+    const char *why = reply != NULL && reply->type == REDIS_REPLY_ERROR ? reply->str
+                      : redis != NULL && redis->err != 0                ? redis->errstr
+                                                                        : "unexpected reply";
+    return rz_fail(err, RZ_UNAVAILABLE, "%s: %s", doing, why);
+}
+
+/* A reply of the given type, or NULL and err. The caller frees it. */
+static redisReply *ask(redisContext *redis, int type, rz_err_t *err, int argc, const char **argv)
+{
+    redisReply *reply = redisCommandArgv(redis, argc, argv, NULL);
+    if (reply != NULL && reply->type == type)
+        return reply;
+    fail_redis(err, redis, reply, argv[0]);
+    if (reply != NULL)
+        freeReplyObject(reply);
+    return NULL;
+}
+
+static bool tell(redisContext *redis, int type, rz_err_t *err, int argc, const char **argv)
+{
+    redisReply *reply = ask(redis, type, err, argc, argv);
+    if (reply == NULL)
+        return false;
+    freeReplyObject(reply);
+    return true;
+}
+
+static bool greet(redisContext *redis, const rz_address_t *address, rz_err_t *err)
+{
+    char db[16];
+    (void)snprintf(db, sizeof(db), "%u", address->db);
+    const char *with_user[] = { "AUTH", address->user, address->password };
+    const char *alone[] = { "AUTH", address->password };
+    if (address->password != NULL && !tell(redis, REDIS_REPLY_STATUS, err, address->user != NULL ? 3 : 2,
+                                           address->user != NULL ? with_user : alone))
+        return false;
+    return address->db == 0 || tell(redis, REDIS_REPLY_STATUS, err, 2, (const char *[]){ "SELECT", db });
+}
+
+static rz_rc_t connect_to(const rz_store_options_t *options, redisContext **out, rz_err_t *err)
+{
+    rz_address_t address;
+    rz_rc_t rc = rz_address_parse(options, &address, err);
+    if (rc != RZ_OK)
+        return rc;
+    uint64_t ms = options->call_timeout_ms != 0 ? options->call_timeout_ms : RZ_STORE_TIMEOUT_MS;
+    struct timeval limit = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
+    redisContext *redis = address.path != NULL ? redisConnectUnixWithTimeout(address.path, limit)
+                                               : redisConnectWithTimeout(address.host, address.port, limit);
+    if (redis == NULL || redis->err != 0 || redisSetTimeout(redis, limit) != REDIS_OK)
+        rc = fail_redis(err, redis, NULL, options->url);
+    else if (!greet(redis, &address, err))
+        rc = RZ_UNAVAILABLE;
+    rz_address_fini(&address);
+    if (rc != RZ_OK)
+        redisFree(redis);
+    else
+        *out = redis;
+    return rc;
+}
+
+/* ---- what is there ---- */
+static rz_rc_t probe(redisContext *redis, rz_probe_t *out, rz_err_t *err)
+{
+    rz_probe_init(out);
+    for (size_t i = 0; i < RZ_PROBES; i++) {
+        rz_probe_command_t command = rz_probe_command[i];
+        redisReply *reply = redisCommandArgv(redis, command.argc, command.argv, NULL);
+        if (reply == NULL)
+            return fail_redis(err, redis, NULL, command.argv[0]);
+        rz_probe_take(out, i, reply);
+        freeReplyObject(reply);
+    }
+    return RZ_OK;
+}
+
+static uint64_t count_at(const redisReply *reply, size_t i)
+{
+    return i < reply->elements && reply->element[i]->type == REDIS_REPLY_STRING
+               ? strtoull(reply->element[i]->str, NULL, 10)
+               : 0;
+}
+
+static rz_rc_t describe(redisContext *redis, const rz_store_options_t *options, rz_store_info_t *out,
+                        rz_err_t *err)
+{
+    rz_probe_t seen;
+    rz_rc_t rc = probe(redis, &seen, err);
+    if (rc != RZ_OK)
+        return rc;
+    *out = (rz_store_info_t){ .shards = seen.shards };
+    memcpy(out->id, seen.id, sizeof(out->id));
+    memcpy(out->library, seen.library, sizeof(out->library));
+    memcpy(out->durability, seen.durability, sizeof(out->durability));
+    memcpy(out->redis_version, seen.redis_version, sizeof(out->redis_version));
+    rc = rz_probe_verdict(&seen, options->expected_id);
+    if (rc != RZ_OK)
+        return rz_fail(err, rc, "%s", seen.problem);
+    const char *stats[] = { "FCALL", "rz1_stats", "1", RZ_STORE_PREFIX };
+    redisReply *reply = ask(redis, REDIS_REPLY_ARRAY, err, 4, stats);
+    if (reply == NULL)
+        return err != NULL ? err->rc : RZ_UNAVAILABLE;
+    out->queued = count_at(reply, 2); /* behind the code and the number of fields */
+    out->live = count_at(reply, 3);
+    out->sessions = count_at(reply, 4);
+    freeReplyObject(reply);
+    return RZ_OK;
+}
+
+/* ---- the record and the library ---- */
+static unsigned version_number(const char *text)
+{
+    unsigned major = 0, minor = 0;
+    (void)sscanf(text, "%u.%u", &major, &minor);
+    return major * 1000 + minor;
+}
+
+/* The version in the record, "" if there is none. */
+static rz_rc_t recorded_version(redisContext *redis, char out[24], rz_err_t *err)
+{
+    const char *argv[] = { "HGET", RECORD, "version" };
+    redisReply *reply = redisCommandArgv(redis, 3, argv, NULL);
+    if (reply == NULL || (reply->type != REDIS_REPLY_STRING && reply->type != REDIS_REPLY_NIL)) {
+        rz_rc_t rc = fail_redis(err, redis, reply, RECORD);
+        if (reply != NULL)
+            freeReplyObject(reply);
+        return rc;
+    }
+    (void)snprintf(out, 24, "%s", reply->type == REDIS_REPLY_STRING ? reply->str : "");
+    freeReplyObject(reply);
+    return RZ_OK;
+}
+
+static bool load_library(redisContext *redis, rz_err_t *err)
+{
+    const char *load[] = { "FUNCTION", "LOAD", "REPLACE", rz_store_library };
+    const char *note[] = { "HSET", RECORD, "version", RZ_STORE_LIBRARY_VERSION };
+    return tell(redis, REDIS_REPLY_STRING, err, 4, load) && tell(redis, REDIS_REPLY_INTEGER, err, 4, note);
+}
+
+/* Each member only if absent: a second init, also one at the same time, changes nothing. */
+static bool write_record(redisContext *redis, unsigned shards, rz_err_t *err)
+{
+    char id[RZ_UUID_LEN + 1], count[12], created[24];
+    rz_uuid_new(id);
+    (void)snprintf(count, sizeof(count), "%u", shards);
+    (void)snprintf(created, sizeof(created), "%" PRId64, rz_wall_us() / 1000);
+    const char *member[][2] = { { "shards", count }, { "created_ms", created }, { "id", id } };
+    for (size_t i = 0; i < 3; i++) {
+        const char *argv[] = { "HSETNX", RECORD, member[i][0], member[i][1] };
+        if (!tell(redis, REDIS_REPLY_INTEGER, err, 4, argv))
+            return false;
+    }
+    return true;
+}
+
+static rz_rc_t refuse_newer(const char *recorded, rz_err_t *err)
+{
+    if (version_number(recorded) <= version_number(RZ_STORE_LIBRARY_VERSION))
+        return RZ_OK;
+    return rz_fail(err, RZ_CONFLICT, "the store was made by library %s, newer than this program's %s",
+                   recorded, RZ_STORE_LIBRARY_VERSION);
+}
+
+rz_rc_t rz_store_init(const rz_store_options_t *options, unsigned shards, rz_store_info_t *out, rz_err_t *err)
+{
+    *out = (rz_store_info_t){ 0 };
+    if (shards != 1)
+        return rz_fail_field(err, RZ_NOT_SERVED, "shards", "%u shards are not served yet; allowed: 1",
+                             shards);
+    redisContext *redis = NULL;
+    rz_rc_t rc = connect_to(options, &redis, err);
+    if (rc != RZ_OK)
+        return rc;
+    char recorded[24];
+    rc = recorded_version(redis, recorded, err);
+    if (rc == RZ_OK)
+        rc = refuse_newer(recorded, err);
+    if (rc == RZ_OK && (!load_library(redis, err) || !write_record(redis, shards, err)))
+        rc = RZ_UNAVAILABLE;
+    if (rc == RZ_OK)
+        rc = describe(redis, options, out, err);
+    redisFree(redis);
+    return rc;
+}
+
+rz_rc_t rz_store_upgrade(const rz_store_options_t *options, rz_store_info_t *out, rz_err_t *err)
+{
+    *out = (rz_store_info_t){ 0 };
+    redisContext *redis = NULL;
+    rz_rc_t rc = connect_to(options, &redis, err);
+    if (rc != RZ_OK)
+        return rc;
+    char recorded[24];
+    rc = recorded_version(redis, recorded, err);
+    if (rc == RZ_OK && recorded[0] == '\0')
+        rc = rz_fail(err, RZ_NOT_FOUND, "the store is not initialised: run `rhizome store init`");
+    if (rc == RZ_OK)
+        rc = refuse_newer(recorded, err);
+    if (rc == RZ_OK && !load_library(redis, err))
+        rc = RZ_UNAVAILABLE;
+    if (rc == RZ_OK)
+        rc = describe(redis, options, out, err);
+    redisFree(redis);
+    return rc;
+}
+
+/* The write that shows that writes work leaves the time of the check. */
+rz_rc_t rz_store_check(const rz_store_options_t *options, rz_store_info_t *out, rz_err_t *err)
+{
+    *out = (rz_store_info_t){ 0 };
+    redisContext *redis = NULL;
+    rz_rc_t rc = connect_to(options, &redis, err);
+    if (rc != RZ_OK)
+        return rc;
+    char now[24];
+    (void)snprintf(now, sizeof(now), "%" PRId64, rz_wall_us() / 1000);
+    const char *write[] = { "HSET", RECORD, "checked_ms", now };
+    rc = describe(redis, options, out, err);
+    if (rc == RZ_OK && !tell(redis, REDIS_REPLY_INTEGER, err, 4, write))
+        rc = RZ_UNAVAILABLE;
+    redisFree(redis);
+    return rc;
+}
