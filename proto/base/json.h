@@ -2,8 +2,8 @@
  *
  * cJSON forgives what others exploit (PITFALLS 18-20), so nothing reaches it unchecked: rz_json_check()
  * accepts exactly one RFC 8259 text in valid UTF-8, without byte order mark, duplicate keys, \u0000, lone
- * surrogates or numbers out of the double range or longer than 63 bytes (cJSON misreads those), nested at most
- * RZ_JSON_DEPTH_MAX deep.
+ * surrogates or numbers out of the double range or longer than 63 bytes (cJSON misreads those), nested at
+ * most RZ_JSON_DEPTH_MAX deep.
  *
  * Conversations and events are forwarded as the bytes they came in.  rz_object_decode() therefore takes the
  * names of members that must stay bytes: they become spans into the input, all others a cJSON tree. */
@@ -58,7 +58,7 @@ rz_rc_t rz_object_decode_checked(rz_str_t bytes, const char *const *raw_keys, rz
                                  rz_err_t *err);
 void rz_object_fini(rz_object_t *object);
 
-/* ---- typed fields (json_field.c).  The first failure stays in f->err; read everything, then look at err->rc once. ----
+/* ---- typed fields.  The first failure stays in f->err; read everything, then look at err->rc once. ----
  *     rz_fields_t f = { .obj = o.tree, .where = "identity.", .err = err };
  *     out->child = rz_field_id(&f, "child_id", RZ_REQUIRED);
  * Strings are lent by the tree.  `where` prefixes the field name in messages ("" or "a.b."). */
@@ -74,7 +74,7 @@ typedef struct {
     rz_err_t *err; /* must not be NULL */
 } rz_fields_t;
 
-/* Wrong kind or range is RZ_BAD_FIELD, no id RZ_BAD_ID, more than max bytes RZ_TOO_LARGE (max 0: no limit). */
+/* Wrong kind or range is RZ_BAD_FIELD, no id RZ_BAD_ID, more than max bytes RZ_TOO_LARGE (max 0: none). */
 const char *rz_field_str(rz_fields_t *f, const char *key, rz_need_t need, size_t max); /* NULL when absent */
 const char *rz_field_id(rz_fields_t *f, const char *key, rz_need_t need);              /* + the id rule    */
 /* Numbers are doubles, so only integers below 2^53 are taken; what may be larger travels as a string. */

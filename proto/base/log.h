@@ -15,10 +15,12 @@
 
 typedef enum { RZ_LOG_DEBUG, RZ_LOG_INFO, RZ_LOG_WARN, RZ_LOG_ERROR, RZ_LOG_OFF } rz_log_level_t;
 
-/* Call before threads start; program (copied, at most 63 bytes) may be NULL. The level may change any time. */
+/* Call before threads start; program (copied, at most 63 bytes) may be NULL. The level may change
+ * any time. */
 void rz_log_setup(const char *program, rz_log_level_t level);
 rz_log_level_t rz_log_level(void);
-rz_rc_t rz_log_level_parse(const char *name, rz_log_level_t *out); /* debug info warn error off; else RZ_BAD_FIELD */
+/* debug info warn error off; else RZ_BAD_FIELD. */
+rz_rc_t rz_log_level_parse(const char *name, rz_log_level_t *out);
 void rz_log(rz_log_level_t level, const char *event, const char *fmt, ...) RZ_PRINTF(3, 4);
 
 #define rz_log_debug(...)                                                                                    \
