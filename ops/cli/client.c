@@ -1,0 +1,423 @@
+/* client.c - the DEALER and the SUB. */
+#include "client.h"
+
+#include "context.h"
+#include "out.h"
+#include "pick.h"
+#include "verb.h"
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <zmq.h>
+
+#define HELLO_MS      3000
+#define SYNC_MS       5000 /* how long emitters may take to echo our nonce         */
+#define SYNC_ROUND_MS 50   /* then we ask again: the first echoes may have passed us by */
+
+/* An event that came while we waited for something else. */
+typedef struct stashed {
+    struct stashed *next;
+    event_t event;
+} stashed_t;
+
+struct client {
+    void *zctx;
+    void *control, *events, *monitor;
+    char endpoint[256];
+    control_source_t source;
+    uint64_t last_id;
+    reply_t hello;
+    stashed_t *stash, **stash_end;
+};
+
+/* ---- replies and events: decoded once, owned by who asked ---- */
+
+void reply_fini(reply_t *reply)
+{
+    rz_buf_fini(&reply->bytes);
+    cJSON_Delete(reply->tree);
+    *reply = (reply_t){ 0 };
+}
+
+outcome_t reply_refused(const reply_t *reply)
+{
+    const char *field = pick_text(reply->tree, "field");
+    const char *message = pick_text(reply->tree, "message");
+    say("%s%s%s (%s)", field, *field != '\0' ? ": " : "",
+        *message != '\0' ? message : rz_rc_text(reply->code), rz_rc_name(reply->code));
+    if (reply->code == RZ_FULL && pick_count(reply->tree, "retry_after_ms") > 0)
+        note("come back in %" PRIu64 " ms", pick_count(reply->tree, "retry_after_ms"));
+    return outcome_of_code(reply->code);
+}
+
+void event_fini(event_t *event)
+{
+    rz_buf_fini(&event->topic);
+    rz_buf_fini(&event->header_bytes);
+    rz_buf_fini(&event->event_bytes);
+    cJSON_Delete(event->header);
+    cJSON_Delete(event->event);
+    *event = (event_t){ 0 };
+}
+
+/* Takes all parts of one message off a socket; the first `n` are kept. The count of parts, 0 if there is none
+ * now. */
+static size_t receive(void *socket, rz_buf_t *parts, size_t n)
+{
+    size_t count = 0;
+    int more = 1;
+    while (more) {
+        zmq_msg_t part;
+        zmq_msg_init(&part);
+        if (zmq_msg_recv(&part, socket, ZMQ_DONTWAIT) < 0) {
+            zmq_msg_close(&part);
+            return 0;
+        }
+        if (count < n)
+            rz_buf_put(&parts[count], zmq_msg_data(&part), zmq_msg_size(&part));
+        count++;
+        more = zmq_msg_more(&part);
+        zmq_msg_close(&part);
+    }
+    return count;
+}
+
+/* False: nothing usable there (a reply that is no JSON is dropped; its request then times out). */
+static bool take_reply(client_t *client, reply_t *out)
+{
+    rz_buf_t parts[2] = { { 0 }, { 0 } };
+    size_t n = receive(client->control, parts, 2);
+    *out = (reply_t){ .bytes = parts[1] };
+    if (n == 2)
+        out->tree = rz_json_parse(parts[1].data, parts[1].len, RZ_FRAME_MAX, NULL);
+    rz_buf_fini(&parts[0]);
+    out->id = pick_count(out->tree, "id");
+    out->code = rz_rc_parse(pick_text(out->tree, "code"));
+    if (out->tree == NULL)
+        reply_fini(out);
+    return out->tree != NULL;
+}
+
+static bool take_event(client_t *client, event_t *out)
+{
+    rz_buf_t parts[3] = { { 0 }, { 0 }, { 0 } };
+    size_t n = receive(client->events, parts, 3);
+    *out = (event_t){ .topic = parts[0], .header_bytes = parts[1], .event_bytes = parts[2] };
+    if (n == 3 && parts[0].len > 0) {
+        out->header = rz_json_parse(parts[1].data, parts[1].len, RZ_FRAME_MAX, NULL);
+        out->event = rz_json_parse(parts[2].data, parts[2].len, RZ_FRAME_MAX, NULL);
+    }
+    if (out->header == NULL || out->event == NULL) {
+        event_fini(out);
+        return false;
+    }
+    return true;
+}
+
+/* ---- connecting ---- */
+
+static void explain_unreachable(const client_t *client, const char *what)
+{
+    static const char *const named_by[] = {
+        [CONTROL_FLAG] = "--control",
+        [CONTROL_ENV] = "RHIZOME_CONTROL",
+        [CONTROL_UP] = "a `rhizome up` that seems to be gone",
+        [CONTROL_DEFAULT] = "the default",
+    };
+    say("no broker at %s (named by %s): %s", client->endpoint, named_by[client->source], what);
+    note("start one here with `rhizome up`, or name another with --control tcp://HOST:7411");
+}
+
+static void *socket_open(void *zctx, int type)
+{
+    void *socket = zmq_socket(zctx, type);
+    int64_t max_bytes = (int64_t)RZ_FRAME_MAX;
+    zmq_setsockopt(socket, ZMQ_LINGER, &(int){ 0 }, sizeof(int));
+    zmq_setsockopt(socket, ZMQ_TCP_KEEPALIVE, &(int){ 1 }, sizeof(int));
+    zmq_setsockopt(socket, ZMQ_RCVHWM, &(int){ 100000 }, sizeof(int));
+    zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes);
+    return socket;
+}
+
+/* A refused connection shows only here: a DEALER would retry in silence. */
+static void monitor_open(client_t *client)
+{
+    zmq_socket_monitor(client->control, "inproc://monitor", ZMQ_EVENT_CONNECT_RETRIED);
+    client->monitor = zmq_socket(client->zctx, ZMQ_PAIR);
+    zmq_setsockopt(client->monitor, ZMQ_LINGER, &(int){ 0 }, sizeof(int));
+    zmq_connect(client->monitor, "inproc://monitor");
+}
+
+static void monitor_close(client_t *client)
+{
+    zmq_socket_monitor(client->control, NULL, 0);
+    zmq_close(client->monitor);
+    client->monitor = NULL;
+}
+
+static bool greet(client_t *client)
+{
+    rz_control_request_t request = { .op = RZ_OP_HELLO };
+    monitor_open(client);
+    client_send(client, &request);
+    zmq_pollitem_t items[] = { { client->control, 0, ZMQ_POLLIN, 0 }, { client->monitor, 0, ZMQ_POLLIN, 0 } };
+    int ready = zmq_poll(items, 2, HELLO_MS);
+    bool answered = ready > 0 && (items[0].revents & ZMQ_POLLIN) != 0 && take_reply(client, &client->hello);
+    monitor_close(client);
+    if (!answered) {
+        explain_unreachable(client, ready > 0 ? "connection refused" : "no answer within 3 s");
+        return false;
+    }
+    if (client->hello.code != RZ_OK) {
+        reply_refused(&client->hello);
+        return false;
+    }
+    if (pick_count(client->hello.tree, "protocol") != RZ_PROTOCOL_VERSION) {
+        say("the broker at %s speaks protocol %" PRIu64
+            ", this program speaks %d: use the same release on both sides",
+            client->endpoint, pick_count(client->hello.tree, "protocol"), RZ_PROTOCOL_VERSION);
+        return false;
+    }
+    return true;
+}
+
+client_t *client_open(void)
+{
+    client_t *client = rz_alloc(sizeof *client);
+    client->stash_end = &client->stash;
+    client->source = context_control(client->endpoint);
+    client->zctx = zmq_ctx_new();
+    client->control = socket_open(client->zctx, ZMQ_DEALER);
+    if (zmq_connect(client->control, client->endpoint) != 0)
+        explain_unreachable(client, zmq_strerror(errno));
+    else if (greet(client))
+        return client;
+    client_close(&client);
+    return NULL;
+}
+
+void client_close(client_t **client_ptr)
+{
+    client_t *client = *client_ptr;
+    *client_ptr = NULL;
+    if (client == NULL)
+        return;
+    while (client->stash != NULL) {
+        stashed_t *first = client->stash;
+        client->stash = first->next;
+        event_fini(&first->event);
+        rz_free(first);
+    }
+    reply_fini(&client->hello);
+    if (client->events != NULL)
+        zmq_close(client->events);
+    zmq_close(client->control);
+    zmq_ctx_term(client->zctx);
+    rz_free(client);
+}
+
+const cJSON *client_hello(const client_t *client)
+{
+    return client->hello.tree;
+}
+
+const char *client_control(const client_t *client)
+{
+    return client->endpoint;
+}
+
+/* ---- asking ---- */
+
+uint64_t client_send(client_t *client, rz_control_request_t *request)
+{
+    char id[24];
+    rz_buf_t bytes = { 0 };
+    snprintf(id, sizeof id, "%" PRIu64, ++client->last_id);
+    request->id = rz_str(id);
+    rz_control_encode(request, &bytes);
+    request->id = (rz_str_t){ NULL, 0 };
+    bool sent = zmq_send(client->control, "", 0, ZMQ_SNDMORE | ZMQ_DONTWAIT) == 0 &&
+                zmq_send(client->control, bytes.data, bytes.len, ZMQ_DONTWAIT) >= 0;
+    rz_buf_fini(&bytes);
+    return sent ? client->last_id : 0;
+}
+
+bool client_ask(client_t *client, rz_control_request_t *request, uint64_t timeout_ms, reply_t *out)
+{
+    const char *op = rz_control_op_name(request->op);
+    uint64_t id = client_send(client, request);
+    uint64_t deadline = rz_now_ms() + timeout_ms;
+    for (uint64_t now = rz_now_ms(); id != 0 && now < deadline; now = rz_now_ms()) {
+        zmq_pollitem_t item = { client->control, 0, ZMQ_POLLIN, 0 };
+        if (zmq_poll(&item, 1, (long)(deadline - now)) <= 0 || !take_reply(client, out))
+            continue;
+        if (out->id == id)
+            return true;
+        reply_fini(out); /* the late answer to something we gave up on */
+    }
+    *out = (reply_t){ 0 };
+    say("no answer from %s to `%s` within %" PRIu64 " ms: it may have been done or not", client->endpoint, op,
+        timeout_ms);
+    return false;
+}
+
+outcome_t client_demand(client_t *client, rz_control_request_t *request, uint64_t timeout_ms, reply_t *out)
+{
+    if (!client_ask(client, request, timeout_ms, out))
+        return EXIT_UNAVAILABLE;
+    if (out->code == RZ_OK || out->code == RZ_DUPLICATE || out->code == RZ_ENDED)
+        return EXIT_DONE;
+    outcome_t outcome = reply_refused(out);
+    reply_fini(out);
+    return outcome;
+}
+
+outcome_t client_print(rz_control_request_t *request, void (*print)(const reply_t *reply))
+{
+    reply_t reply;
+    client_t *client = client_open();
+    if (client == NULL)
+        return EXIT_UNAVAILABLE;
+    outcome_t outcome = client_demand(client, request, ANSWER_MS, &reply);
+    if (outcome == EXIT_DONE) {
+        if (common.json)
+            out_json_bytes(rz_buf_str(&reply.bytes));
+        else
+            print(&reply);
+        reply_fini(&reply);
+    }
+    client_close(&client);
+    return outcome;
+}
+
+/* ---- events ---- */
+
+static void stash(client_t *client, event_t *event)
+{
+    stashed_t *entry = rz_alloc(sizeof *entry);
+    entry->event = *event;
+    *client->stash_end = entry;
+    client->stash_end = &entry->next;
+}
+
+static bool unstash(client_t *client, event_t *out)
+{
+    stashed_t *first = client->stash;
+    if (first == NULL)
+        return false;
+    *out = first->event;
+    client->stash = first->next;
+    if (client->stash == NULL)
+        client->stash_end = &client->stash;
+    rz_free(first);
+    return true;
+}
+
+static bool has_text(const cJSON *list, const char *text)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list) if (item->valuestring != NULL &&
+                                       strcmp(item->valuestring, text) == 0) return true;
+    return false;
+}
+
+/* Gathers echoes of the nonce for a moment: their emitters' names into `seen`; all other events wait their
+ * turn. */
+static void gather_echoes(client_t *client, const char *prefix, cJSON *seen, const cJSON *emitters)
+{
+    uint64_t deadline = rz_now_ms() + SYNC_ROUND_MS;
+    for (uint64_t now = rz_now_ms(); now < deadline; now = rz_now_ms()) {
+        zmq_pollitem_t item = { client->events, 0, ZMQ_POLLIN, 0 };
+        event_t event;
+        if (zmq_poll(&item, 1, (long)(deadline - now)) <= 0 || !take_event(client, &event))
+            continue;
+        if (strncmp(event.topic.data, prefix, strlen(prefix)) != 0) {
+            stash(client, &event);
+            continue;
+        }
+        const char *name = event.topic.data + strlen(prefix);
+        if (!has_text(seen, name))
+            cJSON_AddItemToArray(seen, cJSON_CreateString(name));
+        event_fini(&event);
+        if (cJSON_GetArraySize(seen) >= cJSON_GetArraySize(emitters))
+            return;
+    }
+}
+
+/* The first emitter that was not seen, or NULL. */
+static const char *missing_of(const cJSON *emitters, const cJSON *seen)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, emitters) if (item->valuestring != NULL &&
+                                           !has_text(seen, item->valuestring)) return item->valuestring;
+    return NULL;
+}
+
+static bool sync_emitters(client_t *client)
+{
+    char nonce[RZ_TOKEN_LEN + 1], prefix[64];
+    rz_token_new(nonce);
+    snprintf(prefix, sizeof prefix, "$sys/sync/%s/", nonce);
+    zmq_setsockopt(client->events, ZMQ_SUBSCRIBE, prefix, strlen(prefix));
+    cJSON *seen = cJSON_CreateArray();
+    uint64_t deadline = rz_now_ms() + SYNC_MS;
+    bool ok = false;
+    const char *missing = "";
+    while (missing != NULL) {
+        rz_control_request_t request = { .op = RZ_OP_SYNC, .nonce = nonce };
+        reply_t reply;
+        ok = client_demand(client, &request, ANSWER_MS, &reply) == EXIT_DONE;
+        if (!ok)
+            break;
+        const cJSON *emitters = pick(reply.tree, "emitters");
+        gather_echoes(client, prefix, seen, emitters);
+        missing = missing_of(emitters, seen);
+        if (missing != NULL && rz_now_ms() > deadline) {
+            say("emitter %s stays silent: events it sends may be missed", missing);
+            missing = NULL;
+        }
+        reply_fini(&reply);
+    }
+    zmq_setsockopt(client->events, ZMQ_UNSUBSCRIBE, prefix, strlen(prefix));
+    cJSON_Delete(seen);
+    return ok;
+}
+
+bool client_subscribe(client_t *client, const char *const *prefixes, size_t n)
+{
+    char endpoint[256];
+    endpoint_reachable(pick_text(client->hello.tree, "endpoints.events"), client->endpoint, endpoint);
+    client->events = socket_open(client->zctx, ZMQ_SUB);
+    for (size_t i = 0; i < n; i++)
+        zmq_setsockopt(client->events, ZMQ_SUBSCRIBE, prefixes[i], strlen(prefixes[i]));
+    if (zmq_connect(client->events, endpoint) != 0) {
+        say("events at \"%s\": %s", endpoint, zmq_strerror(errno));
+        return false;
+    }
+    return sync_emitters(client);
+}
+
+came_t client_next(client_t *client, int signal_fd, uint64_t timeout_ms, reply_t *reply, event_t *event)
+{
+    if (unstash(client, event))
+        return CAME_EVENT;
+    zmq_pollitem_t items[3] = { { client->control, 0, ZMQ_POLLIN, 0 } };
+    int n = 1, events = 0, signals = 0;
+    if (client->events != NULL)
+        items[events = n++] = (zmq_pollitem_t){ client->events, 0, ZMQ_POLLIN, 0 };
+    if (signal_fd >= 0)
+        items[signals = n++] = (zmq_pollitem_t){ NULL, signal_fd, ZMQ_POLLIN, 0 };
+    if (zmq_poll(items, n, (long)timeout_ms) <= 0)
+        return CAME_NOTHING;
+    if (signals > 0 && (items[signals].revents & ZMQ_POLLIN) != 0)
+        return CAME_SIGNAL;
+    if (events > 0 && (items[events].revents & ZMQ_POLLIN) != 0 && take_event(client, event))
+        return CAME_EVENT;
+    return (items[0].revents & ZMQ_POLLIN) != 0 && take_reply(client, reply) ? CAME_REPLY : CAME_NOTHING;
+}

@@ -1,0 +1,143 @@
+/* context.c - paths, the context file, endpoints. */
+#include "context.h"
+
+#include "out.h"
+#include "verb.h"
+
+#include "base/json.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CONTROL_ENDPOINT "tcp://127.0.0.1:7411"
+#define CONTEXT_MAX      65536
+
+/* As context_dir(), without a word when there is none. */
+static bool dir_find(char out[PATH_MAX])
+{
+    const char *xdg = getenv("XDG_STATE_HOME");
+    const char *home = getenv("HOME");
+    int n = -1;
+    const char *named = common.state_dir != NULL ? common.state_dir : getenv("RHIZOME_UP_STATE_DIR");
+    if (named != NULL && *named != '\0')
+        n = snprintf(out, PATH_MAX, "%s", named);
+    else if (xdg != NULL && xdg[0] == '/')
+        n = snprintf(out, PATH_MAX, "%s/rhizome", xdg);
+    else if (home != NULL && home[0] == '/')
+        n = snprintf(out, PATH_MAX, "%s/.local/state/rhizome", home);
+    return n > 0 && n < PATH_MAX;
+}
+
+bool context_dir(char out[PATH_MAX])
+{
+    if (dir_find(out))
+        return true;
+    say("no folder to keep state in: neither --up-state-dir nor XDG_STATE_HOME nor HOME is set");
+    return false;
+}
+
+bool context_path(const char *name, char out[PATH_MAX])
+{
+    char dir[PATH_MAX];
+    if (!dir_find(dir))
+        return false;
+    int n = snprintf(out, PATH_MAX, "%s/%s", dir, name);
+    return n > 0 && n < PATH_MAX;
+}
+
+cJSON *context_read(void)
+{
+    char path[PATH_MAX];
+    char bytes[CONTEXT_MAX];
+    if (!context_path("context.json", path))
+        return NULL;
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return NULL;
+    size_t n = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    return rz_json_parse(bytes, n, CONTEXT_MAX, NULL);
+}
+
+bool context_write(const cJSON *context)
+{
+    char path[PATH_MAX], draft[PATH_MAX];
+    if (!context_path("context.json", path) || !context_path("context.json.new", draft))
+        return false;
+    char *text = cJSON_Print(context);
+    int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    size_t n = strlen(text);
+    bool ok = fd >= 0 && write(fd, text, n) == (ssize_t)n && rename(draft, path) == 0;
+    if (!ok)
+        say("%s: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    cJSON_free(text);
+    return ok;
+}
+
+void context_remove(void)
+{
+    char path[PATH_MAX];
+    if (context_path("context.json", path))
+        unlink(path);
+}
+
+static void control_set(const char *text, char out[256])
+{
+    snprintf(out, 256, "%s%s", strstr(text, "://") == NULL ? "tcp://" : "", text);
+}
+
+static bool control_of_up(char out[256])
+{
+    cJSON *context = context_read();
+    const char *control = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(context, "control"));
+    if (control != NULL)
+        control_set(control, out);
+    cJSON_Delete(context);
+    return control != NULL;
+}
+
+control_source_t context_control(char out[256])
+{
+    const char *env = getenv("RHIZOME_CONTROL");
+    if (common.control != NULL) {
+        control_set(common.control, out);
+        return CONTROL_FLAG;
+    }
+    if (env != NULL && *env != '\0') {
+        control_set(env, out);
+        return CONTROL_ENV;
+    }
+    if (control_of_up(out))
+        return CONTROL_UP;
+    control_set(CONTROL_ENDPOINT, out);
+    return CONTROL_DEFAULT;
+}
+
+/* The host of "tcp://host:port" as a span; empty if it is no such endpoint. */
+static rz_str_t tcp_host(const char *endpoint)
+{
+    const char *host = endpoint + 6;
+    const char *colon = strrchr(endpoint, ':');
+    if (strncmp(endpoint, "tcp://", 6) != 0 || colon == NULL || colon < host)
+        return (rz_str_t){ NULL, 0 };
+    return (rz_str_t){ host, (size_t)(colon - host) };
+}
+
+void endpoint_reachable(const char *endpoint, const char *control, char out[256])
+{
+    rz_str_t host = tcp_host(endpoint);
+    rz_str_t known = tcp_host(control);
+    bool wildcard = rz_str_eq(host, "0.0.0.0") || rz_str_eq(host, "*") || rz_str_eq(host, "[::]") ||
+                    rz_str_eq(host, "::");
+    if (wildcard && known.n > 0)
+        snprintf(out, 256, "tcp://%.*s%s", (int)known.n, known.p, host.p + host.n);
+    else
+        snprintf(out, 256, "%s", endpoint);
+}

@@ -1,0 +1,26 @@
+/* context.h - where things are: the state folder of `rhizome up`, the file it leaves for the other verbs, and
+ * the control endpoint they all use. */
+#pragma once
+
+#include <cjson/cJSON.h>
+#include <limits.h>
+#include <stdbool.h>
+
+/* --up-state-dir, else $XDG_STATE_HOME/rhizome, else ~/.local/state/rhizome. False, with a message, if none
+ * of them can be told. */
+bool context_dir(char out[PATH_MAX]);
+/* "<state folder>/<name>". False if it does not fit. */
+bool context_path(const char *name, char out[PATH_MAX]);
+
+/* context.json: {"pid","control","redis","dir"}. NULL when there is none; the caller runs cJSON_Delete(). */
+cJSON *context_read(void);
+bool context_write(const cJSON *context); /* whole or not at all; mode 0600 */
+void context_remove(void);
+
+typedef enum { CONTROL_FLAG, CONTROL_ENV, CONTROL_UP, CONTROL_DEFAULT } control_source_t;
+/* The control endpoint and who named it. A bare HOST:PORT is taken as tcp. */
+control_source_t context_control(char out[256]);
+
+/* An endpoint as a peer on `control`'s side names it ("tcp://0.0.0.0:7412", "tcp://[::]:7412") as
+ * we must connect to it: wildcard hosts become the host we reach the control socket at. */
+void endpoint_reachable(const char *endpoint, const char *control, char out[256]);

@@ -1,0 +1,268 @@
+/* verb_admin.c - verbs about the house: status, runner list, session show|put|list. */
+#include "client.h"
+#include "out.h"
+#include "pick.h"
+#include "verb.h"
+
+#include "base/json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- status ---- */
+
+/* "store.durability  relaxed": one line for every leaf, dotted; the envelope of the reply is left out. */
+static void print_leaves(const cJSON *tree, const char *prefix, int depth)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, tree)
+    {
+        char path[160];
+        const char *name = item->string != NULL ? item->string : "";
+        bool envelope = depth == 0 && (strcmp(name, "v") == 0 || strcmp(name, "op") == 0 ||
+                                       strcmp(name, "id") == 0 || strcmp(name, "code") == 0);
+        if (envelope)
+            continue;
+        snprintf(path, sizeof path, "%s%s%s", prefix, *prefix != '\0' ? "." : "", name);
+        if (cJSON_IsObject(item) && item->child != NULL) {
+            print_leaves(item, path, depth + 1);
+            continue;
+        }
+        char *value = cJSON_IsString(item) ? NULL : cJSON_PrintUnformatted(item);
+        const char *text = value != NULL ? value : item->valuestring;
+        printf("%s%-28s%s ", look(LOOK_DIM), path, unlook());
+        out_text(stdout, text, strlen(text));
+        putchar('\n');
+        cJSON_free(value);
+    }
+}
+
+static void status_print(const reply_t *reply)
+{
+    print_leaves(reply->tree, "", 0);
+}
+
+static outcome_t status_verb(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    rz_control_request_t request = { .op = RZ_OP_STATUS };
+    return client_print(&request, status_print);
+}
+
+const verb_t verb_status = {
+    .name = "status",
+    .synopsis = "",
+    .summary = "print how the broker is: store, links, what waits, counters",
+    .examples = "rhizome status\n"
+                "rhizome status --json | jq .counters",
+    .min = 0,
+    .max = 0,
+    .run = status_verb,
+};
+
+/* ---- runner list ---- */
+
+static void put_list(const cJSON *list, rz_buf_t *out)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (out->len > 0)
+            rz_buf_putc(out, ',');
+        rz_buf_puts(out, item->valuestring != NULL ? item->valuestring : "?");
+    }
+    if (out->len == 0)
+        rz_buf_putc(out, '-');
+}
+
+static uint64_t idle_total(const cJSON *idle)
+{
+    uint64_t total = cJSON_IsNumber(idle) ? (uint64_t)idle->valuedouble : 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, idle) total += cJSON_IsNumber(item) ? (uint64_t)item->valuedouble : 0;
+    return total;
+}
+
+static void runner_row(table_t *table, const cJSON *runner)
+{
+    char slots[24], owned[24], idle[24];
+    rz_buf_t labels = { 0 }, profiles = { 0 };
+    put_list(pick(runner, "facts.labels"), &labels);
+    put_list(pick(runner, "facts.profiles"), &profiles);
+    snprintf(slots, sizeof slots, "%" PRIu64, pick_count(runner, "facts.slots"));
+    snprintf(owned, sizeof owned, "%" PRIu64, pick_count(runner, "owned"));
+    snprintf(idle, sizeof idle, "%" PRIu64, idle_total(pick(runner, "idle")));
+    const char *cells[] = { pick_text(runner, "runner"),
+                            pick_text(runner, "facts.host"),
+                            pick_true(runner, "linked") ? "linked" : pick_text(runner, "state"),
+                            slots,
+                            owned,
+                            idle,
+                            labels.data,
+                            profiles.data };
+    table_add(table, cells);
+    rz_buf_fini(&labels);
+    rz_buf_fini(&profiles);
+}
+
+static void runners_print(const reply_t *reply)
+{
+    static const char *const heads[] = { "RUNNER", "HOST", "STATE",  "SLOTS",
+                                         "OWNED",  "WARM", "LABELS", "PROFILES" };
+    table_t table;
+    const cJSON *runner;
+    table_open(&table, heads, 8);
+    cJSON_ArrayForEach(runner, pick(reply->tree, "runners")) runner_row(&table, runner);
+    table_close(&table);
+}
+
+static outcome_t runner_list_verb(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    rz_control_request_t request = { .op = RZ_OP_RUNNERS };
+    return client_print(&request, runners_print);
+}
+
+const verb_t verb_runner_list = {
+    .name = "runner list",
+    .synopsis = "",
+    .summary = "list runners: slots, what they own, how many warm workers they keep",
+    .examples = "rhizome runner list\n"
+                "rhizome runner list --json | jq '.runners[].facts.labels'",
+    .min = 0,
+    .max = 0,
+    .run = runner_list_verb,
+};
+
+/* ---- session show, put, list ---- */
+
+static void session_print(const reply_t *reply)
+{
+    const cJSON *session = pick(reply->tree, "session");
+    const cJSON *message;
+    printf("%s%s%s  %s\n", look(LOOK_BOLD), pick_text(session, "id"), unlook(), pick_text(session, "title"));
+    printf("parent %s, model %s, rev %" PRIu64 ", last run %s %s\n", pick_text(session, "parent_session_id"),
+           *pick_text(session, "model") != '\0' ? pick_text(session, "model") : "-",
+           pick_count(reply->tree, "rev"), pick_text(pick(session, "metadata"), "last_run_status"),
+           pick_text(pick(session, "metadata"), "last_run_error"));
+    cJSON_ArrayForEach(message, pick(session, "messages"))
+    {
+        const char *content = pick_text(message, "content");
+        printf("\n%s%s%s  %s\n", look(LOOK_BUSY), pick_text(message, "role"), unlook(),
+               pick_text(message, "created_at"));
+        out_text(stdout, content, strlen(content));
+        putchar('\n');
+    }
+}
+
+static outcome_t session_show_verb(int argc, char **argv)
+{
+    (void)argc;
+    rz_control_request_t request = { .op = RZ_OP_SESSION_GET, .child = argv[0] };
+    return client_print(&request, session_print);
+}
+
+const verb_t verb_session_show = {
+    .name = "session show",
+    .synopsis = "CHILD",
+    .summary = "print a session and its messages",
+    .examples = "rhizome session show ch-41\n"
+                "rhizome session show ch-41 --json | jq .session > ch-41.json",
+    .min = 1,
+    .max = 1,
+    .run = session_show_verb,
+};
+
+#define REV_NONE UINT64_MAX
+static uint64_t put_rev = REV_NONE;
+static const option_t put_options[] = {
+    { "--rev", "N", "replace the stored session if this is still its rev (default: it must not exist)",
+      .number = &put_rev },
+    { NULL },
+};
+
+static void put_print(const reply_t *reply)
+{
+    printf("rev %" PRIu64 "\n", pick_count(reply->tree, "rev"));
+}
+
+static outcome_t session_put_verb(int argc, char **argv)
+{
+    char *text = NULL;
+    size_t len = 0;
+    rz_err_t err = { 0 };
+    (void)argc;
+    if (!file_argument(argv[0], RZ_SESSION_MAX, &text, &len))
+        return EXIT_USAGE;
+    outcome_t outcome = EXIT_USAGE;
+    if (rz_json_check(text, len, RZ_SESSION_MAX, &err) != RZ_OK) {
+        say("%s: %s (%s)", argv[0], err.text, rz_rc_name(err.rc));
+    } else {
+        rz_control_request_t request = {
+            .op = RZ_OP_SESSION_PUT, .session = { text, len }, .rev = put_rev, .has_rev = put_rev != REV_NONE
+        };
+        outcome = client_print(&request, put_print);
+    }
+    rz_free(text);
+    return outcome;
+}
+
+const verb_t verb_session_put = {
+    .name = "session put",
+    .synopsis = "FILE|- [--rev N]",
+    .summary = "store a session",
+    .detail =
+        "Prints its new rev. A session is replaced only by who has seen its present rev, and not while an\n"
+        "activation of it lives (exit code 75 then).",
+    .examples = "rhizome session put ch-41.json\n"
+                "rhizome session show ch-41 --json | jq '.session.title = \"new\" | .session' |\n"
+                "  rhizome session put - --rev 3",
+    .options = put_options,
+    .min = 1,
+    .max = 1,
+    .run = session_put_verb,
+};
+
+static uint64_t list_limit = 100;
+static const option_t list_options[] = {
+    { "--limit", "N", "at most so many, newest first (default: 100, at most 1000)", .number = &list_limit },
+    { NULL },
+};
+
+static void sessions_print(const reply_t *reply)
+{
+    static const char *const heads[] = { "CHILD", "PARENT", "STATE", "LAST RUN" };
+    table_t table;
+    const cJSON *session;
+    table_open(&table, heads, 4);
+    cJSON_ArrayForEach(session, pick(reply->tree, "sessions"))
+    {
+        const char *cells[] = { pick_text(session, "child"), pick_text(session, "parent"),
+                                pick_text(session, "state"), pick_text(session, "status") };
+        table_add(&table, cells);
+    }
+    table_close(&table);
+}
+
+static outcome_t session_list_verb(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    rz_control_request_t request = { .op = RZ_OP_SESSION_LIST, .limit = list_limit };
+    return client_print(&request, sessions_print);
+}
+
+const verb_t verb_session_list = {
+    .name = "session list",
+    .synopsis = "[--limit N]",
+    .summary = "list sessions",
+    .examples = "rhizome session list\n"
+                "rhizome session list --limit 10 --json",
+    .options = list_options,
+    .min = 0,
+    .max = 0,
+    .run = session_list_verb,
+};

@@ -1,0 +1,153 @@
+/* verb_store.c - `rhizome store init|upgrade|check`: the only verbs that talk to Redis. */
+#include "out.h"
+#include "redis_options.h"
+#include "verb.h"
+
+#include "base/buf.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static uint64_t shards = 1;
+static const option_t init_options[] = {
+    { "--shards", "N", "into how many parts keys are divided, fixed for ever (default: 1)",
+      .number = &shards },
+    { NULL },
+};
+
+static const char *const settings[] = { "redis.", NULL };
+
+static const char *text_or_null(const rz_config_t *config, const char *key)
+{
+    const char *text = rz_config_str(config, key);
+    return *text != '\0' ? text : NULL;
+}
+
+rz_store_options_t redis_options(const rz_config_t *config)
+{
+    return (rz_store_options_t){
+        .url = rz_config_str(config, "redis.url"),
+        .user = text_or_null(config, "redis.user"),
+        .password = text_or_null(config, "redis.password"),
+    };
+}
+
+static void print_json(const rz_store_info_t *info)
+{
+    rz_buf_t line = { 0 };
+    rz_json_open(&line, '{');
+    rz_json_put_str(&line, "id", info->id);
+    rz_json_put_u64(&line, "shards", info->shards);
+    rz_json_put_str(&line, "library", info->library);
+    rz_json_put_str(&line, "durability", info->durability);
+    rz_json_put_str(&line, "redis_version", info->redis_version);
+    rz_json_put_u64(&line, "queued", info->queued);
+    rz_json_put_u64(&line, "live", info->live);
+    rz_json_put_u64(&line, "sessions", info->sessions);
+    rz_json_close(&line, '}');
+    out_json_bytes(rz_buf_str(&line));
+    rz_buf_fini(&line);
+}
+
+static void print_info(const rz_store_info_t *info)
+{
+    printf("store       %s\n", info->id);
+    printf("shards      %u\n", info->shards);
+    printf("library     %s\n", info->library);
+    printf("redis       %s\n", info->redis_version);
+    printf("durability  %s\n", info->durability);
+    printf("holds       %" PRIu64 " sessions, %" PRIu64 " queued, %" PRIu64 " live\n", info->sessions,
+           info->queued, info->live);
+    if (strcmp(info->durability, "strict") != 0)
+        note("A crash may lose the last seconds. For strict receipts set in redis.conf: appendonly yes,\n"
+             "appendfsync always, no-appendfsync-on-rewrite no, maxmemory-policy noeviction");
+}
+
+static outcome_t report(rz_rc_t rc, const rz_store_info_t *info, const rz_err_t *err)
+{
+    if (rc == RZ_OK) {
+        (common.json ? print_json : print_info)(info);
+        return EXIT_DONE;
+    }
+    say("%s: %s (%s)", rz_config_str(common.config, "redis.url"),
+        err->text[0] != '\0' ? err->text : rz_rc_text(rc), rz_rc_name(rc));
+    if (rc == RZ_NOT_FOUND)
+        note("`rhizome store init` makes it a store");
+    return rc == RZ_SYS || rc == RZ_CLOSED ? EXIT_UNAVAILABLE : outcome_of_code(rc);
+}
+
+static outcome_t init_verb(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    rz_err_t err = { 0 };
+    rz_store_info_t info = { 0 };
+    rz_store_options_t options = redis_options(common.config);
+    if (shards < 1 || shards > 1024) {
+        say("--shards takes 1 to 1024");
+        return EXIT_USAGE;
+    }
+    rz_rc_t rc = rz_store_init(&options, (unsigned)shards, &info, &err);
+    return report(rc, &info, &err);
+}
+
+static outcome_t upgrade_verb(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    rz_err_t err = { 0 };
+    rz_store_info_t info = { 0 };
+    rz_store_options_t options = redis_options(common.config);
+    rz_rc_t rc = rz_store_upgrade(&options, &info, &err);
+    return report(rc, &info, &err);
+}
+
+static outcome_t check_verb(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    rz_err_t err = { 0 };
+    rz_store_info_t info = { 0 };
+    rz_store_options_t options = redis_options(common.config);
+    rz_rc_t rc = rz_store_check(&options, &info, &err);
+    return report(rc, &info, &err);
+}
+
+const verb_t verb_store_init = {
+    .name = "store init",
+    .synopsis = "[--redis-url URL] [--shards N]",
+    .summary = "make a Redis a store: its id and the function library",
+    .detail = "Running it again changes nothing.",
+    .examples = "rhizome store init --redis-url unix:/run/redis/redis.sock\n"
+                "rhizome store init --config /etc/rhizome.json",
+    .options = init_options,
+    .config_prefixes = settings,
+    .min = 0,
+    .max = 0,
+    .run = init_verb,
+};
+
+const verb_t verb_store_upgrade = {
+    .name = "store upgrade",
+    .synopsis = "[--redis-url URL]",
+    .summary = "load this version's function library beside the older one",
+    .examples = "rhizome store upgrade --config /etc/rhizome.json\n"
+                "rhizome store upgrade --redis-url redis://127.0.0.1:6379 --json",
+    .config_prefixes = settings,
+    .min = 0,
+    .max = 0,
+    .run = upgrade_verb,
+};
+
+const verb_t verb_store_check = {
+    .name = "store check",
+    .synopsis = "[--redis-url URL]",
+    .summary = "verify id, library, durability and that the store can be written",
+    .examples = "rhizome store check --config /etc/rhizome.json\n"
+                "rhizome store check --redis-url unix:/run/redis/redis.sock --json | jq -r .durability",
+    .config_prefixes = settings,
+    .min = 0,
+    .max = 0,
+    .run = check_verb,
+};

@@ -1,0 +1,142 @@
+/* verb_watch.c - `rhizome watch`: events as they happen. */
+#include "client.h"
+#include "out.h"
+#include "pick.h"
+#include "show.h"
+#include "verb.h"
+
+#include "base/id.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define QUIET_MS 150 /* tokens of one child are gathered into a line until nothing came for this long */
+
+typedef struct {
+    char child[RZ_ID_MAX + 1];
+    char time[16];
+    rz_buf_t text; /* tokens gathered, not yet printed */
+} gathered_t;
+
+static const char *time_of(const event_t *event)
+{
+    const char *ts = pick_text(event->header, "ts");
+    return strlen(ts) > 23 ? ts + 11 : "";
+}
+
+static void print_line(const char *time, const char *child, const char *name, rz_str_t detail)
+{
+    size_t columns = out_columns();
+    const size_t used = 12 + 2 + 16 + 1 + 16 + 1;
+    size_t n = columns > used ? text_cut(detail.p, detail.n, columns - used) : detail.n;
+    printf("%s%.12s%s  ", look(LOOK_DIM), time, unlook());
+    printf("%-16.40s %-16.40s ", child, name);
+    out_text(stdout, detail.p, n);
+    putchar('\n');
+    fflush(stdout);
+}
+
+static void flush_tokens(gathered_t *gathered)
+{
+    if (gathered->text.len > 0)
+        print_line(gathered->time, gathered->child, "token", rz_buf_str(&gathered->text));
+    rz_buf_clear(&gathered->text);
+}
+
+static void gather_token(gathered_t *gathered, const event_t *event, const char *token)
+{
+    if (strcmp(gathered->child, event_child(event)) != 0 || gathered->text.len > 200)
+        flush_tokens(gathered);
+    if (gathered->text.len == 0) {
+        snprintf(gathered->child, sizeof gathered->child, "%s", event_child(event));
+        snprintf(gathered->time, sizeof gathered->time, "%.12s", time_of(event));
+    }
+    for (; *token != '\0'; token++)
+        rz_buf_putc(&gathered->text, *token == '\n' ? ' ' : *token);
+}
+
+static void print_event(gathered_t *gathered, const event_t *event)
+{
+    const char *token = event_token(event);
+    if (token != NULL) {
+        gather_token(gathered, event, token);
+        return;
+    }
+    flush_tokens(gathered);
+    rz_buf_t detail = { 0 };
+    event_detail(event, &detail);
+    print_line(time_of(event), event_child(event), event_name(event), rz_buf_str(&detail));
+    rz_buf_fini(&detail);
+}
+
+static void print_event_json(const event_t *event)
+{
+    rz_buf_t line = { 0 };
+    event_json(event, NULL, &line);
+    out_json_bytes(rz_buf_str(&line));
+    rz_buf_fini(&line);
+}
+
+static void watch(client_t *client)
+{
+    gathered_t gathered = { { 0 }, { 0 }, { 0 } };
+    for (;;) {
+        event_t event = { 0 };
+        reply_t reply = { 0 };
+        switch (client_next(client, -1, gathered.text.len > 0 ? QUIET_MS : 60000, &reply, &event)) {
+        case CAME_EVENT:
+            if (common.json)
+                print_event_json(&event);
+            else
+                print_event(&gathered, &event);
+            event_fini(&event);
+            break;
+        case CAME_REPLY:
+            reply_fini(&reply);
+            break;
+        default:
+            flush_tokens(&gathered);
+        }
+    }
+}
+
+/* "" for all, "p" and "p/" for a parent, "p/c" for a child: always with the slash, or p7 also gives p77. */
+static bool topic_of(const char *filter, char out[2 * RZ_ID_MAX + 4])
+{
+    size_t n = strlen(filter);
+    if (n > 2 * RZ_ID_MAX + 1)
+        return false;
+    snprintf(out, 2 * RZ_ID_MAX + 4, "%s%s", filter, n > 0 && filter[n - 1] != '/' ? "/" : "");
+    return true;
+}
+
+static outcome_t watch_verb(int argc, char **argv)
+{
+    char topic[2 * RZ_ID_MAX + 4];
+    if (!topic_of(argc > 0 ? argv[0] : "", topic)) {
+        say("\"%s\" is longer than two ids", argv[0]);
+        return EXIT_USAGE;
+    }
+    client_t *client = client_open();
+    if (client == NULL || !client_subscribe(client, &(const char *){ topic }, 1)) {
+        client_close(&client);
+        return EXIT_UNAVAILABLE;
+    }
+    note("watching %s", *topic != '\0' ? topic : "everything");
+    watch(client); /* until a signal ends us */
+    return EXIT_DONE;
+}
+
+const verb_t verb_watch = {
+    .name = "watch",
+    .synopsis = "[PARENT[/CHILD]]",
+    .summary = "print events as they happen, until interrupted",
+    .detail = "Says `watching` on stderr when nothing can be missed any more. With --json each line is\n"
+              "{\"topic\",\"header\",\"event\"} as published (proto/README.md, 6).",
+    .examples = "rhizome watch\n"
+                "rhizome watch root-7\n"
+                "rhizome watch root-7/ch-41 --json",
+    .min = 0,
+    .max = 1,
+    .run = watch_verb,
+};

@@ -1,0 +1,31 @@
+/* waiter.h - the outcome of one activation, from control `wait`.
+ *
+ * A broker forgets who waits when it restarts, and a DEALER does not notice. So we ask in slices: each `wait`
+ * is answered within SLICE_MS, by the outcome or by EXPIRED, and asked again. Silence beyond a slice means
+ * that the broker is away; after WAITER_CUT_MS of it we give up. */
+#pragma once
+
+#include "client.h"
+
+typedef enum { WAITER_WAITING, WAITER_ENDED, WAITER_REFUSED, WAITER_CUT } waiter_state_t;
+
+typedef struct {
+    const char *child;
+    const char *job; /* NULL: the child's latest activation */
+    waiter_state_t state;
+    reply_t reply;     /* ENDED, REFUSED: the answer; owned */
+    uint64_t request;  /* under way, 0 = none */
+    uint64_t ask_at;   /* moment to ask (again) */
+    uint64_t heard_at; /* when anything was last answered */
+} waiter_t;
+
+void waiter_init(waiter_t *waiter, const char *child, const char *job);
+void waiter_fini(waiter_t *waiter);
+/* Asks when it is time to. Call it before every client_next(). */
+void waiter_tick(waiter_t *waiter, client_t *client, uint64_t now);
+/* Gives it a reply; true if it was this waiter's (then *reply is taken). */
+bool waiter_feed(waiter_t *waiter, reply_t *reply, uint64_t now);
+/* "completed", "error", ... of an ended one. Lent. */
+const char *waiter_status(const waiter_t *waiter);
+/* The exit code it ends with, saying on stderr what stdout does not show. */
+outcome_t waiter_outcome(const waiter_t *waiter);
