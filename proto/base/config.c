@@ -85,6 +85,15 @@ static rz_rc_t put_text(rz_config_t *config, const rz_setting_t *setting, const 
     return RZ_OK;
 }
 
+/* Any other JSON value, cut to what fits in a sentence. */
+static void show_value(const cJSON *json, rz_buf_t *out)
+{
+    char *printed = cJSON_PrintUnformatted(json);
+    if (printed != NULL)
+        rz_buf_printf(out, "%.48s%s", printed, strlen(printed) > 48 ? "..." : "");
+    cJSON_free(printed);
+}
+
 static rz_rc_t put_json(rz_config_t *config, const rz_setting_t *setting, const cJSON *json,
                         const origin_t *from, rz_err_t *err)
 {
@@ -94,14 +103,12 @@ static rz_rc_t put_json(rz_config_t *config, const rz_setting_t *setting, const 
         return RZ_OK;
     }
     rz_buf_t shown = { 0 };
-    char *printed = cJSON_IsString(json) ? NULL : cJSON_PrintUnformatted(json);
     if (setting->kind == RZ_SETTING_SECRET)
         rz_buf_puts(&shown, "***");
     else if (cJSON_IsString(json))
         rz_setting_show(setting, json->valuestring, &shown);
     else
-        rz_buf_printf(&shown, "%.48s%s", printed, strlen(printed) > 48 ? "..." : "");
-    cJSON_free(printed);
+        show_value(json, &shown);
     rz_rc_t rc = fail_value(setting, shown.data, from, err);
     rz_buf_fini(&shown);
     return rc;

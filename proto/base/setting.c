@@ -145,7 +145,7 @@ static bool is_host_port(const char *text)
     if (strcmp(colon + 1, "*") == 0)
         return true;
     size_t digits = strspn(colon + 1, "0123456789");
-    return digits >= 1 && digits <= 5 && colon[1 + digits] == '\0' && atol(colon + 1) <= 65535;
+    return digits >= 1 && digits <= 5 && colon[1 + digits] == '\0' && strtol(colon + 1, NULL, 10) <= 65535;
 }
 
 static bool is_endpoint(const char *text)

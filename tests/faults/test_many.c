@@ -1,0 +1,119 @@
+/* test_many.c - ten thousand children through two runners: each ends once, nothing is left, memory stays
+ * flat. */
+#include "facts.h"
+#include "process.h"
+#include "rig.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <zmq.h>
+
+#define CHILDREN 10000
+#define PARENTS  50
+#define RUNNERS  2
+
+static int rig_with_two_runners(void **state)
+{
+    static const char *const flags[] = { "--runner-slots", "32", NULL };
+    *state = rig_up(&(rig_options_t){ .runners = RUNNERS, .runner = flags });
+    return 0;
+}
+
+static int rig_away(void **state)
+{
+    rig_t *rig = *state;
+    rig_down(&rig);
+    return 0;
+}
+
+static void push_children(rig_t *rig, int first, int last)
+{
+    void *context = zmq_ctx_new();
+    void *push = zmq_socket(context, ZMQ_PUSH);
+    assert_int_equal(zmq_connect(push, rig_endpoint(rig, "jobs")), 0);
+    for (int i = first; i < last; i++) {
+        char job[512];
+        int n = snprintf(
+            job, sizeof job,
+            "{\"parent_session_id\":\"root-%d\",\"child_session_id\":\"c%d\",\"require\":{\"profile\":"
+            "\"echo\"},\"session\":{\"id\":\"c%d\",\"kind\":\"child\",\"messages\":[{\"role\":\"user\","
+            "\"content\":\"hello %d\"}]}}",
+            i % PARENTS, i, i, i);
+        assert_int_equal(zmq_send(push, job, (size_t)n, 0), n);
+    }
+    zmq_close(push);
+    zmq_ctx_term(context);
+}
+
+/* Reads events until `wanted` children of [first, last) have ended; a second terminal or another status
+ * fails. */
+static void expect_ends(rig_sub_t *sub, unsigned char *ended, int first, int last)
+{
+    for (int left = last - first; left > 0;) {
+        rig_event_t event;
+        if (!rig_event_next(sub, &event, RIG_PATIENCE_MS))
+            fail_msg("%d children never ended", left);
+        if (strcmp(rig_text(event.event, "type"), "sub_agent_completed") == 0) {
+            int child = atoi(rig_text(event.event, "child_session_id") + 1);
+            assert_in_range(child, first, last - 1);
+            assert_string_equal(rig_text(event.event, "status"), "completed");
+            if (ended[child]++ != 0)
+                fail_msg("c%d ended twice", child);
+            left--;
+        }
+        rig_event_fini(&event);
+    }
+}
+
+static long resident_kib(pid_t pid)
+{
+    char path[64], line[256];
+    long kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            kib = atol(line + 6);
+    fclose(file);
+    return kib;
+}
+
+static pid_t runner_itself(const rig_t *rig, unsigned i)
+{
+    pid_t all[512];
+    assert_true(process_descendants(rig_runner_pid(rig, i), all, 512) > 0);
+    return all[0];
+}
+
+static void ten_thousand_children_end_once_each_with_flat_memory(void **state)
+{
+    rig_t *rig = *state;
+    unsigned char *ended = calloc(CHILDREN, 1);
+    rig_sub_t *sub = rig_subscribe(rig, "root-");
+    push_children(rig, 0, CHILDREN / 2);
+    expect_ends(sub, ended, 0, CHILDREN / 2);
+    long broker = resident_kib(rig_broker_pid(rig)), runner = resident_kib(runner_itself(rig, 0));
+
+    push_children(rig, CHILDREN / 2, CHILDREN);
+    expect_ends(sub, ended, CHILDREN / 2, CHILDREN);
+    /* a leak of one job's 300 bytes per child would be 1.5 MiB by now */
+    assert_true(resident_kib(rig_broker_pid(rig)) - broker < 1536);
+    assert_true(resident_kib(runner_itself(rig, 0)) - runner < 1536);
+
+    rig_event_t event;
+    assert_false(rig_event_next(sub, &event, 500)); /* nobody ends twice */
+    cJSON *reply = rig_ask(rig, "{\"op\":\"status\"}");
+    assert_true(cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(reply, "waiting")) == 0);
+    cJSON_Delete(reply);
+    rig_sub_close(&sub);
+    free(ended);
+}
+
+/* clang-format off */
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup_teardown(ten_thousand_children_end_once_each_with_flat_memory, rig_with_two_runners, rig_away),
+};
+/* clang-format on */
+
+RZ_FACTS(tests)

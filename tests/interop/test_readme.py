@@ -1,0 +1,112 @@
+#!/usr/bin/python3
+"""The commands and programs that README.md shows, run as they stand there. Usage: test_readme.py [CASE...]"""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ["RZ_BIN_DIR"])
+README = (TOP / "README.md").read_text()
+PATIENCE = 60
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+
+
+def line_with(text):
+    """The one README line of a shell block that contains `text`, without its comment."""
+    found = [line for block in blocks("sh") for line in block.splitlines() if text in line]
+    assert found, f"README has no command with {text}"
+    return re.sub(r"\s+#.*", "", found[0])
+
+
+class Up:
+    """`rhizome up` as README starts it, with a state folder and free ports of its own."""
+
+    def __init__(self, *arguments):
+        self.folder = tempfile.TemporaryDirectory(prefix="rhizome-readme-")
+        self.environment = dict(os.environ, PATH=f"{BIN}:{os.environ['PATH']}", RHIZOME_UP_STATE_DIR=self.folder.name)
+        for name in ("jobs", "control", "events", "runners", "publish"):
+            self.environment[f"RHIZOME_BROKER_{name.upper()}"] = "tcp://127.0.0.1:*"
+        self.process = subprocess.Popen(["rhizome", "up", *arguments], env=self.environment, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        context = pathlib.Path(self.folder.name) / "context.json"
+        for line in self.process.stdout:
+            if context.exists():
+                self.context = json.loads(context.read_text())
+                return self
+        raise AssertionError("rhizome up ended early")
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=PATIENCE)
+        self.folder.cleanup()
+
+    def shell(self, command):
+        environment = {k: v for k, v in self.environment.items() if not k.startswith("RHIZOME_BROKER_")}
+        return subprocess.run(command, shell=True, env=environment, cwd=TOP, timeout=PATIENCE, stdout=subprocess.PIPE, text=True)
+
+    def endpoint(self, name):
+        done = self.shell("rhizome status --json")
+        assert done.returncode == 0, "rhizome status failed"
+        return self.context["endpoints"][name] if "endpoints" in self.context else json.loads(done.stdout)["endpoints"][name]
+
+
+def the_first_run_prints_its_tokens_and_its_result():
+    with Up() as up:
+        done = up.shell(line_with("--executor echo"))
+        assert done.returncode == 0, done
+        assert "hello world" in done.stdout and done.stdout.rstrip().endswith("echo: hello world"), done.stdout
+
+
+def ten_lines_of_python_push_a_job_and_receive_its_events():
+    (program,) = blocks("python")
+    with Up() as up:
+        program = program.replace("tcp://127.0.0.1:7412", up.endpoint("events")).replace("tcp://127.0.0.1:7410", up.endpoint("jobs"))
+        done = subprocess.run(["/usr/bin/python3", "-c", program], stdout=subprocess.PIPE, text=True, timeout=PATIENCE)
+        assert done.returncode == 0
+        assert "root-1/child-1/sub_agent_completed" in done.stdout.splitlines()[-1], done.stdout
+        assert '"completed"' in done.stdout.splitlines()[-1], done.stdout
+
+
+def an_agent_of_your_own_runs_by_profile():
+    (config,) = [b for b in blocks("json") if "externalAgents" in b]
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(config.replace("/srv/agents", str(TOP / "ops" / "agents")))
+        file.flush()
+        with Up("--config", file.name) as up:
+            done = up.shell(line_with("--profile survey"))
+            assert done.returncode == 0, done
+            assert done.stdout.strip(), "the survey says nothing"
+
+
+CASES = [
+    the_first_run_prints_its_tokens_and_its_result,
+    ten_lines_of_python_push_a_job_and_receive_its_events,
+    an_agent_of_your_own_runs_by_profile,
+]
+
+
+def main():
+    failed = 0
+    wanted = [c for c in CASES if len(sys.argv) == 1 or c.__name__ in sys.argv[1:]]
+    for case in wanted:
+        try:
+            case()
+            print("ok     ", case.__name__)
+        except (AssertionError, subprocess.TimeoutExpired) as problem:
+            failed += 1
+            print("FAILED ", case.__name__, "-", problem)
+    print(f"{len(wanted) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
