@@ -1,0 +1,64 @@
+/* activation.c - see activation.h. */
+#include "activation.h"
+
+#include "base/clock.h"
+
+static void put_text(rz_buf_t *out, const char *key, const char *text)
+{
+    if (text != NULL && *text != '\0')
+        rz_json_put_str(out, key, text);
+}
+
+static void put_owner(const roster_t *roster, const rz_act_t *act, rz_buf_t *out)
+{
+    const runner_t *runner = roster_by_incarnation(roster, act->owner);
+    put_text(out, "owner", act->owner);
+    if (runner != NULL)
+        rz_json_put_str(out, "runner", runner->name);
+}
+
+static void put_labels(const char *labels, rz_buf_t *out)
+{
+    rz_json_open_key(out, "labels", '[');
+    while (labels != NULL && *labels != '\0') {
+        size_t n = 0;
+        while (labels[n] != '\0' && labels[n] != ',')
+            n++;
+        rz_json_put_strn(out, NULL, labels, n);
+        labels += labels[n] == ',' ? n + 1 : n;
+    }
+    rz_json_close(out, ']');
+}
+
+static void put_submitted(uint64_t submitted_ms, rz_buf_t *out)
+{
+    char text[RZ_RFC3339_LEN + 1];
+    if (submitted_ms == 0)
+        return;
+    rz_rfc3339((int64_t)submitted_ms * 1000, text);
+    rz_json_put_str(out, "submitted_at", text);
+}
+
+void activation_encode(const roster_t *roster, const char *key, const rz_act_t *act, rz_buf_t *out)
+{
+    if (key == NULL)
+        rz_json_open(out, '{');
+    else
+        rz_json_open_key(out, key, '{');
+    rz_json_put_str(out, "child", act->child);
+    rz_json_put_str(out, "parent", act->parent);
+    put_text(out, "job", act->job);
+    rz_json_put_str(out, "state", rz_act_state_name(act->state));
+    put_text(out, "status", act->status);
+    put_text(out, "error", act->error);
+    rz_json_put_u64(out, "epoch", act->epoch);
+    rz_json_put_u64(out, "activation", act->activation);
+    rz_json_put_u64(out, "attempt", act->attempt);
+    rz_json_put_u64(out, "max_attempts", act->max_attempts);
+    rz_json_put_str(out, "profile", act->profile);
+    put_labels(act->labels, out);
+    put_owner(roster, act, out);
+    put_submitted(act->submitted_ms, out);
+    rz_json_put_bool(out, "cancelled", act->cancelled);
+    rz_json_close(out, '}');
+}

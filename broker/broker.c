@@ -1,0 +1,368 @@
+/* broker.c - see broker.h. */
+#include "broker.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/timer.h"
+#include "jobs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TICK_MS          1000
+#define STOP_LOOK_MS     10
+#define STOP_PATIENCE_MS 2000
+#define LINGER_MS        500
+#define HWM              100000 /* messages per peer, each way; above it a peer gets nothing more */
+
+struct broker {
+    uv_loop_t *loop;
+    const settings_t *settings;
+    broker_ready_fn ready;
+    void *arg;
+    bool was_ready;
+    uint64_t stop_deadline_ms; /* 0: not stopping */
+
+    void *zctx;
+    rz_sock_t *jobs_sock, *control_sock, *runners_sock;
+    proxy_t *proxy;
+    endpoints_t endpoints;
+
+    rz_store_t *store;
+    rz_tail_t *tail;
+    char store_detail[256]; /* why the store is down */
+
+    counters_t counters;
+    intake_rules_t rules;
+    roster_t *roster;
+    dispatch_t *dispatch;
+    sender_t sender;
+    placement_t *placement;
+    reaper_t *reaper;
+    links_t *links;
+    waiters_t *waiters;
+    desk_t desk;
+    control_t *control;
+    jobs_t *jobs;
+    rz_timer_t *tick, *stopping;
+};
+
+/* ---- what the parts tell each other ---- */
+
+static void on_dead(const char *incarnation, void *arg)
+{
+    links_dead(((broker_t *)arg)->links, incarnation);
+}
+
+static void on_requeued(void *arg)
+{
+    placement_recheck(((broker_t *)arg)->placement);
+}
+
+static void on_steered(const char *child, const char *id, bool live, void *arg)
+{
+    control_on_steered(((broker_t *)arg)->control, child, id, live);
+}
+
+static void on_output(const char *runner, const char *id, rz_rc_t code, rz_str_t text, void *arg)
+{
+    control_on_output(((broker_t *)arg)->control, runner, id, code, text);
+}
+
+static void on_ended(const char *child, void *arg)
+{
+    waiters_poke(((broker_t *)arg)->waiters, child);
+}
+
+static void on_tick(void *arg)
+{
+    broker_t *broker = arg;
+    links_expire(broker->links, rz_now_ms());
+    placement_recheck(broker->placement);
+}
+
+/* ---- the store ---- */
+
+static void become_ready(broker_t *broker)
+{
+    const endpoints_t *at = &broker->endpoints;
+    broker->was_ready = true;
+    rz_log_info("broker.ready", "broker=%s jobs=%s control=%s events=%s runners=%s publish=%s durability=%s",
+                broker->settings->name, at->jobs, at->control, at->events, at->runners, at->publish,
+                rz_store_durability(broker->store));
+    broker->ready(at, broker->arg);
+}
+
+static void on_store_up(broker_t *broker)
+{
+    rz_log_info("store.up", "id=%s durability=%s", rz_store_id(broker->store),
+                rz_store_durability(broker->store));
+    placement_recheck(broker->placement);
+    waiters_poke_all(broker->waiters);
+    if (!broker->was_ready)
+        become_ready(broker);
+}
+
+static void on_store_down(broker_t *broker, const char *detail)
+{
+    snprintf(broker->store_detail, sizeof broker->store_detail, "%s", detail != NULL ? detail : "");
+    rz_log_warn("store.down", "%s", broker->store_detail);
+    reaper_gap(broker->reaper);
+}
+
+static void on_store_state(bool up, const char *detail, void *arg)
+{
+    broker_t *broker = arg;
+    if (broker->jobs == NULL)
+        return; /* not open yet, or closing */
+    if (up)
+        on_store_up(broker);
+    else
+        on_store_down(broker, detail);
+    jobs_store_changed(broker->jobs);
+}
+
+static rz_str_t pair_value(const rz_reply_t *pairs, const char *name)
+{
+    for (size_t i = 0; i + 1 < pairs->n; i += 2)
+        if (rz_str_eq(pairs->field[i], name))
+            return pairs->field[i + 1];
+    return (rz_str_t){ NULL, 0 };
+}
+
+static void publish_broadcast(broker_t *broker, const rz_reply_t *pairs)
+{
+    broker->counters.events_made++;
+    if (proxy_send(broker->proxy, pair_value(pairs, "topic"), pair_value(pairs, "header"),
+                   pair_value(pairs, "event")) != RZ_OK)
+        broker->counters.events_unsent++;
+}
+
+static void poke_child(broker_t *broker, const rz_reply_t *pairs)
+{
+    rz_str_t value = pair_value(pairs, "child");
+    char *child = rz_strndup(value.p, value.n);
+    waiters_poke(broker->waiters, child);
+    rz_free(child);
+}
+
+/* What any broker, or nobody's runner, had to say reaches the subscribers and waiters of every broker. */
+static void on_entry(const char *stream, const char *id, const rz_reply_t *pairs, void *arg)
+{
+    broker_t *broker = arg;
+    (void)id;
+    if (strcmp(stream, "broadcast") == 0)
+        publish_broadcast(broker, pairs);
+    else
+        poke_child(broker, pairs);
+}
+
+static bool open_store(broker_t *broker, rz_err_t *err)
+{
+    static const char *const streams[] = { "broadcast", "completions" };
+    rz_store_options_t options = broker->settings->store;
+    options.on_state = on_store_state;
+    options.arg = broker;
+    broker->store = rz_store_open(broker->loop, &options, err);
+    if (broker->store == NULL)
+        return false;
+    options.on_state = NULL;
+    broker->tail = rz_tail_open(broker->loop, &options, streams, 2, on_entry, broker, err);
+    return broker->tail != NULL;
+}
+
+/* ---- parts ---- */
+
+static void open_parts(broker_t *broker)
+{
+    const settings_t *s = broker->settings;
+    broker->roster = roster_create();
+    broker->dispatch = dispatch_create();
+    broker->sender =
+        (sender_t){ .sock = broker->runners_sock, .roster = broker->roster, .counters = &broker->counters };
+    broker->placement = placement_create(&(placement_parts_t){
+        broker->store, broker->roster, broker->dispatch, &broker->sender, &broker->counters, s->queue_max });
+    broker->reaper = reaper_open(&(reaper_parts_t){ broker->loop, broker->store, &broker->counters,
+                                                    s->lease_ms, on_dead, on_requeued, broker });
+    broker->links = links_create(&(links_parts_t){ .store = broker->store,
+                                                   .roster = broker->roster,
+                                                   .placement = broker->placement,
+                                                   .sender = &broker->sender,
+                                                   .reaper = broker->reaper,
+                                                   .counters = &broker->counters,
+                                                   .broker = s->name,
+                                                   .publish = broker->endpoints.publish,
+                                                   .sync_ms = s->sync_ms,
+                                                   .lease_ms = s->lease_ms,
+                                                   .on_steered = on_steered,
+                                                   .on_output = on_output,
+                                                   .on_ended = on_ended,
+                                                   .arg = broker });
+}
+
+static void open_faces(broker_t *broker)
+{
+    broker->rules = (intake_rules_t){ broker->settings->agents, broker->settings->job_max,
+                                      broker->settings->session_max };
+    broker->waiters = waiters_create(broker->loop, broker->store);
+    broker->desk = (desk_t){ .sock = broker->control_sock, .counters = &broker->counters };
+    broker->control = control_open(&(control_parts_t){ .loop = broker->loop,
+                                                       .broker = broker->settings->name,
+                                                       .rules = &broker->rules,
+                                                       .endpoints = &broker->endpoints,
+                                                       .store = broker->store,
+                                                       .store_detail = broker->store_detail,
+                                                       .roster = broker->roster,
+                                                       .dispatch = broker->dispatch,
+                                                       .placement = broker->placement,
+                                                       .sender = &broker->sender,
+                                                       .waiters = broker->waiters,
+                                                       .proxy = broker->proxy,
+                                                       .counters = &broker->counters,
+                                                       .desk = &broker->desk });
+    broker->jobs = jobs_open(&(jobs_parts_t){ broker->loop, &broker->rules, broker->store, broker->placement,
+                                              broker->proxy, &broker->counters });
+    jobs_listen(broker->jobs, broker->jobs_sock);
+    broker->tick = rz_timer_open(broker->loop, on_tick, broker);
+    rz_timer_start(broker->tick, TICK_MS, TICK_MS);
+}
+
+/* ---- sockets: each hands its messages to the part that was made for them ---- */
+
+static void on_job(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
+{
+    jobs_on_message(sock, msg, ((broker_t *)arg)->jobs);
+}
+
+static void on_call(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
+{
+    control_on_message(sock, msg, ((broker_t *)arg)->control);
+}
+
+static void on_link(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
+{
+    links_on_message(sock, msg, ((broker_t *)arg)->links);
+}
+
+static rz_sock_t *open_sock(broker_t *broker, int type, const char *endpoint, rz_sock_fn on_msg,
+                            rz_err_t *err)
+{
+    rz_sock_options_t options = { .type = type,
+                                  .sndhwm = HWM,
+                                  .rcvhwm = type == ZMQ_PULL ? 0 : HWM,
+                                  .linger_ms = LINGER_MS,
+                                  .on_msg = on_msg,
+                                  .arg = broker };
+    rz_sock_t *sock = rz_sock_open(broker->loop, broker->zctx, &options, err);
+    if (sock != NULL && rz_sock_bind(sock, endpoint, err) != RZ_OK)
+        rz_sock_close(&sock);
+    return sock;
+}
+
+static bool open_sockets(broker_t *broker, rz_err_t *err)
+{
+    const settings_t *s = broker->settings;
+    broker->zctx = zmq_ctx_new();
+    if (broker->zctx == NULL) {
+        rz_fail_sys(err, errno, "zmq_ctx_new");
+        return false;
+    }
+    zmq_ctx_set(broker->zctx, ZMQ_MAX_SOCKETS, 65535);
+    if ((broker->jobs_sock = open_sock(broker, ZMQ_PULL, s->jobs, on_job, err)) == NULL ||
+        (broker->control_sock = open_sock(broker, ZMQ_ROUTER, s->control, on_call, err)) == NULL ||
+        (broker->runners_sock = open_sock(broker, ZMQ_ROUTER, s->runners, on_link, err)) == NULL ||
+        (broker->proxy = proxy_open(broker->zctx, s->publish, s->events, err)) == NULL)
+        return false;
+    broker->endpoints = (endpoints_t){ .jobs = rz_sock_endpoint(broker->jobs_sock),
+                                       .control = rz_sock_endpoint(broker->control_sock),
+                                       .events = proxy_events_endpoint(broker->proxy),
+                                       .runners = rz_sock_endpoint(broker->runners_sock),
+                                       .publish = proxy_publish_endpoint(broker->proxy) };
+    return true;
+}
+
+/* ---- open, stop, destroy ---- */
+
+/* The store first: every operation in hand is answered while those who asked are still there. */
+static void close_all(broker_t *broker)
+{
+    if (broker->control != NULL) {
+        waiters_stop(broker->waiters);
+        control_stop(broker->control);
+        rz_timer_close(&broker->tick);
+    }
+    rz_tail_close(&broker->tail);
+    rz_store_close(&broker->store);
+    jobs_close(&broker->jobs);
+    control_close(&broker->control);
+    waiters_destroy(&broker->waiters);
+    links_destroy(&broker->links);
+    reaper_close(&broker->reaper);
+    placement_destroy(&broker->placement);
+    sender_fini(&broker->sender);
+    dispatch_destroy(&broker->dispatch);
+    roster_destroy(&broker->roster);
+    rz_sock_close(&broker->jobs_sock);
+    rz_sock_close(&broker->control_sock);
+    rz_sock_close(&broker->runners_sock);
+    proxy_close(&broker->proxy);
+}
+
+broker_t *broker_open(uv_loop_t *loop, const settings_t *settings, broker_ready_fn ready, void *arg,
+                      rz_err_t *err)
+{
+    broker_t *broker = rz_alloc(sizeof *broker);
+    broker->loop = loop;
+    broker->settings = settings;
+    broker->ready = ready;
+    broker->arg = arg;
+    snprintf(broker->store_detail, sizeof broker->store_detail, "not connected yet");
+    if (!open_sockets(broker, err) || !open_store(broker, err)) {
+        close_all(broker);
+        uv_run(loop, UV_RUN_DEFAULT);
+        broker_destroy(&broker);
+        return NULL;
+    }
+    open_parts(broker);
+    open_faces(broker);
+    rz_log_info("broker.bound", "broker=%s control=%s waiting for the store", settings->name,
+                broker->endpoints.control);
+    return broker;
+}
+
+static void on_stopping(void *arg)
+{
+    broker_t *broker = arg;
+    size_t left = broker->desk.in_hand + jobs_held(broker->jobs);
+    if (left > 0 && rz_now_ms() < broker->stop_deadline_ms)
+        return;
+    rz_log_info("broker.stopped", "broker=%s unanswered=%zu", broker->settings->name, left);
+    rz_timer_close(&broker->stopping);
+    close_all(broker);
+}
+
+void broker_stop(broker_t *broker)
+{
+    if (broker->stop_deadline_ms != 0)
+        return;
+    broker->stop_deadline_ms = rz_now_ms() + STOP_PATIENCE_MS;
+    rz_log_info("broker.stopping", "broker=%s in_hand=%zu jobs_held=%zu", broker->settings->name,
+                broker->desk.in_hand, jobs_held(broker->jobs));
+    jobs_stop(broker->jobs);
+    rz_sock_pause(broker->control_sock, true);
+    waiters_stop(broker->waiters);
+    control_stop(broker->control);
+    broker->stopping = rz_timer_open(broker->loop, on_stopping, broker);
+    rz_timer_start(broker->stopping, 0, STOP_LOOK_MS);
+}
+
+void broker_destroy(broker_t **broker)
+{
+    if (*broker == NULL)
+        return;
+    if ((*broker)->zctx != NULL)
+        zmq_ctx_term((*broker)->zctx);
+    rz_free(*broker);
+    *broker = NULL;
+}

@@ -1,0 +1,25 @@
+/* call.h - one request on the control socket that waits for its reply. */
+#pragma once
+
+#include "base/sock.h"
+#include "counters.h"
+#include "wire/control.h"
+
+typedef struct {
+    rz_sock_t *sock; /* control ROUTER */
+    counters_t *counters;
+    size_t in_hand; /* calls that were not answered yet */
+} desk_t;
+
+typedef struct call call_t;
+
+/* Remembers who asked and what; both are copied. Each call ends in exactly one call_send() or call_refuse().
+ */
+call_t *call_create(desk_t *desk, rz_str_t peer, rz_str_t id, const char *op);
+
+/* Opens the reply; add members, then call_send(). err NULL: the sentence of the code. */
+rz_buf_t *call_reply(call_t *call, rz_rc_t code, const rz_err_t *err);
+void call_send(call_t **call); /* closes the reply's object and sends it; takes */
+/* A whole reply with nothing but the code, and text instead of its sentence unless NULL. Takes. */
+void call_refuse(call_t **call, rz_rc_t code, const char *text);
+void call_refuse_err(call_t **call, const rz_err_t *err);

@@ -1,0 +1,108 @@
+/* control.c - see control.h. Frames in, the table of operations, and what all of them share. */
+#include "control_ops.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define PEER_PART  0
+#define EMPTY_PART 1
+#define BODY_PART  2
+#define PARTS      3
+
+typedef struct {
+    op_handler_t handle;
+    bool needs_store;
+} op_t;
+
+static const op_t ops[RZ_CONTROL_OP_COUNT] = {
+    [RZ_OP_HELLO] = { op_hello, false },
+    [RZ_OP_SUBMIT] = { op_submit, true },
+    [RZ_OP_GET] = { op_get, true },
+    [RZ_OP_LIST] = { op_list, true },
+    [RZ_OP_WAIT] = { op_wait, true },
+    [RZ_OP_CANCEL] = { op_cancel, true },
+    [RZ_OP_SEND] = { op_send, true },
+    [RZ_OP_SYNC] = { op_sync, false },
+    [RZ_OP_LOGS] = { op_logs, true },
+    [RZ_OP_RUNNERS] = { op_runners, true },
+    [RZ_OP_SESSION_GET] = { op_session_get, true },
+    [RZ_OP_SESSION_PUT] = { op_session_put, true },
+    [RZ_OP_SESSION_LIST] = { op_session_list, true },
+    [RZ_OP_REPLAY] = { op_replay, true },
+    [RZ_OP_STATUS] = { op_status, false },
+};
+
+control_t *control_open(const control_parts_t *parts)
+{
+    control_t *control = rz_alloc(sizeof *control);
+    control->part = *parts;
+    control->live = live_create(parts->loop);
+    control->started_ms = rz_now_ms();
+    return control;
+}
+
+void control_stop(control_t *control)
+{
+    live_stop(control->live);
+}
+
+void control_close(control_t **control)
+{
+    if (*control == NULL)
+        return;
+    live_destroy(&(*control)->live);
+    rz_free(*control);
+    *control = NULL;
+}
+
+asking_t *asking_open(control_t *control, call_t *call)
+{
+    asking_t *asking = rz_alloc(sizeof *asking);
+    *asking = (asking_t){ .control = control, .call = call };
+    return asking;
+}
+
+call_t *asking_end(asking_t *asking)
+{
+    call_t *call = asking->call;
+    rz_free(asking);
+    return call;
+}
+
+static void refuse_without_store(control_t *control, call_t *call)
+{
+    rz_err_t err = { 0 };
+    rz_fail(&err, RZ_UNAVAILABLE, "the store cannot be reached: %s", control->part.store_detail);
+    call_refuse_err(&call, &err);
+}
+
+static void serve(control_t *control, rz_str_t peer, rz_str_t body)
+{
+    rz_control_request_t request;
+    rz_err_t err = { 0 };
+    if (rz_control_decode(body.p, body.n, &request, &err) != RZ_OK) {
+        call_t *call = call_create(control->part.desk, peer, request.id, NULL);
+        call_refuse_err(&call, &err);
+        return;
+    }
+    const op_t *op = &ops[request.op];
+    call_t *call = call_create(control->part.desk, peer, request.id, rz_control_op_name(request.op));
+    if (op->needs_store && !rz_store_up(control->part.store))
+        refuse_without_store(control, call);
+    else
+        op->handle(control, call, &request);
+    rz_control_fini(&request);
+}
+
+void control_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
+{
+    control_t *control = arg;
+    (void)sock;
+    control->part.counters->calls++;
+    if (msg->n == PARTS && msg->part[EMPTY_PART].n == 0) {
+        serve(control, msg->part[PEER_PART], msg->part[BODY_PART]);
+        return;
+    }
+    control->part.counters->calls_malformed++;
+    rz_log_warn("call.malformed", "parts=%zu, a request is an empty frame and one JSON frame", msg->n);
+}

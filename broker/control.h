@@ -1,0 +1,44 @@
+/* control.h - requests on the control socket -> operations -> replies (proto/README.md, 4). */
+#pragma once
+
+#include "call.h"
+#include "links.h"
+#include "proxy.h"
+#include "waiters.h"
+
+typedef struct control control_t;
+
+/* The endpoints as bound: what `hello` tells. */
+typedef struct {
+    const char *jobs, *control, *events, *runners, *publish;
+} endpoints_t;
+
+typedef struct {
+    uv_loop_t *loop;
+    const char *broker; /* our name */
+    const intake_rules_t *rules;
+    const endpoints_t *endpoints;
+    rz_store_t *store;
+    const char *store_detail; /* why the store is down, kept by the owner */
+    roster_t *roster;
+    dispatch_t *dispatch;
+    placement_t *placement;
+    sender_t *sender;
+    waiters_t *waiters;
+    proxy_t *proxy;
+    counters_t *counters;
+    desk_t *desk;
+} control_parts_t;
+
+control_t *control_open(const control_parts_t *parts);
+/* Answers what still waits for a runner with UNAVAILABLE; before the store is closed. */
+void control_stop(control_t *control);
+void control_close(control_t **control); /* after the store was closed */
+
+void control_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg);
+/* From the links: a steering message reached its worker or not; a runner's answer to `logs`. */
+void control_on_steered(control_t *control, const char *child, const char *id, bool live);
+void control_on_output(control_t *control, const char *runner, const char *id, rz_rc_t code, rz_str_t text);
+
+/* Adds the member "endpoints": {name: endpoint}. */
+void endpoints_encode(const endpoints_t *endpoints, rz_buf_t *out);

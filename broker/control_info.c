@@ -1,0 +1,165 @@
+/* control_info.c - what the broker tells about itself: hello, runners, status. */
+#include "control_ops.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+
+static size_t linked(const control_t *control)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < roster_count(control->part.roster); i++)
+        n += roster_at(control->part.roster, i)->joined;
+    return n;
+}
+
+static const char *store_state(const control_t *control)
+{
+    return rz_store_up(control->part.store) ? "up" : "down";
+}
+
+void endpoints_encode(const endpoints_t *endpoints, rz_buf_t *out)
+{
+    rz_json_put_str(out, "jobs", endpoints->jobs);
+    rz_json_put_str(out, "control", endpoints->control);
+    rz_json_put_str(out, "events", endpoints->events);
+    rz_json_put_str(out, "runners", endpoints->runners);
+    rz_json_put_str(out, "publish", endpoints->publish);
+}
+
+void op_hello(control_t *control, call_t *call, const rz_control_request_t *request)
+{
+    (void)request;
+    rz_buf_t *out = call_reply(call, RZ_OK, NULL);
+    rz_json_put_str(out, "broker", control->part.broker);
+    rz_json_put_str(out, "version", RZ_VERSION);
+    rz_json_put_u64(out, "protocol", RZ_PROTOCOL_VERSION);
+    rz_json_put_str(out, "store", store_state(control));
+    rz_json_put_str(out, "durability", rz_store_durability(control->part.store));
+    rz_json_open_key(out, "endpoints", '{');
+    endpoints_encode(control->part.endpoints, out);
+    rz_json_close(out, '}');
+    rz_json_put_u64(out, "runners", linked(control));
+    call_send(&call);
+}
+
+/* ---- runners ---- */
+
+static void put_link(const runner_t *runner, rz_buf_t *out)
+{
+    rz_json_put_bool(out, "linked", runner != NULL && runner->joined);
+    rz_json_put_u64(out, "free", runner != NULL ? runner_free(runner) : 0);
+    rz_json_open_key(out, "idle", '{');
+    for (size_t i = 0; runner != NULL && i < runner->idle_count; i++)
+        rz_json_put_u64(out, runner->idle[i].key, runner->idle[i].n);
+    rz_json_close(out, '}');
+}
+
+static void put_incarnation(const control_t *control, const rz_incarnation_t *seen, rz_buf_t *out)
+{
+    rz_json_open(out, '{');
+    rz_json_put_str(out, "runner", seen->runner);
+    rz_json_put_str(out, "incarnation", seen->incarnation);
+    rz_json_put_str(out, "state", seen->dead ? "dead" : "alive");
+    put_link(roster_by_incarnation(control->part.roster, seen->incarnation), out);
+    rz_json_put_u64(out, "owned", seen->owned);
+    rz_json_put_raw(out, "facts",
+                    seen->facts != NULL && *seen->facts != '\0' ? rz_str(seen->facts) : RZ_STR("{}"));
+    rz_json_close(out, '}');
+}
+
+static void on_runners(rz_rc_t rc, const rz_incarnation_t *list, size_t n, void *arg)
+{
+    const control_t *control = ((asking_t *)arg)->control;
+    call_t *call = asking_end(arg);
+    if (rc != RZ_OK) {
+        call_refuse(&call, rc, NULL);
+        return;
+    }
+    rz_buf_t *out = call_reply(call, RZ_OK, NULL);
+    rz_json_open_key(out, "runners", '[');
+    for (size_t i = 0; i < n; i++)
+        put_incarnation(control, &list[i], out);
+    rz_json_close(out, ']');
+    call_send(&call);
+}
+
+void op_runners(control_t *control, call_t *call, const rz_control_request_t *request)
+{
+    (void)request;
+    rz_op_incarnations(control->part.store, on_runners, asking_open(control, call));
+}
+
+/* ---- status ---- */
+
+static void put_store(const control_t *control, rz_buf_t *out)
+{
+    rz_store_stats_t stats;
+    rz_store_stats(control->part.store, &stats);
+    rz_json_open_key(out, "store", '{');
+    rz_json_put_str(out, "state", store_state(control));
+    if (!rz_store_up(control->part.store))
+        rz_json_put_str(out, "reason", control->part.store_detail);
+    rz_json_put_str(out, "id", rz_store_id(control->part.store));
+    rz_json_put_str(out, "durability", rz_store_durability(control->part.store));
+    rz_json_put_u64(out, "batches", stats.batches);
+    rz_json_put_u64(out, "operations", stats.operations);
+    rz_json_put_u64(out, "bytes_sent", stats.bytes_sent);
+    rz_json_put_u64(out, "lost", stats.lost);
+    rz_json_put_u64(out, "reconnects", stats.reconnects);
+    rz_json_put_u64(out, "last_latency_us", stats.last_latency_us);
+    rz_json_put_u64(out, "queued", stats.queued);
+    rz_json_put_u64(out, "in_flight", stats.in_flight);
+    rz_json_close(out, '}');
+}
+
+static void put_class(const rz_class_t *class, rz_buf_t *out)
+{
+    rz_json_open(out, '{');
+    rz_json_put_str(out, "profile", class->profile);
+    rz_json_put_str(out, "labels", class->labels);
+    rz_json_put_u64(out, "waiting", class->waiting);
+    rz_json_close(out, '}');
+}
+
+static void put_classes(const rz_class_t *classes, size_t n, rz_buf_t *out)
+{
+    uint64_t waiting = 0;
+    for (size_t i = 0; i < n; i++)
+        waiting += classes[i].waiting;
+    rz_json_put_u64(out, "waiting", waiting);
+    rz_json_open_key(out, "classes", '[');
+    for (size_t i = 0; i < n; i++)
+        put_class(&classes[i], out);
+    rz_json_close(out, ']');
+}
+
+/* Without the store the queues are unknown, and their members missing; the rest is still worth telling. */
+static void send_status(control_t *control, call_t *call, bool known, const rz_class_t *classes, size_t n)
+{
+    rz_buf_t *out = call_reply(call, RZ_OK, NULL);
+    rz_json_put_str(out, "broker", control->part.broker);
+    rz_json_put_u64(out, "uptime_ms", rz_now_ms() - control->started_ms);
+    put_store(control, out);
+    if (known)
+        put_classes(classes, n, out);
+    rz_json_put_u64(out, "links", linked(control));
+    rz_json_put_u64(out, "waiters", waiters_count(control->part.waiters));
+    counters_encode(control->part.counters, out);
+    call_send(&call);
+}
+
+static void on_classes(rz_rc_t rc, const rz_class_t *classes, size_t n, void *arg)
+{
+    control_t *control = ((asking_t *)arg)->control;
+    send_status(control, asking_end(arg), rc == RZ_OK, classes, n);
+}
+
+void op_status(control_t *control, call_t *call, const rz_control_request_t *request)
+{
+    (void)request;
+    if (rz_store_up(control->part.store))
+        rz_op_classes(control->part.store, on_classes, asking_open(control, call));
+    else
+        send_status(control, call, false, NULL, 0);
+}

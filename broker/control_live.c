@@ -1,0 +1,210 @@
+/* control_live.c - what reaches into running work: send, sync, logs. */
+#include "control_ops.h"
+
+#include "base/utf8.h"
+#include "system_event.h"
+#include "wire/session.h"
+
+#include <stdio.h>
+
+#define STEER_WAIT_MS 1000
+#define LOGS_WAIT_MS  2000
+#define KEY_MAX       (2 * RZ_ID_MAX + 16)
+
+/* ---- send: stored first, then forwarded ---- */
+
+typedef struct {
+    asking_t asking;
+    char child[RZ_ID_MAX + 1], id[RZ_ID_MAX + 1];
+    rz_buf_t text; /* one JSON string */
+} sending_t;
+
+static void steer_key(const char *child, const char *id, char out[KEY_MAX])
+{
+    snprintf(out, KEY_MAX, "steer %s %s", child, id);
+}
+
+static void sending_end(sending_t *sending, rz_rc_t rc, const char *delivery)
+{
+    call_t *call = sending->asking.call;
+    rz_buf_t *out = call_reply(call, rc, NULL);
+    if (delivery != NULL) {
+        rz_json_put_str(out, "message_id", sending->id);
+        rz_json_put_str(out, "delivery", delivery);
+    }
+    call_send(&call);
+    rz_buf_fini(&sending->text);
+    rz_free(sending);
+}
+
+static void on_delivered(const live_answer_t *answer, void *arg)
+{
+    sending_end(arg, RZ_OK, answer->rc == RZ_OK && answer->yes ? "live" : "queued");
+}
+
+/* The message is stored; if its runner is linked here, wait a moment whether the worker gets it at once. */
+static void forward(sending_t *sending, const rz_act_t *act)
+{
+    control_t *control = sending->asking.control;
+    char key[KEY_MAX];
+    runner_t *runner = roster_by_incarnation(control->part.roster, act->owner);
+    bool lives = act->state == RZ_ACT_RUNNING || act->state == RZ_ACT_ASSIGNED;
+    steer_key(sending->child, sending->id, key);
+    if (!lives || runner == NULL ||
+        !sender_steer(control->part.sender, runner, sending->child, act->epoch, sending->id,
+                      rz_buf_str(&sending->text)) ||
+        !live_wait(control->live, key, 1, STEER_WAIT_MS, on_delivered, sending))
+        sending_end(sending, RZ_OK, "queued");
+}
+
+static void on_stored(rz_rc_t rc, const rz_act_t *act, void *arg)
+{
+    sending_t *sending = arg;
+    if (rc == RZ_OK)
+        forward(sending, act);
+    else
+        sending_end(sending, rc, rc == RZ_DUPLICATE ? "queued" : NULL);
+}
+
+void op_send(control_t *control, call_t *call, const rz_control_request_t *request)
+{
+    sending_t *sending = rz_alloc(sizeof *sending);
+    sending->asking = (asking_t){ control, call };
+    snprintf(sending->child, sizeof sending->child, "%s", request->child);
+    if (request->message_id != NULL)
+        snprintf(sending->id, sizeof sending->id, "%s", request->message_id);
+    else
+        rz_uuid_new(sending->id);
+    rz_json_put_str(&sending->text, NULL, request->text);
+
+    rz_buf_t message = { 0 };
+    rz_message_encode(RZ_ROLE_USER, sending->id, rz_buf_str(&sending->text), NULL, &message);
+    rz_op_steer(control->part.store, sending->child, sending->id, rz_buf_str(&message), on_stored, sending);
+    rz_buf_fini(&message);
+}
+
+void control_on_steered(control_t *control, const char *child, const char *id, bool live)
+{
+    char key[KEY_MAX];
+    steer_key(child, id, key);
+    live_answer(control->live, key, &(live_answer_t){ .rc = RZ_OK, .yes = live });
+}
+
+/* ---- sync: everybody who publishes says so now ---- */
+
+static void publish_sync(control_t *control, const char *nonce)
+{
+    rz_buf_t topic = { 0 }, header = { 0 }, event = { 0 };
+    system_sync_topic(nonce, control->part.broker, &topic);
+    system_header(false, &header);
+    system_sync_event(nonce, control->part.broker, &event);
+    if (proxy_send(control->part.proxy, rz_buf_str(&topic), rz_buf_str(&header), rz_buf_str(&event)) != RZ_OK)
+        control->part.counters->events_unsent++;
+    rz_buf_fini(&topic);
+    rz_buf_fini(&header);
+    rz_buf_fini(&event);
+}
+
+void op_sync(control_t *control, call_t *call, const rz_control_request_t *request)
+{
+    rz_buf_t *out = call_reply(call, RZ_OK, NULL);
+    rz_json_open_key(out, "emitters", '[');
+    for (size_t i = roster_count(control->part.roster); i-- > 0;) {
+        runner_t *runner = roster_at(control->part.roster, i);
+        if (!runner->joined)
+            continue;
+        size_t mark = out->len;
+        rz_json_put_str(out, NULL, runner->name);
+        if (!sender_emit(control->part.sender, runner, request->nonce))
+            out->len = mark; /* it has just been struck off: it will emit nothing */
+    }
+    rz_json_put_str(out, NULL, control->part.broker);
+    rz_json_close(out, ']');
+    publish_sync(control, request->nonce);
+    call_send(&call);
+}
+
+/* ---- logs ---- */
+
+typedef struct {
+    asking_t asking;
+    char key[40];
+    char child[RZ_ID_MAX + 1];
+} logging_t;
+
+/* Whatever a worker wrote to its stderr: a reply must be clean text. */
+static void send_text(call_t *call, const live_answer_t *answer)
+{
+    char *text = rz_strndup(answer->text.n > 0 ? answer->text.p : "", answer->text.n);
+    for (size_t i = 0; i < answer->text.n; i++)
+        if (text[i] == '\0')
+            text[i] = '?';
+    rz_utf8_scrub(text);
+    rz_buf_t *out = call_reply(call, RZ_OK, NULL);
+    rz_json_put_str(out, "runner", answer->runner);
+    rz_json_put_str(out, "text", text);
+    call_send(&call);
+    rz_free(text);
+}
+
+static void on_text(const live_answer_t *answer, void *arg)
+{
+    logging_t *logging = arg;
+    call_t *call = logging->asking.call;
+    rz_rc_t rc = answer->rc;
+    if (rc == RZ_OK) {
+        send_text(call, answer);
+    } else {
+        call_refuse(&call, rc == RZ_EXPIRED ? RZ_UNAVAILABLE : rc,
+                    rc == RZ_EXPIRED     ? "the runner did not answer in time"
+                    : rc == RZ_NOT_FOUND ? "no linked runner keeps output of this child"
+                                         : NULL);
+    }
+    rz_free(logging);
+}
+
+/* Its runner if it has one; an ended child has none, then everybody is asked. */
+static size_t ask_runners(control_t *control, const logging_t *logging, const rz_act_t *act)
+{
+    runner_t *owner = roster_by_incarnation(control->part.roster, act->owner);
+    if (owner != NULL)
+        return sender_logs(control->part.sender, owner, logging->key, logging->child);
+    size_t asked = 0;
+    for (size_t i = roster_count(control->part.roster); i-- > 0;) {
+        runner_t *runner = roster_at(control->part.roster, i);
+        asked += runner->joined && sender_logs(control->part.sender, runner, logging->key, logging->child);
+    }
+    return asked;
+}
+
+static void on_child(rz_rc_t rc, const rz_act_t *act, void *arg)
+{
+    logging_t *logging = arg;
+    control_t *control = logging->asking.control;
+    if (rc != RZ_OK) {
+        call_refuse(&logging->asking.call, rc, NULL);
+        rz_free(logging);
+        return;
+    }
+    size_t asked = ask_runners(control, logging, act);
+    if (asked == 0 || !live_wait(control->live, logging->key, asked, LOGS_WAIT_MS, on_text, logging))
+        on_text(&(live_answer_t){ .rc = RZ_NOT_FOUND }, logging);
+}
+
+void op_logs(control_t *control, call_t *call, const rz_control_request_t *request)
+{
+    logging_t *logging = rz_alloc(sizeof *logging);
+    logging->asking = (asking_t){ control, call };
+    rz_uuid_new(logging->key);
+    snprintf(logging->child, sizeof logging->child, "%s", request->child);
+    rz_op_get(control->part.store, logging->child, NULL, on_child, logging);
+}
+
+void control_on_output(control_t *control, const char *runner, const char *id, rz_rc_t code, rz_str_t text)
+{
+    if (code == RZ_OK)
+        live_answer(control->live, id,
+                    &(live_answer_t){ .rc = RZ_OK, .yes = true, .runner = runner, .text = text });
+    else
+        live_nothing(control->live, id);
+}

@@ -1,0 +1,93 @@
+/* control_sessions.c - sessions: get, put, list. */
+#include "control_ops.h"
+
+static const char *or_null(const char *text)
+{
+    return text != NULL && *text != '\0' ? text : NULL;
+}
+
+static void on_session(rz_rc_t rc, const rz_session_result_t *result, void *arg)
+{
+    call_t *call = asking_end(arg);
+    if (rc != RZ_OK) {
+        call_refuse(&call, rc, NULL);
+        return;
+    }
+    rz_buf_t session = { 0 };
+    rz_session_join(result->header, result->messages, or_null(result->act.status), or_null(result->act.error),
+                    result->rev, &session);
+    rz_buf_t *out = call_reply(call, RZ_OK, NULL);
+    rz_json_put_raw(out, "session", rz_buf_str(&session));
+    rz_json_put_u64(out, "rev", result->rev);
+    call_send(&call);
+    rz_buf_fini(&session);
+}
+
+void op_session_get(control_t *control, call_t *call, const rz_control_request_t *request)
+{
+    rz_op_session_get(control->part.store, request->child, on_session, asking_open(control, call));
+}
+
+/* ---- put ---- */
+
+static void on_put(rz_rc_t rc, const rz_session_result_t *result, void *arg)
+{
+    call_t *call = asking_end(arg);
+    rz_buf_t *out = call_reply(call, rc, NULL);
+    if (rc == RZ_OK || rc == RZ_CONFLICT)
+        rz_json_put_u64(out, "rev", result->rev);
+    call_send(&call);
+}
+
+void op_session_put(control_t *control, call_t *call, const rz_control_request_t *request)
+{
+    intake_session_t session;
+    rz_err_t err = { 0 };
+    if (intake_session_decode(control->part.rules, request->session, "session.", false, &session, &err) !=
+        RZ_OK) {
+        call_refuse_err(&call, &err);
+        return;
+    }
+    rz_session_put_t put = { .child = session.id,
+                             .parent = or_null(session.parent),
+                             .session_affinity = session.affinity,
+                             .session_profile = session.profile,
+                             .header = rz_buf_str(&session.header),
+                             .messages = session.messages,
+                             .message_count = session.message_count,
+                             .rev = request->rev };
+    rz_op_session_put(control->part.store, &put, on_put, asking_open(control, call));
+    intake_session_fini(&session);
+}
+
+/* ---- list ---- */
+
+static void put_session(const rz_act_t *act, rz_buf_t *out)
+{
+    rz_json_open(out, '{');
+    rz_json_put_str(out, "child", act->child);
+    rz_json_put_str(out, "parent", act->parent);
+    rz_json_put_str(out, "state", rz_act_state_name(act->state));
+    rz_json_opt_str(out, "status", or_null(act->status));
+    rz_json_close(out, '}');
+}
+
+static void on_list(rz_rc_t rc, const rz_act_t *acts, size_t n, void *arg)
+{
+    call_t *call = asking_end(arg);
+    if (rc != RZ_OK) {
+        call_refuse(&call, rc, NULL);
+        return;
+    }
+    rz_buf_t *out = call_reply(call, RZ_OK, NULL);
+    rz_json_open_key(out, "sessions", '[');
+    for (size_t i = 0; i < n; i++)
+        put_session(&acts[i], out);
+    rz_json_close(out, ']');
+    call_send(&call);
+}
+
+void op_session_list(control_t *control, call_t *call, const rz_control_request_t *request)
+{
+    rz_op_list(control->part.store, NULL, (unsigned)request->limit, on_list, asking_open(control, call));
+}

@@ -1,0 +1,232 @@
+/* jobs.c - see jobs.h. */
+#include "jobs.h"
+
+#include "base/log.h"
+#include "base/timer.h"
+#include "system_event.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define HELD_MAX       4096
+#define HELD_BYTES_MAX ((size_t)64 << 20)
+#define RETRY_MS       200
+
+typedef struct pushed {
+    jobs_t *jobs;
+    struct pushed *next; /* in the retry list */
+    bool uncertain;      /* an answer was lost: the store may have taken it before */
+    size_t len;
+    char bytes[];
+} pushed_t;
+
+struct jobs {
+    jobs_parts_t part;
+    rz_sock_t *sock;
+    rz_timer_t *retry_timer;
+    pushed_t *retry; /* to be submitted again */
+    size_t held, held_bytes;
+    bool stopped, paused;
+};
+
+static void on_retry(void *arg);
+
+jobs_t *jobs_open(const jobs_parts_t *parts)
+{
+    jobs_t *jobs = rz_alloc(sizeof *jobs);
+    jobs->part = *parts;
+    jobs->retry_timer = rz_timer_open(parts->loop, on_retry, jobs);
+    return jobs;
+}
+
+void jobs_close(jobs_t **jobs_ref)
+{
+    jobs_t *jobs = *jobs_ref;
+    if (jobs == NULL)
+        return;
+    *jobs_ref = NULL;
+    for (pushed_t *pushed; (pushed = jobs->retry) != NULL;) {
+        jobs->retry = pushed->next;
+        rz_free(pushed);
+    }
+    rz_timer_close(&jobs->retry_timer);
+    rz_free(jobs);
+}
+
+/* One rule decides whether the socket is read. */
+static void update_pause(jobs_t *jobs)
+{
+    bool paused = jobs->stopped || !rz_store_up(jobs->part.store) || jobs->retry != NULL ||
+                  jobs->held >= HELD_MAX || jobs->held_bytes >= HELD_BYTES_MAX;
+    if (paused != jobs->paused)
+        rz_sock_pause(jobs->sock, paused);
+    jobs->paused = paused;
+}
+
+void jobs_listen(jobs_t *jobs, rz_sock_t *sock)
+{
+    jobs->sock = sock;
+    update_pause(jobs);
+}
+
+/* ---- one job ---- */
+
+static pushed_t *pushed_create(jobs_t *jobs, rz_str_t bytes)
+{
+    pushed_t *pushed = rz_alloc(sizeof *pushed + bytes.n);
+    pushed->jobs = jobs;
+    pushed->len = bytes.n;
+    memcpy(pushed->bytes, bytes.p, bytes.n);
+    jobs->held++;
+    jobs->held_bytes += bytes.n;
+    return pushed;
+}
+
+static void pushed_end(pushed_t *pushed)
+{
+    jobs_t *jobs = pushed->jobs;
+    jobs->held--;
+    jobs->held_bytes -= pushed->len;
+    rz_free(pushed);
+    update_pause(jobs);
+}
+
+static void pushed_retry(pushed_t *pushed)
+{
+    jobs_t *jobs = pushed->jobs;
+    jobs->part.counters->jobs_retried++;
+    pushed->next = jobs->retry;
+    jobs->retry = pushed;
+    update_pause(jobs);
+    rz_timer_start(jobs->retry_timer, RETRY_MS, 0);
+}
+
+/* ---- refusals ---- */
+
+typedef struct {
+    jobs_t *jobs;
+    rz_buf_t header, event;
+} rejection_t;
+
+/* The store could not keep it: then at least this broker's own subscribers hear of it. */
+static void on_broadcast(rz_rc_t rc, void *arg)
+{
+    rejection_t *rejection = arg;
+    if (rc != RZ_OK)
+        proxy_send(rejection->jobs->part.proxy, RZ_STR("$sys/rejected"), rz_buf_str(&rejection->header),
+                   rz_buf_str(&rejection->event));
+    rz_buf_fini(&rejection->header);
+    rz_buf_fini(&rejection->event);
+    rz_free(rejection);
+}
+
+static void reject(jobs_t *jobs, rz_rc_t rc, const rz_err_t *err, const char *parent, const char *child)
+{
+    jobs->part.counters->jobs_rejected++;
+    rz_log_warn("job.rejected", "parent=%s child=%s code=%s %s", parent, child, rz_rc_name(rc),
+                err->text[0] != '\0' ? err->text : rz_rc_text(rc));
+    rejection_t *rejection = rz_alloc(sizeof *rejection);
+    rejection->jobs = jobs;
+    system_header(true, &rejection->header);
+    system_rejected_event(err, rc, parent, child, &rejection->event);
+    rz_op_broadcast(jobs->part.store, "$sys/rejected", rz_buf_str(&rejection->header),
+                    rz_buf_str(&rejection->event), true, on_broadcast, rejection);
+}
+
+/* The store refused: the bytes were good, so they tell whose job it was. */
+static void reject_stored(pushed_t *pushed, rz_rc_t rc)
+{
+    intake_t intake;
+    intake_who_t who;
+    rz_err_t none = { 0 };
+    rz_str_t bytes = { pushed->bytes, pushed->len };
+    if (intake_decode(pushed->jobs->part.rules, bytes, false, &intake, &who, &none) != RZ_OK)
+        return;
+    reject(pushed->jobs, rc, &none, intake.job.parent, intake.job.child);
+    intake_fini(&intake);
+}
+
+/* ---- submitting ---- */
+
+static void on_submitted(rz_rc_t rc, const rz_submit_result_t *result, void *arg)
+{
+    pushed_t *pushed = arg;
+    counters_t *counters = pushed->jobs->part.counters;
+    (void)result;
+    if (rc == RZ_UNAVAILABLE || rc == RZ_UNKNOWN || rc == RZ_FULL) {
+        pushed->uncertain |= rc == RZ_UNKNOWN;
+        pushed_retry(pushed);
+        return;
+    }
+    /* after a lost answer, a live activation of the child is most likely this very job */
+    if (rc == RZ_OK || (rc == RZ_ALREADY_RUNNING && pushed->uncertain))
+        counters->jobs_accepted++;
+    else if (rc == RZ_DUPLICATE)
+        counters->jobs_duplicate++;
+    else
+        reject_stored(pushed, rc);
+    pushed_end(pushed);
+}
+
+static void submit(pushed_t *pushed)
+{
+    jobs_t *jobs = pushed->jobs;
+    intake_t intake;
+    intake_who_t who;
+    rz_err_t err = { 0 };
+    if (intake_decode(jobs->part.rules, (rz_str_t){ pushed->bytes, pushed->len }, false, &intake, &who,
+                      &err) != RZ_OK) {
+        reject(jobs, err.rc, &err, who.parent, who.child);
+        pushed_end(pushed);
+        return;
+    }
+    placement_submit(jobs->part.placement, &intake, on_submitted, pushed);
+    intake_fini(&intake);
+}
+
+static void on_retry(void *arg)
+{
+    jobs_t *jobs = arg;
+    if (!rz_store_up(jobs->part.store))
+        return; /* jobs_store_changed() comes back here */
+    pushed_t *list = jobs->retry;
+    jobs->retry = NULL;
+    while (list != NULL) {
+        pushed_t *pushed = list;
+        list = pushed->next;
+        submit(pushed);
+    }
+    update_pause(jobs);
+}
+
+void jobs_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
+{
+    jobs_t *jobs = arg;
+    (void)sock;
+    jobs->part.counters->jobs_received++;
+    if (msg->n != 1) {
+        jobs->part.counters->jobs_malformed++;
+        rz_log_warn("job.malformed", "parts=%zu, a spawn job is one frame", msg->n);
+        return;
+    }
+    pushed_t *pushed = pushed_create(jobs, msg->part[0]);
+    update_pause(jobs);
+    submit(pushed);
+}
+
+void jobs_store_changed(jobs_t *jobs)
+{
+    on_retry(jobs);
+    update_pause(jobs);
+}
+
+void jobs_stop(jobs_t *jobs)
+{
+    jobs->stopped = true;
+    update_pause(jobs);
+}
+
+size_t jobs_held(const jobs_t *jobs)
+{
+    return jobs->held;
+}

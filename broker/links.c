@@ -1,0 +1,487 @@
+/* links.c - see links.h. */
+#include "links.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PEER_PART   0
+#define HEADER_PART 1
+#define BODY_PART   2
+
+struct links {
+    links_parts_t part;
+};
+
+links_t *links_create(const links_parts_t *parts)
+{
+    links_t *links = rz_alloc(sizeof *links);
+    links->part = *parts;
+    return links;
+}
+
+void links_destroy(links_t **links)
+{
+    rz_free(*links);
+    *links = NULL;
+}
+
+/* ---- hello, bye ---- */
+
+typedef struct {
+    links_t *links;
+    uint64_t serial;
+} joining_t;
+
+static void welcome(links_t *links, runner_t *runner)
+{
+    rz_link_t link = { .kind = RZ_LINK_WELCOME,
+                       .version = RZ_PROTOCOL_VERSION,
+                       .broker = links->part.broker,
+                       .publish = links->part.publish,
+                       .sync_ms = links->part.sync_ms };
+    runner->joined = true;
+    links->part.counters->joins++;
+    rz_log_info("runner.joined", "runner=%s incarnation=%s slots=%" PRIu64, runner->name, runner->incarnation,
+                runner->slots);
+    sender_tell(links->part.sender, runner, &link);
+}
+
+static void refuse_and_forget(links_t *links, runner_t *runner, rz_rc_t rc)
+{
+    rz_log_warn("runner.refused", "runner=%s incarnation=%s rc=%s", runner->name, runner->incarnation,
+                rz_rc_name(rc));
+    sender_refuse(links->part.sender, (rz_str_t){ runner->peer, runner->peer_len }, rc, NULL);
+    roster_remove(links->part.roster, runner);
+}
+
+static void on_joined(rz_rc_t rc, void *arg)
+{
+    joining_t *joining = arg;
+    runner_t *runner = roster_by_serial(joining->links->part.roster, joining->serial);
+    if (runner != NULL && rc == RZ_OK)
+        welcome(joining->links, runner);
+    else if (runner != NULL)
+        refuse_and_forget(joining->links, runner, rc);
+    rz_free(joining);
+}
+
+static void put_list(const cJSON *list, const char *key, rz_buf_t *out)
+{
+    const cJSON *item;
+    rz_json_open_key(out, key, '[');
+    cJSON_ArrayForEach(item, list) rz_json_put_str(out, NULL, item->valuestring);
+    rz_json_close(out, ']');
+}
+
+static void write_facts(const rz_link_t *hello, rz_buf_t *out)
+{
+    rz_json_open(out, '{');
+    rz_json_put_str(out, "host", hello->host);
+    rz_json_put_u64(out, "pid", hello->pid);
+    rz_json_put_u64(out, "slots", hello->slots);
+    put_list(hello->labels, "labels", out);
+    put_list(hello->profiles, "profiles", out);
+    rz_json_put_str(out, "version", hello->program_version);
+    rz_json_close(out, '}');
+}
+
+/* A new hello ends whatever we knew under the same peer, name or incarnation. */
+static void forget_older(roster_t *roster, rz_str_t peer, const rz_link_t *hello)
+{
+    runner_t *older;
+    while ((older = roster_by_peer(roster, peer)) != NULL ||
+           (older = roster_by_name(roster, hello->runner)) != NULL ||
+           (older = roster_by_incarnation(roster, hello->incarnation)) != NULL)
+        roster_remove(roster, older);
+}
+
+static void on_hello(links_t *links, rz_str_t peer, const rz_link_t *hello)
+{
+    const runner_t *known = roster_by_peer(links->part.roster, peer);
+    if (known != NULL && !known->joined && strcmp(known->incarnation, hello->incarnation) == 0)
+        return; /* impatient: the store has been asked */
+    forget_older(links->part.roster, peer, hello);
+
+    rz_buf_t facts = { 0 };
+    write_facts(hello, &facts);
+    runner_t *runner = roster_add(links->part.roster, &(runner_hello_t){ .peer = peer,
+                                                                         .name = hello->runner,
+                                                                         .incarnation = hello->incarnation,
+                                                                         .slots = hello->slots,
+                                                                         .labels = hello->labels,
+                                                                         .profiles = hello->profiles,
+                                                                         .facts = facts.data });
+    runner->heard_ms = rz_now_ms();
+    joining_t *joining = rz_alloc(sizeof *joining);
+    *joining = (joining_t){ .links = links, .serial = runner->serial };
+    rz_op_join(links->part.store, hello->incarnation, hello->runner, facts.data, on_joined, joining);
+    rz_buf_fini(&facts);
+}
+
+static void on_bye(links_t *links, runner_t *runner, const rz_link_t *bye, const rz_msg_t *msg)
+{
+    (void)bye;
+    (void)msg;
+    links->part.counters->byes++;
+    reaper_leave(links->part.reaper, runner->incarnation);
+    roster_remove(links->part.roster, runner);
+}
+
+static void on_credit(links_t *links, runner_t *runner, const rz_link_t *credit, const rz_msg_t *msg)
+{
+    (void)msg;
+    runner_credit(runner, credit->granted, credit->idle);
+    placement_pump(links->part.placement);
+}
+
+/* ---- writes of a running activation: start, append, finish, release ---- */
+
+typedef struct {
+    links_t *links;
+    uint64_t serial;
+    rz_link_kind_t kind;
+    uint64_t epoch, seq;
+    char child[RZ_ID_MAX + 1];
+} writing_t;
+
+static writing_t *writing_open(links_t *links, const runner_t *runner, const rz_link_t *link)
+{
+    writing_t *writing = rz_alloc(sizeof *writing);
+    *writing = (writing_t){ .links = links,
+                            .serial = runner->serial,
+                            .kind = link->kind,
+                            .epoch = link->epoch,
+                            .seq = link->seq_count > 0 ? link->seqs[link->seq_count - 1] : 0 };
+    snprintf(writing->child, sizeof writing->child, "%s", link->child);
+    return writing;
+}
+
+static void send_ack(links_t *links, runner_t *runner, const writing_t *writing, rz_rc_t rc)
+{
+    rz_link_t ack = { .kind = RZ_LINK_ACK,
+                      .op = rz_link_kind_name(writing->kind),
+                      .child = writing->child,
+                      .epoch = writing->epoch,
+                      .code = rc,
+                      .seq = writing->seq };
+    sender_tell(links->part.sender, runner, &ack);
+}
+
+static void on_written(rz_rc_t rc, void *arg)
+{
+    writing_t *writing = arg;
+    links_t *links = writing->links;
+    runner_t *runner = roster_by_serial(links->part.roster, writing->serial);
+    if (runner != NULL)
+        send_ack(links, runner, writing, rc);
+    if (rc == RZ_FENCED) {
+        links->part.counters->fenced++;
+        rz_log_info("link.fenced", "op=%s child=%s epoch=%" PRIu64, rz_link_kind_name(writing->kind),
+                    writing->child, writing->epoch);
+    }
+    if (writing->kind == RZ_LINK_FINISH && (rc == RZ_OK || rc == RZ_DUPLICATE))
+        links->part.on_ended(writing->child, links->part.arg);
+    rz_free(writing);
+}
+
+/* The payload from `first` on must be one header and one event per seq. */
+static bool take_events(const rz_link_t *link, const rz_msg_t *msg, size_t first, rz_log_item_t *items)
+{
+    if (msg->n != first + 2 * link->seq_count)
+        return false;
+    for (size_t i = 0; i < link->seq_count; i++)
+        items[i] = (rz_log_item_t){ .seq = link->seqs[i],
+                                    .header = msg->part[first + 2 * i],
+                                    .event = msg->part[first + 2 * i + 1] };
+    return true;
+}
+
+static void refuse_write(links_t *links, runner_t *runner, writing_t *writing, size_t parts)
+{
+    links->part.counters->link_malformed++;
+    rz_log_warn("link.malformed", "runner=%s op=%s child=%s parts=%zu", runner->name,
+                rz_link_kind_name(writing->kind), writing->child, parts);
+    send_ack(links, runner, writing, RZ_BAD_FIELD);
+    rz_free(writing);
+}
+
+static void on_start(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg)
+{
+    rz_log_item_t items[RZ_PARTS_MAX];
+    writing_t *writing = writing_open(links, runner, link);
+    runner_answered(runner, link->child, link->epoch);
+    if (!take_events(link, msg, BODY_PART, items)) {
+        refuse_write(links, runner, writing, msg->n);
+        return;
+    }
+    links->part.counters->starts++;
+    rz_write_t write = { link->child, link->token, link->epoch, items, link->seq_count };
+    rz_op_start(links->part.store, &write, on_written, writing);
+}
+
+static void on_append(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg)
+{
+    rz_log_item_t items[RZ_PARTS_MAX];
+    writing_t *writing = writing_open(links, runner, link);
+    if (!take_events(link, msg, BODY_PART, items)) {
+        refuse_write(links, runner, writing, msg->n);
+        return;
+    }
+    links->part.counters->appends++;
+    rz_write_t write = { link->child, link->token, link->epoch, items, link->seq_count };
+    rz_op_append(links->part.store, &write, on_written, writing);
+}
+
+/* The first payload frame is the assistant message, empty when there is none. */
+static void on_finish(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg)
+{
+    rz_log_item_t items[RZ_PARTS_MAX];
+    writing_t *writing = writing_open(links, runner, link);
+    runner_answered(runner, link->child, link->epoch);
+    if (!take_events(link, msg, BODY_PART + 1, items)) {
+        refuse_write(links, runner, writing, msg->n);
+        return;
+    }
+    links->part.counters->finishes++;
+    rz_write_t write = { link->child, link->token, link->epoch, items, link->seq_count };
+    rz_op_finish(links->part.store, &write, link->status, link->error, msg->part[BODY_PART], on_written,
+                 writing);
+}
+
+/* What a runner gives back is offered again by the next look at all classes, not at once: it had a reason,
+ * and offered at once it might go round between the two for ever. */
+static void on_release(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg)
+{
+    (void)msg;
+    links->part.counters->releases++;
+    rz_log_info("link.released", "runner=%s child=%s epoch=%" PRIu64 " reason=%s", runner->name, link->child,
+                link->epoch, link->reason);
+    runner_answered(runner, link->child, link->epoch);
+    rz_op_release(links->part.store, link->child, link->epoch, link->token, on_written,
+                  writing_open(links, runner, link));
+}
+
+/* ---- answers to what control asked ---- */
+
+static void on_steered(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg)
+{
+    (void)runner;
+    (void)msg;
+    links->part.on_steered(link->child, link->id, link->live, links->part.arg);
+}
+
+static void on_output(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg)
+{
+    rz_str_t text = msg->n > BODY_PART ? msg->part[BODY_PART] : (rz_str_t){ NULL, 0 };
+    links->part.on_output(runner->name, link->id, link->code, text, links->part.arg);
+}
+
+/* ---- sync ---- */
+
+typedef struct {
+    links_t *links;
+    uint64_t serial, counter;
+    cJSON *held; /* NULL: the runner did not list what it holds */
+} syncing_t;
+
+/* An entry of `held`: "child", "child epoch" or [child,epoch]. */
+static bool entry_is(const cJSON *entry, const char *child, size_t child_len)
+{
+    const cJSON *name = cJSON_IsArray(entry) ? cJSON_GetArrayItem(entry, 0) : entry;
+    const char *text = cJSON_GetStringValue(name);
+    return text != NULL && strncmp(text, child, child_len) == 0 &&
+           (text[child_len] == '\0' || text[child_len] == ' ');
+}
+
+static bool holds(const cJSON *held, const char *child, size_t child_len)
+{
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, held)
+    {
+        if (entry_is(entry, child, child_len))
+            return true;
+    }
+    return false;
+}
+
+static void on_reassigned(rz_rc_t rc, const rz_assignment_t *assignments, size_t n, uint64_t left, void *arg)
+{
+    links_t *links = arg;
+    (void)left;
+    for (size_t i = 0; rc == RZ_OK && i < n; i++) {
+        links->part.counters->reassigned++;
+        placement_give(links->part.placement, &assignments[i]);
+    }
+}
+
+/* What it owns, does not hold, and was not just sent: that assign was lost, it gets another. */
+static void reassign_lost(links_t *links, const runner_t *runner, const cJSON *held,
+                          const rz_sync_result_t *result)
+{
+    uint64_t now_ms = rz_now_ms();
+    for (size_t i = 0; i < result->owned_count; i++) {
+        char child[RZ_ID_MAX + 1];
+        const char *line = result->owned[i];
+        size_t len = strcspn(line, " ");
+        uint64_t epoch = line[len] == ' ' ? strtoull(line + len + 1, NULL, 10) : 0;
+        if (len > RZ_ID_MAX || holds(held, line, len))
+            continue;
+        memcpy(child, line, len);
+        child[len] = '\0';
+        if (!runner_was_handed(runner, child, epoch, now_ms, 2 * links->part.sync_ms))
+            rz_op_reassign(links->part.store, child, runner->incarnation, on_reassigned, links);
+    }
+}
+
+static cJSON *string_array(const char *const *texts, size_t n)
+{
+    cJSON *array = cJSON_CreateArray();
+    for (size_t i = 0; i < n; i++)
+        cJSON_AddItemToArray(array, cJSON_CreateString(texts[i]));
+    return array;
+}
+
+static void send_synced(links_t *links, runner_t *runner, uint64_t counter, rz_rc_t rc,
+                        const rz_sync_result_t *result)
+{
+    bool ok = rc == RZ_OK;
+    cJSON *cancels =
+        ok && result->cancel_count > 0 ? string_array(result->cancels, result->cancel_count) : NULL;
+    cJSON *owned = ok && result->differs ? string_array(result->owned, result->owned_count) : NULL;
+    rz_link_t link = {
+        .kind = RZ_LINK_SYNCED, .code = rc, .counter = counter, .cancels = cancels, .owned = owned
+    };
+    sender_tell(links->part.sender, runner, &link);
+    cJSON_Delete(cancels);
+    cJSON_Delete(owned);
+}
+
+static void on_synced(rz_rc_t rc, const rz_sync_result_t *result, void *arg)
+{
+    syncing_t *syncing = arg;
+    links_t *links = syncing->links;
+    runner_t *runner = roster_by_serial(links->part.roster, syncing->serial);
+    if (runner != NULL) {
+        if (rc == RZ_OK && result->differs && syncing->held != NULL)
+            reassign_lost(links, runner, syncing->held, result);
+        send_synced(links, runner, syncing->counter, rc, result);
+        if (rc == RZ_DEAD && (runner = roster_by_serial(links->part.roster, syncing->serial)) != NULL)
+            roster_remove(links->part.roster, runner);
+    }
+    cJSON_Delete(syncing->held);
+    rz_free(syncing);
+}
+
+static void keep_facts(runner_t *runner, const cJSON *facts)
+{
+    char *text = facts != NULL ? cJSON_PrintUnformatted(facts) : NULL;
+    if (text == NULL)
+        return;
+    rz_free(runner->facts);
+    runner->facts = rz_strdup(text);
+    cJSON_free(text);
+}
+
+static void on_sync(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg)
+{
+    if (strcmp(link->incarnation, runner->incarnation) != 0) {
+        sender_refuse(links->part.sender, msg->part[PEER_PART], RZ_NOT_FOUND, NULL);
+        return;
+    }
+    keep_facts(runner, link->facts);
+    syncing_t *syncing = rz_alloc(sizeof *syncing);
+    *syncing = (syncing_t){ .links = links,
+                            .serial = runner->serial,
+                            .counter = link->counter,
+                            .held = link->held != NULL ? cJSON_Duplicate(link->held, 1) : NULL };
+    rz_op_sync(links->part.store, runner->incarnation, link->counter, link->digest, runner->facts, on_synced,
+               syncing);
+}
+
+/* ---- every message ---- */
+
+typedef void (*handler_t)(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg);
+static const handler_t handlers[RZ_LINK_KIND_COUNT] = {
+    [RZ_LINK_CREDIT] = on_credit, [RZ_LINK_START] = on_start,     [RZ_LINK_APPEND] = on_append,
+    [RZ_LINK_FINISH] = on_finish, [RZ_LINK_RELEASE] = on_release, [RZ_LINK_STEERED] = on_steered,
+    [RZ_LINK_OUTPUT] = on_output, [RZ_LINK_SYNC] = on_sync,       [RZ_LINK_BYE] = on_bye,
+};
+
+static void malformed(links_t *links, rz_str_t peer, const rz_err_t *err)
+{
+    links->part.counters->link_malformed++;
+    rz_log_warn("link.malformed", "code=%s %s", rz_rc_name(err->rc), err->text);
+    sender_refuse(links->part.sender, peer, err->rc, err->text);
+}
+
+static void unknown_peer(links_t *links, rz_str_t peer, rz_link_kind_t kind)
+{
+    links->part.counters->link_unknown_peer++;
+    rz_log_debug("link.unknown_peer", "kind=%s", rz_link_kind_name(kind));
+    sender_refuse(links->part.sender, peer, RZ_NOT_FOUND, "say hello first");
+}
+
+static void handle(links_t *links, const rz_link_t *link, const rz_msg_t *msg)
+{
+    rz_str_t peer = msg->part[PEER_PART];
+    runner_t *runner = roster_by_peer(links->part.roster, peer);
+    if (link->kind == RZ_LINK_HELLO) {
+        on_hello(links, peer, link);
+        return;
+    }
+    if (runner == NULL) {
+        unknown_peer(links, peer, link->kind);
+        return;
+    }
+    runner->heard_ms = rz_now_ms();
+    if (runner->joined && handlers[link->kind] != NULL)
+        handlers[link->kind](links, runner, link, msg);
+    else
+        links->part.counters->link_malformed++; /* before its welcome, or one of our own kinds */
+}
+
+void links_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
+{
+    links_t *links = arg;
+    rz_link_t link;
+    rz_err_t err = { 0 };
+    (void)sock;
+    links->part.counters->link_messages++;
+    if (msg->n < BODY_PART) {
+        rz_fail(&err, RZ_BAD_KIND, "a link message has a header");
+        malformed(links, msg->part[PEER_PART], &err);
+        return;
+    }
+    rz_str_t header = msg->part[HEADER_PART];
+    if (rz_link_decode(header.p, header.n, &link, &err) != RZ_OK) {
+        malformed(links, msg->part[PEER_PART], &err);
+        return;
+    }
+    handle(links, &link, msg);
+    rz_link_fini(&link);
+}
+
+void links_expire(links_t *links, uint64_t now_ms)
+{
+    roster_t *roster = links->part.roster;
+    for (size_t i = roster_count(roster); i-- > 0;) {
+        runner_t *runner = roster_at(roster, i);
+        if (now_ms - runner->heard_ms < links->part.lease_ms)
+            continue;
+        rz_log_warn("link.silent", "runner=%s incarnation=%s ms=%" PRIu64, runner->name, runner->incarnation,
+                    now_ms - runner->heard_ms);
+        roster_remove(roster, runner);
+    }
+}
+
+void links_dead(links_t *links, const char *incarnation)
+{
+    runner_t *runner = roster_by_incarnation(links->part.roster, incarnation);
+    if (runner != NULL)
+        refuse_and_forget(links, runner, RZ_DEAD);
+}

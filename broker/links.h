@@ -1,0 +1,34 @@
+/* links.h - what runners say: each message of the link becomes one store operation, its answer one message
+ * back. Durable events go from frame to store as bytes (proto/README.md, 5). */
+#pragma once
+
+#include "placement.h"
+#include "reaper.h"
+
+typedef struct links links_t;
+
+typedef struct {
+    rz_store_t *store;
+    roster_t *roster;
+    placement_t *placement;
+    sender_t *sender;
+    reaper_t *reaper;
+    counters_t *counters;
+    const char *broker;  /* our name                                     */
+    const char *publish; /* where runners publish events                 */
+    uint64_t sync_ms, lease_ms;
+    void (*on_steered)(const char *child, const char *id, bool live, void *arg);
+    void (*on_output)(const char *runner, const char *id, rz_rc_t code, rz_str_t text, void *arg);
+    void (*on_ended)(const char *child, void *arg); /* a finish was committed */
+    void *arg;
+} links_parts_t;
+
+links_t *links_create(const links_parts_t *parts);
+void links_destroy(links_t **links); /* after the store was closed */
+
+/* For the runners ROUTER: part 0 is the peer, part 1 the header. */
+void links_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg);
+/* Forgets runners that have said nothing for the whole lease. Called now and then. */
+void links_expire(links_t *links, uint64_t now_ms);
+/* The incarnation is dead: whoever is linked under it is told and forgotten. */
+void links_dead(links_t *links, const char *incarnation);

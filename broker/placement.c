@@ -1,0 +1,186 @@
+/* placement.c - see placement.h. */
+#include "placement.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <inttypes.h>
+
+struct placement {
+    placement_parts_t part;
+    bool asking;    /* rz_op_classes is under way                     */
+    bool ask_again; /* and was wanted once more since it left         */
+};
+
+placement_t *placement_create(const placement_parts_t *parts)
+{
+    placement_t *placement = rz_alloc(sizeof *placement);
+    placement->part = *parts;
+    return placement;
+}
+
+void placement_destroy(placement_t **placement)
+{
+    rz_free(*placement);
+    *placement = NULL;
+}
+
+/* ---- giving ---- */
+
+static void on_released(rz_rc_t rc, void *arg)
+{
+    if (rc == RZ_OK)
+        placement_recheck(arg);
+}
+
+/* Its runner went away between claim and assign: nothing ran, so it simply queues again. If the release is
+ * lost too, the runner's sync or its lease heals it. */
+static void take_back(placement_t *placement, const rz_assignment_t *a)
+{
+    placement->part.counters->unassignable++;
+    rz_log_info("assign.taken_back", "child=%s epoch=%" PRIu64 " incarnation=%s", a->child, a->epoch,
+                a->owner);
+    rz_op_release(placement->part.store, a->child, a->epoch, a->token, on_released, placement);
+}
+
+void placement_give(placement_t *placement, const rz_assignment_t *a)
+{
+    runner_t *runner = roster_by_incarnation(placement->part.roster, a->owner);
+    if (runner == NULL || !runner->joined || !sender_assign(placement->part.sender, runner, a)) {
+        take_back(placement, a);
+        return;
+    }
+    runner_assigned(runner, a->child, a->epoch, a->affinity, rz_now_ms());
+    placement->part.counters->assigned++;
+}
+
+/* ---- submit ---- */
+
+typedef struct {
+    placement_t *placement;
+    uint64_t serial; /* of the runner whose credit is reserved; 0: none */
+    rz_submit_fn fn;
+    void *arg;
+} submitting_t;
+
+static void on_submitted(rz_rc_t rc, const rz_submit_result_t *result, void *arg)
+{
+    submitting_t *submitting = arg;
+    placement_t *placement = submitting->placement;
+    runner_t *reserved = roster_by_serial(placement->part.roster, submitting->serial);
+    if (reserved != NULL)
+        runner_unreserve(reserved, 1);
+    if (rc == RZ_OK && result->claimed) {
+        placement->part.counters->claimed_with_submit++;
+        placement_give(placement, &result->assignment);
+    } else if (rc == RZ_OK) {
+        dispatch_waiting(placement->part.dispatch, result->act.profile, result->act.labels);
+    }
+    submitting->fn(rc, result, submitting->arg);
+    rz_free(submitting);
+    placement_pump(placement);
+}
+
+static runner_t *runner_for(const placement_t *placement, const intake_t *intake)
+{
+    if (intake->profile == NULL ||
+        dispatch_waits(placement->part.dispatch, intake->profile, intake->submit.labels))
+        return NULL;
+    const char *affinity = intake->affinity[0] != '\0' ? intake->affinity : NULL;
+    return roster_pick(placement->part.roster, intake->profile, intake->submit.labels, affinity);
+}
+
+void placement_submit(placement_t *placement, const intake_t *intake, rz_submit_fn fn, void *arg)
+{
+    submitting_t *submitting = rz_alloc(sizeof *submitting);
+    *submitting = (submitting_t){ .placement = placement, .fn = fn, .arg = arg };
+    rz_submit_t request = intake->submit;
+    request.queue_max = placement->part.queue_max;
+    char token[RZ_TOKEN_LEN + 1];
+    runner_t *runner = runner_for(placement, intake);
+    if (runner != NULL) {
+        rz_token_new(token);
+        request.owner = runner->incarnation;
+        request.token = token;
+        submitting->serial = runner->serial;
+        runner_reserve(runner, 1);
+    }
+    placement->part.counters->submitted++;
+    rz_op_submit(placement->part.store, &request, on_submitted, submitting);
+}
+
+/* ---- claim ---- */
+
+typedef struct {
+    placement_t *placement;
+    plan_t plan;
+} claiming_t;
+
+static void on_claimed(rz_rc_t rc, const rz_assignment_t *assignments, size_t n, uint64_t left, void *arg)
+{
+    claiming_t *claiming = arg;
+    placement_t *placement = claiming->placement;
+    size_t got = rc == RZ_OK ? n : 0;
+    dispatch_claimed(placement->part.dispatch, placement->part.roster, &claiming->plan, rc, got, left);
+    for (size_t i = 0; i < got; i++)
+        placement_give(placement, &assignments[i]);
+    placement->part.counters->claimed += got;
+    plan_fini(&claiming->plan);
+    rz_free(claiming);
+    if (rc == RZ_OK)
+        placement_pump(placement);
+}
+
+static void claim(placement_t *placement, claiming_t *claiming)
+{
+    const plan_t *plan = &claiming->plan;
+    char token[RZ_BATCH_ITEMS_MAX][RZ_TOKEN_LEN + 1];
+    for (unsigned i = 0; i < plan->max; i++)
+        rz_token_new(token[i]);
+    rz_claim_t request = { .profile = plan->profile,
+                           .labels = plan->labels,
+                           .max = plan->max,
+                           .candidates = plan->candidate,
+                           .candidate_count = plan->n,
+                           .tokens = (const char(*)[33])token };
+    rz_op_claim(placement->part.store, &request, on_claimed, claiming);
+}
+
+void placement_pump(placement_t *placement)
+{
+    plan_t plan;
+    while (rz_store_up(placement->part.store) &&
+           dispatch_next(placement->part.dispatch, placement->part.roster, &plan)) {
+        claiming_t *claiming = rz_alloc(sizeof *claiming);
+        *claiming = (claiming_t){ .placement = placement, .plan = plan };
+        claim(placement, claiming);
+    }
+}
+
+/* ---- the safety net ---- */
+
+static void on_classes(rz_rc_t rc, const rz_class_t *classes, size_t n, void *arg)
+{
+    placement_t *placement = arg;
+    placement->asking = false;
+    if (rc == RZ_OK) {
+        dispatch_seen(placement->part.dispatch, classes, n);
+        placement_pump(placement);
+    }
+    if (placement->ask_again) {
+        placement->ask_again = false;
+        placement_recheck(placement);
+    }
+}
+
+void placement_recheck(placement_t *placement)
+{
+    if (placement->asking) {
+        placement->ask_again = true;
+        return;
+    }
+    if (!rz_store_up(placement->part.store))
+        return;
+    placement->asking = true;
+    rz_op_classes(placement->part.store, on_classes, placement);
+}

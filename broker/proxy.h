@@ -1,0 +1,26 @@
+/* proxy.h - events from all runners to all subscribers, in a thread of its own.
+ *
+ *   runners' PUB ──► XSUB (publish) ──► XPUB (events) ──► subscribers' SUB
+ *   this broker ───► inproc ──┘
+ *
+ * Subscriptions travel the other way, up to the runners, so what nobody reads is not sent. A subscriber that
+ * does not read loses events beyond PROXY_HWM of them; it sees the gap in `seq`. */
+#pragma once
+
+#include "base/mem.h"
+#include "base/rc.h"
+
+#define PROXY_HWM       100000 /* messages per peer, each way */
+#define PROXY_LINGER_MS 200
+
+typedef struct proxy proxy_t;
+
+/* Binds both endpoints (":*" or ":0" for a free port) and starts the thread. NULL and err on failure. */
+proxy_t *proxy_open(void *zctx, const char *publish, const char *events, rz_err_t *err);
+/* Stops the thread; what subscribers have not taken within PROXY_LINGER_MS is dropped. */
+void proxy_close(proxy_t **proxy);
+const char *proxy_publish_endpoint(const proxy_t *proxy); /* as bound; lent */
+const char *proxy_events_endpoint(const proxy_t *proxy);
+
+/* Publishes a message of this broker. Main thread only. RZ_AGAIN: the proxy does not keep up, dropped. */
+rz_rc_t proxy_send(proxy_t *proxy, rz_str_t topic, rz_str_t header, rz_str_t event);

@@ -1,0 +1,72 @@
+/* settings.c - see settings.h. */
+#include "settings.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *or_null(const char *text)
+{
+    return *text != '\0' ? text : NULL;
+}
+
+/* The host name as an id: what an id may not hold becomes a dash. */
+static void name_from_host(char out[RZ_ID_MAX + 1])
+{
+    char host[RZ_ID_MAX + 1] = "";
+    if (gethostname(host, sizeof host - 1) != 0 || !isalnum((unsigned char)host[0]))
+        snprintf(host, sizeof host, "broker");
+    for (char *c = host; *c != '\0'; c++)
+        if (!isalnum((unsigned char)*c) && strchr("._:-", *c) == NULL)
+            *c = '-';
+    memcpy(out, host, sizeof host);
+}
+
+/* A runner that syncs less often than the lease runs out would be condemned while it is well. */
+static rz_rc_t check_times(const settings_t *settings, rz_err_t *err)
+{
+    if (settings->lease_ms >= 2 * settings->sync_ms)
+        return RZ_OK;
+    return rz_fail_field(err, RZ_BAD_FIELD, "broker.lease_ms", "must be at least twice broker.sync_ms (%llu)",
+                         (unsigned long long)settings->sync_ms);
+}
+
+static void read_store(const rz_config_t *config, rz_store_options_t *out)
+{
+    *out = (rz_store_options_t){ .url = rz_config_str(config, "redis.url"),
+                                 .user = or_null(rz_config_str(config, "redis.user")),
+                                 .password = or_null(rz_config_str(config, "redis.password")),
+                                 .call_timeout_ms = (uint64_t)rz_config_int(config, "redis.timeout_ms") };
+}
+
+rz_rc_t settings_read(const rz_config_t *config, settings_t *out, rz_err_t *err)
+{
+    *out = (settings_t){
+        .jobs = rz_config_str(config, "broker.jobs"),
+        .control = rz_config_str(config, "broker.control"),
+        .events = rz_config_str(config, "broker.events"),
+        .runners = rz_config_str(config, "broker.runners"),
+        .publish = rz_config_str(config, "broker.publish"),
+        .lease_ms = (uint64_t)rz_config_int(config, "broker.lease_ms"),
+        .sync_ms = (uint64_t)rz_config_int(config, "broker.sync_ms"),
+        .queue_max = (uint64_t)rz_config_int(config, "broker.queue_max"),
+        .job_max = (size_t)rz_config_int(config, "limits.job_bytes"),
+        .session_max = (size_t)rz_config_int(config, "limits.session_bytes"),
+    };
+    snprintf(out->name, sizeof out->name, "%s", rz_config_str(config, "broker.name"));
+    if (out->name[0] == '\0')
+        name_from_host(out->name);
+    read_store(config, &out->store);
+    if (check_times(out, err) != RZ_OK)
+        return err->rc;
+    out->agents = rz_agents_create(rz_config_table(config, "externalAgents"),
+                                   rz_config_table(config, "subagentRouting"),
+                                   rz_config_table(config, "subagents"), err);
+    return out->agents != NULL ? RZ_OK : err->rc;
+}
+
+void settings_fini(settings_t *settings)
+{
+    rz_agents_destroy(&settings->agents);
+}

@@ -1,0 +1,21 @@
+/* settings.h - the broker's part of the configuration, read once. */
+#pragma once
+
+#include "base/config.h"
+#include "base/id.h"
+#include "base/limits.h"
+#include "state/store.h"
+#include "wire/agents.h"
+
+typedef struct {
+    char name[RZ_ID_MAX + 1];
+    const char *jobs, *control, *events, *runners, *publish; /* where to bind */
+    uint64_t lease_ms, sync_ms, queue_max;
+    size_t job_max, session_max;
+    rz_store_options_t store; /* without callbacks */
+    rz_agents_t *agents;      /* owned */
+} settings_t;
+
+/* Texts are lent by config, which must outlive the settings. RZ_BAD_FIELD and the like, with err. */
+rz_rc_t settings_read(const rz_config_t *config, settings_t *out, rz_err_t *err);
+void settings_fini(settings_t *settings);

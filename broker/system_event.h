@@ -1,0 +1,13 @@
+/* system_event.h - what the broker itself has to say to subscribers: `$sys/...` messages. */
+#pragma once
+
+#include "base/buf.h"
+
+/* Header of a system message: {"v":1,"ts":now,"class":…}. Appends. kept: it is also in a log of the store. */
+void system_header(bool kept, rz_buf_t *out);
+/* "$sys/sync/<nonce>/<name>" and its event. Append. */
+void system_sync_topic(const char *nonce, const char *name, rz_buf_t *out);
+void system_sync_event(const char *nonce, const char *name, rz_buf_t *out);
+/* {"type":"job_rejected",…}; parent and child may be "". Appends. */
+void system_rejected_event(const rz_err_t *err, rz_rc_t code, const char *parent, const char *child,
+                           rz_buf_t *out);
