@@ -1,0 +1,56 @@
+/* executor.h - what carries out an assignment: echo, a program.
+ *
+ * The desk (desk.h) creates one execution per run, starts it once, and destroys it after it finished or when
+ * the worker ends. All of it happens on the loop thread. Between start and finish an execution may be steered
+ * and cancelled any number of times; after finish it touches nothing but what destroy frees. */
+#pragma once
+
+#include "wire/frame.h"
+#include "wire/provision.h"
+
+#include <uv.h>
+
+/* How a run ended. Spans and text are lent for the length of the call. */
+typedef struct {
+    rz_worker_status_t status;
+    rz_str_t result;   /* raw JSON string; empty span for none */
+    const char *error; /* NULL for none                        */
+} outcome_t;
+
+/* Where an execution speaks to. finish is called exactly once, possibly from inside start or cancel, and is
+ * the last thing an execution does: the callee may destroy it. */
+typedef struct {
+    void (*event)(void *arg, rz_str_t event); /* one JSON object                                    */
+    void (*finish)(void *arg, const outcome_t *outcome);
+    size_t (*backlog)(
+        void *arg); /* bytes told and not yet sent; an execution slows down above BACKLOG_HIGH */
+    void *arg;
+} sink_t;
+
+#define BACKLOG_HIGH ((size_t)1 << 20)
+
+/* What all executions of one worker share; outlives them. */
+typedef struct {
+    uv_loop_t *loop;
+    const char *workspace; /* NULL: where the worker was started         */
+    const char *command;   /* the program of the `command` executor      */
+    const cJSON *args;     /* array of strings, may be NULL              */
+} setting_t;
+
+typedef struct execution execution_t; /* each executor's own struct */
+
+typedef struct {
+    execution_t *(*create)(const setting_t *setting, const sink_t *sink);
+    /* `frame` is the whole run frame as it came, of which run is the decoded form; both lent for the call. */
+    void (*start)(execution_t *execution, const rz_parent_frame_t *run, rz_str_t frame);
+    void (*steer)(execution_t *execution, const char *text);
+    void (*cancel)(execution_t *execution);
+    /* Takes. Before finish: everything is stopped the hard way and finish is never called. */
+    void (*destroy)(execution_t **execution);
+} executor_t;
+
+extern const executor_t echo_executor;
+extern const executor_t command_executor;
+
+/* The executor for a kind, or NULL if this worker does not serve it. */
+const executor_t *executor_find(rz_executor_t kind);

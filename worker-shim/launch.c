@@ -1,0 +1,191 @@
+/* launch.c - starting a program that dies with us. */
+#include "launch.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define VERDICT_FD   3
+#define EXIT_NO_EXEC 127
+
+extern char **environ;
+
+/* ---- the copy that becomes the program ---- */
+
+_Noreturn void launch_exec(int argc, char **argv)
+{
+    if (argc < 4) {
+        fputs("rhizome-worker: " LAUNCH_FLAG " is for rhizome-worker's own use\n", stderr);
+        _exit(2);
+    }
+    long parent = strtol(argv[2], NULL, 10);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != (pid_t)parent) /* it died before the line above took effect */
+        _exit(EXIT_NO_EXEC);
+    fcntl(VERDICT_FD, F_SETFD, FD_CLOEXEC);
+    execvp(argv[3], argv + 3);
+    int verdict = errno;
+    ssize_t written = write(VERDICT_FD, &verdict, sizeof(verdict));
+    _exit(written == (ssize_t)sizeof(verdict) ? EXIT_NO_EXEC : EXIT_NO_EXEC + 1);
+}
+
+/* ---- our side ---- */
+
+typedef struct {
+    int in[2], out[2], diag[2], verdict[2];
+} pipes_t;
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static void pipes_close(pipes_t *pipes)
+{
+    int *pair[] = { pipes->in, pipes->out, pipes->diag, pipes->verdict };
+    for (size_t i = 0; i < 4; i++) {
+        close_fd(&pair[i][0]);
+        close_fd(&pair[i][1]);
+    }
+}
+
+static rz_rc_t pipes_open(pipes_t *pipes, rz_err_t *err)
+{
+    *pipes = (pipes_t){ { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } };
+    if (pipe2(pipes->in, O_CLOEXEC) == 0 && pipe2(pipes->out, O_CLOEXEC) == 0 &&
+        pipe2(pipes->diag, O_CLOEXEC) == 0 && pipe2(pipes->verdict, O_CLOEXEC) == 0)
+        return RZ_OK;
+    int sys = errno;
+    pipes_close(pipes);
+    return rz_fail_sys(err, sys, "cannot make a pipe");
+}
+
+/* rhizome-worker --exec <our pid> <command> <args...>; the pointers are lent, the array is the caller's. */
+static char **make_argv(const char *command, const cJSON *args, const char *our_pid)
+{
+    size_t n = args != NULL ? (size_t)cJSON_GetArraySize(args) : 0;
+    const char **argv = rz_alloc((n + 5) * sizeof(*argv));
+    size_t at = 0;
+    argv[at++] = "rhizome-worker";
+    argv[at++] = LAUNCH_FLAG;
+    argv[at++] = our_pid;
+    argv[at++] = command;
+    for (const cJSON *arg = args != NULL ? args->child : NULL; arg != NULL; arg = arg->next)
+        argv[at++] = arg->valuestring;
+    return (char **)(void *)argv;
+}
+
+/* Our environment is what the runner allowed, and our own settings. */
+static char **make_environment(void)
+{
+    size_t n = 0;
+    while (environ[n] != NULL)
+        n++;
+    char **kept = rz_alloc((n + 1) * sizeof(*kept));
+    for (size_t i = 0, at = 0; i < n; i++)
+        if (strncmp(environ[i], "RHIZOME_", 8) != 0)
+            kept[at++] = environ[i];
+    return kept;
+}
+
+/* The pipe ends are all above 2 (main.c keeps 0 to 2 open), so none is overwritten before it was copied. */
+static void plan_files(posix_spawn_file_actions_t *plan, const pipes_t *pipes, const char *workspace)
+{
+    posix_spawn_file_actions_init(plan);
+    posix_spawn_file_actions_adddup2(plan, pipes->in[0], 0);
+    posix_spawn_file_actions_adddup2(plan, pipes->out[1], 1);
+    posix_spawn_file_actions_adddup2(plan, pipes->diag[1], 2);
+    posix_spawn_file_actions_adddup2(plan, pipes->verdict[1], VERDICT_FD);
+    posix_spawn_file_actions_addclosefrom_np(plan, VERDICT_FD + 1);
+    if (workspace != NULL)
+        posix_spawn_file_actions_addchdir_np(plan, workspace);
+}
+
+static void plan_attributes(posix_spawnattr_t *attributes)
+{
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_init(attributes);
+    posix_spawnattr_setflags(attributes,
+                             POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setpgroup(attributes, 0);
+    posix_spawnattr_setsigmask(attributes, &none);
+    posix_spawnattr_setsigdefault(attributes, &all);
+}
+
+static int spawn(const char *command, const cJSON *args, const char *workspace, const pipes_t *pipes,
+                 pid_t *pid)
+{
+    char our_pid[24];
+    snprintf(our_pid, sizeof(our_pid), "%ld", (long)getpid());
+    char **argv = make_argv(command, args, our_pid);
+    char **environment = make_environment();
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
+    plan_files(&files, pipes, workspace);
+    plan_attributes(&attributes);
+
+    int sys = posix_spawn(pid, "/proc/self/exe", &files, &attributes, argv, environment);
+
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&files);
+    rz_free(environment);
+    rz_free(argv);
+    return sys;
+}
+
+static rz_rc_t check_workspace(const char *workspace, rz_err_t *err)
+{
+    struct stat info;
+    int sys = 0;
+    if (stat(workspace, &info) != 0)
+        sys = errno;
+    else if (!S_ISDIR(info.st_mode))
+        sys = ENOTDIR;
+    else if (access(workspace, X_OK) != 0)
+        sys = errno;
+    return sys == 0 ? RZ_OK : rz_fail_sys(err, sys, "workspace %s cannot be used", workspace);
+}
+
+rz_rc_t launch(const char *command, const cJSON *args, const char *workspace, launched_t *out, rz_err_t *err)
+{
+    pipes_t pipes;
+    if (workspace != NULL && check_workspace(workspace, err) != RZ_OK)
+        return RZ_SYS;
+    if (pipes_open(&pipes, err) != RZ_OK)
+        return RZ_SYS;
+
+    pid_t pid;
+    int sys = spawn(command, args, workspace, &pipes, &pid);
+    int pidfd = sys == 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+    if (sys == 0 && pidfd < 0) {
+        sys = errno;
+        kill(-pid, SIGKILL);
+    }
+    if (sys != 0) {
+        pipes_close(&pipes);
+        return rz_fail_sys(err, sys, "cannot start %s", command);
+    }
+    *out = (launched_t){ .pid = pid,
+                         .pidfd = pidfd,
+                         .input = pipes.in[1],
+                         .output = pipes.out[0],
+                         .diagnostics = pipes.diag[0],
+                         .verdict = pipes.verdict[0] };
+    pipes.in[1] = pipes.out[0] = pipes.diag[0] = pipes.verdict[0] = -1;
+    pipes_close(&pipes);
+    return RZ_OK;
+}
