@@ -49,8 +49,10 @@ outcome_t reply_refused(const reply_t *reply)
 {
     const char *field = pick_text(reply->tree, "field");
     const char *message = pick_text(reply->tree, "message");
-    say("%s%s%s (%s)", field, *field != '\0' ? ": " : "",
-        *message != '\0' ? message : rz_rc_text(reply->code), rz_rc_name(reply->code));
+    bool named = *field == '\0' || strncmp(message, field, strlen(field)) == 0;
+    if (*message == '\0')
+        message = rz_rc_text(reply->code);
+    say("%s%s%s (%s)", named ? "" : field, named ? "" : ": ", message, rz_rc_name(reply->code));
     if (reply->code == RZ_FULL && pick_count(reply->tree, "retry_after_ms") > 0)
         note("come back in %" PRIu64 " ms", pick_count(reply->tree, "retry_after_ms"));
     return outcome_of_code(reply->code);

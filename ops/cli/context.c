@@ -141,3 +141,17 @@ void endpoint_reachable(const char *endpoint, const char *control, char out[256]
     else
         snprintf(out, 256, "%s", endpoint);
 }
+
+bool folder_make(const char *path)
+{
+    char part[PATH_MAX];
+    size_t n = strlen(path);
+    for (size_t i = 1; i <= n; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        snprintf(part, sizeof part, "%.*s", (int)i, path);
+        if (mkdir(part, 0700) != 0 && errno != EEXIST)
+            return false;
+    }
+    return true;
+}

@@ -17,6 +17,9 @@ cJSON *context_read(void);
 bool context_write(const cJSON *context); /* whole or not at all; mode 0600 */
 void context_remove(void);
 
+/* As mkdir -p; what it makes is for this user alone. False: errno says why. */
+bool folder_make(const char *path);
+
 typedef enum { CONTROL_FLAG, CONTROL_ENV, CONTROL_UP, CONTROL_DEFAULT } control_source_t;
 /* The control endpoint and who named it. A bare HOST:PORT is taken as tcp. */
 control_source_t context_control(char out[256]);

@@ -1,6 +1,7 @@
 /* out.c - terminals, tables and lines. */
 #include "out.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -184,6 +185,7 @@ static void cell_print(const char *cell, look_t kind, size_t pad)
 
 void table_close(table_t *table)
 {
+    assert(table->columns > 0);
     size_t *widths = rz_alloc(table->columns * sizeof *widths);
     for (size_t column = 0; column < table->columns; column++)
         widths[column] = column_width(table, column);
@@ -209,7 +211,7 @@ void age_text(uint64_t ms, char out[16])
         snprintf(out, 16, "%" PRIu64 " ms", ms);
     else if (ms < 100000)
         snprintf(out, 16, "%" PRIu64 ".%" PRIu64 " s", ms / 1000, ms % 1000 / 100);
-    else if (ms < 2 * 3600000)
+    else if (ms < UINT64_C(2) * 3600000)
         snprintf(out, 16, "%" PRIu64 " min", ms / 60000);
     else if (ms < UINT64_C(2) * 86400000)
         snprintf(out, 16, "%" PRIu64 " h", ms / 3600000);

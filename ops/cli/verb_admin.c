@@ -139,15 +139,20 @@ const verb_t verb_runner_list = {
 
 /* ---- session show, put, list ---- */
 
+static const char *or_dash(const char *text)
+{
+    return *text != '\0' ? text : "-";
+}
+
 static void session_print(const reply_t *reply)
 {
     const cJSON *session = pick(reply->tree, "session");
     const cJSON *message;
     printf("%s%s%s  %s\n", look(LOOK_BOLD), pick_text(session, "id"), unlook(), pick_text(session, "title"));
-    printf("parent %s, model %s, rev %" PRIu64 ", last run %s %s\n", pick_text(session, "parent_session_id"),
-           *pick_text(session, "model") != '\0' ? pick_text(session, "model") : "-",
-           pick_count(reply->tree, "rev"), pick_text(pick(session, "metadata"), "last_run_status"),
-           pick_text(pick(session, "metadata"), "last_run_error"));
+    printf("parent %s, model %s, rev %" PRIu64 ", last run %s %s\n",
+           or_dash(pick_text(session, "parent_session_id")), or_dash(pick_text(session, "model")),
+           pick_count(reply->tree, "rev"), or_dash(pick_text(session, "metadata.last_run_status")),
+           pick_text(session, "metadata.last_run_error"));
     cJSON_ArrayForEach(message, pick(session, "messages"))
     {
         const char *content = pick_text(message, "content");

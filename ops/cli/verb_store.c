@@ -1,9 +1,9 @@
 /* verb_store.c - `rhizome store init|upgrade|check`: the only verbs that talk to Redis. */
 #include "out.h"
-#include "redis_options.h"
 #include "verb.h"
 
 #include "base/buf.h"
+#include "state/store.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ static const char *text_or_null(const rz_config_t *config, const char *key)
     return *text != '\0' ? text : NULL;
 }
 
-rz_store_options_t redis_options(const rz_config_t *config)
+static rz_store_options_t redis_options(const rz_config_t *config)
 {
     return (rz_store_options_t){
         .url = rz_config_str(config, "redis.url"),
@@ -72,8 +72,6 @@ static outcome_t report(rz_rc_t rc, const rz_store_info_t *info, const rz_err_t 
     }
     say("%s: %s (%s)", rz_config_str(common.config, "redis.url"),
         err->text[0] != '\0' ? err->text : rz_rc_text(rc), rz_rc_name(rc));
-    if (rc == RZ_NOT_FOUND)
-        note("`rhizome store init` makes it a store");
     return rc == RZ_SYS || rc == RZ_CLOSED ? EXIT_UNAVAILABLE : outcome_of_code(rc);
 }
 

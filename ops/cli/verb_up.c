@@ -1,67 +1,33 @@
 /* verb_up.c - `rhizome up`: a whole Rhizome in the foreground, for one person or one host.
  *
  * A private redis-server on a Unix socket, a broker, runners; with --join only runners, linked to a broker
- * elsewhere. What it starts stands in one list, in order of dependence: started from first to last, stopped
- * from last to first. A broker or runner that dies is started again; the death of Redis ends everything,
- * loudly. */
+ * elsewhere. A broker or runner that dies is started again; the death of Redis ends everything, loudly. */
 #include "client.h"
 #include "context.h"
-#include "daemon.h"
 #include "out.h"
 #include "pick.h"
-#include "redis_options.h"
+#include "up.h"
 #include "verb.h"
 
 #include "base/clock.h"
-#include "base/id.h"
-#include "base/json.h"
+#include "state/store.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define RUNNERS_MAX 64
-#define DAEMONS_MAX (RUNNERS_MAX + 2)
 #define READY_MS    20000 /* for each program to be ready */
 #define STOP_MS     20000 /* for each to end after TERM; then KILL */
 #define SHORT_LIVES 5     /* deaths within a second of the start, in a row, before we give up */
 #define READY_LINE  4096
 #define SOCKET_MAX  (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
-
-enum { ENDPOINTS = 5 };
-static const struct {
-    const char *name, *flag;
-    uint16_t port;
-} endpoints[ENDPOINTS] = {
-    { "jobs", "--broker-jobs", 7410 },       { "control", "--broker-control", 7411 },
-    { "events", "--broker-events", 7412 },   { "runners", "--broker-runners", 7413 },
-    { "publish", "--broker-publish", 7415 },
-};
-
-typedef struct {
-    char dir[PATH_MAX];
-    char socket[PATH_MAX];
-    int lock_fd, signal_fd;
-    daemon_t daemon[DAEMONS_MAX]; /* redis and broker first, unless joined; then runners */
-    size_t count;
-    size_t runners;
-    char endpoint[ENDPOINTS][256];
-    bool joined;
-    bool stopping; /* asked to by a signal */
-} up_t;
 
 static uint64_t runners_wanted;
 static const char *join_address;
@@ -74,194 +40,6 @@ static const option_t options[] = {
     { "--verbose", NULL, "daemons log to stderr instead of logs/*.log", .on = &verbose },
     { NULL },
 };
-
-/* ---- the folder ---- */
-
-/* As mkdir -p; what it makes is ours alone. */
-static bool make_folders(const char *path)
-{
-    char part[PATH_MAX];
-    size_t n = strlen(path);
-    for (size_t i = 1; i <= n; i++) {
-        if (path[i] != '/' && path[i] != '\0')
-            continue;
-        snprintf(part, sizeof part, "%.*s", (int)i, path);
-        if (mkdir(part, 0700) != 0 && errno != EEXIST)
-            return false;
-    }
-    return true;
-}
-
-static bool folder_of(const up_t *up, const char *name, char out[PATH_MAX])
-{
-    int n = snprintf(out, PATH_MAX, "%s%s%s", up->dir, *name != '\0' ? "/" : "", name);
-    if (n > 0 && n < PATH_MAX && make_folders(out))
-        return true;
-    say("%s: %s", out, strerror(errno));
-    return false;
-}
-
-static void say_who_holds(const up_t *up)
-{
-    cJSON *context = context_read();
-    if (context != NULL)
-        say("already up in %s: pid %" PRIu64 ", control %s", up->dir, pick_count(context, "pid"),
-            pick_text(context, "control"));
-    else
-        say("another `rhizome up` is starting or stopping in %s", up->dir);
-    note("use it, stop it with Ctrl-C or kill, or take another folder with --up-state-dir");
-    cJSON_Delete(context);
-}
-
-/* One `up` per folder: the lock goes with the process, whatever becomes of it. */
-static outcome_t lock_folder(up_t *up)
-{
-    char path[PATH_MAX];
-    if (!context_path("lock", path))
-        return EXIT_CONFIG;
-    up->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (up->lock_fd < 0) {
-        say("%s: %s", path, strerror(errno));
-        return EXIT_CONFIG;
-    }
-    if (flock(up->lock_fd, LOCK_EX | LOCK_NB) == 0)
-        return EXIT_DONE;
-    say_who_holds(up);
-    return EXIT_REFUSED;
-}
-
-static outcome_t take_folder(up_t *up)
-{
-    char given[PATH_MAX], logs[PATH_MAX];
-    if (!context_dir(given))
-        return EXIT_CONFIG;
-    if (!make_folders(given) || realpath(given, up->dir) == NULL) {
-        say("%s: %s", given, strerror(errno));
-        return EXIT_CONFIG;
-    }
-    int n = snprintf(up->socket, sizeof up->socket, "%s/redis.sock", up->dir);
-    if (n < 0 || (size_t)n > SOCKET_MAX) {
-        say("%s/redis.sock is longer than the %zu bytes a socket's path may have: name a shorter "
-            "--up-state-dir",
-            up->dir, SOCKET_MAX);
-        return EXIT_CONFIG;
-    }
-    return folder_of(up, "logs", logs) ? lock_folder(up) : EXIT_CONFIG;
-}
-
-/* ---- what to start ---- */
-
-static daemon_t *add_daemon(up_t *up, const char *title, const char *program, const char *log)
-{
-    daemon_t *daemon = &up->daemon[up->count++];
-    daemon_init(daemon, title, program);
-    if (!verbose)
-        snprintf(daemon->log, sizeof daemon->log, "%.4000s/logs/%.80s.log", up->dir, log);
-    return daemon;
-}
-
-static void add_config(daemon_t *daemon)
-{
-    for (size_t i = 0; i < common.config_flags.n; i++)
-        daemon_arg(daemon, common.config_flags.text[i]);
-}
-
-static bool add_redis(up_t *up)
-{
-    char data[PATH_MAX];
-    if (!folder_of(up, "data", data))
-        return false;
-    daemon_t *redis = add_daemon(up, "redis", "redis-server", "redis");
-    daemon_flag(redis, "--port", "0");
-    daemon_flag(redis, "--unixsocket", up->socket);
-    daemon_flag(redis, "--unixsocketperm", "700");
-    daemon_flag(redis, "--dir", data);
-    daemon_flag(redis, "--appendonly", "yes");
-    daemon_flag(redis, "--appendfsync", "everysec");
-    daemon_flag(redis, "--save", "");
-    daemon_flag(redis, "--maxmemory-policy", "noeviction");
-    daemon_flag(redis, "--daemonize", "no");
-    return true;
-}
-
-static bool port_is_free(uint16_t port)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_port = htons(port),
-                                   .sin_addr = { htonl(INADDR_LOOPBACK) } };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
-    bool is_free = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
-    close(fd);
-    return is_free;
-}
-
-/* The settings' endpoints if all default ports are free or somebody chose others; else free ports. */
-static void choose_endpoints(up_t *up)
-{
-    bool all_free = true;
-    for (int i = 0; i < ENDPOINTS; i++)
-        all_free = all_free && port_is_free(endpoints[i].port);
-    for (int i = 0; i < ENDPOINTS; i++) {
-        char key[32], by_default[64];
-        snprintf(key, sizeof key, "broker.%s", endpoints[i].name);
-        snprintf(by_default, sizeof by_default, "tcp://127.0.0.1:%u", endpoints[i].port);
-        const char *set = rz_config_str(common.config, key);
-        bool chosen = strcmp(set, by_default) != 0;
-        snprintf(up->endpoint[i], sizeof up->endpoint[i], "%s",
-                 chosen || all_free ? set : "tcp://127.0.0.1:*");
-    }
-}
-
-static void add_broker(up_t *up)
-{
-    char program[PATH_MAX], url[PATH_MAX + 8];
-    daemon_program("rhizome-broker", program);
-    daemon_t *broker = add_daemon(up, "broker", program, "broker");
-    broker->says_ready = true;
-    add_config(broker);
-    snprintf(url, sizeof url, "unix:%s", up->socket);
-    daemon_flag(broker, "--redis-url", url);
-    choose_endpoints(up);
-    for (int i = 0; i < ENDPOINTS; i++)
-        daemon_flag(broker, endpoints[i].flag, up->endpoint[i]);
-}
-
-/* Names must differ between all runners of a broker. Ours are those of the host; joined ones also carry a
- * mark of their folder, since several may join from one host. */
-static void runner_name(const up_t *up, size_t i, char out[64])
-{
-    char host[40] = "host", mark[RZ_DIGEST_LEN + 1] = "";
-    gethostname(host, sizeof host - 1);
-    for (char *c = host; *c != '\0'; c++)
-        if (!rz_id_valid((rz_str_t){ c, 1 }))
-            *c = '-';
-    host[0] = host[0] == '-' ? 'h' : host[0];
-    if (up->joined) {
-        rz_digest_t *digest = rz_digest_create();
-        rz_digest_add_text(digest, up->dir);
-        rz_digest_hex(&digest, mark);
-    }
-    snprintf(out, 64, "%.39s-%.4s%s%zu", host, mark, up->joined ? "-" : "", i + 1);
-}
-
-static bool add_runner(up_t *up, size_t i)
-{
-    char name[64], title[80], program[PATH_MAX], dir[PATH_MAX], relative[80];
-    runner_name(up, i, name);
-    snprintf(relative, sizeof relative, "runner-%zu", i + 1);
-    if (!folder_of(up, relative, dir))
-        return false;
-    daemon_program("rhizome-runner", program);
-    snprintf(title, sizeof title, "runner %s", name);
-    daemon_t *runner = add_daemon(up, title, program, relative);
-    runner->says_ready = true;
-    add_config(runner);
-    daemon_flag(runner, "--runner-name", name);
-    daemon_flag(runner, "--runner-state-dir", dir);
-    daemon_flag(runner, "--runner-brokers", up->endpoint[3]);
-    return true;
-}
 
 /* ---- starting, with an eye on signals ---- */
 
@@ -358,35 +136,15 @@ static bool init_store(const up_t *up)
     return rc == RZ_OK;
 }
 
-/* The ports it was given are free ones; from now on, also for its next life, they are fixed. */
-static bool fix_endpoints(up_t *up, daemon_t *broker, const char *line)
-{
-    rz_err_t err = { 0 };
-    cJSON *ready = rz_json_parse(line, strlen(line), READY_LINE, &err);
-    bool ok = ready != NULL;
-    for (int i = 0; ok && i < ENDPOINTS; i++) {
-        const char *endpoint = pick_text(ready, endpoints[i].name);
-        ok = *endpoint != '\0';
-        snprintf(up->endpoint[i], sizeof up->endpoint[i], "%s", endpoint);
-        char **flag = &broker->argv[broker->argc - 2 * ENDPOINTS + 2 * i + 1];
-        rz_free(*flag);
-        *flag = rz_strdup(endpoint);
-    }
-    if (!ok)
-        say("the broker's ready line is none: %s", line);
-    cJSON_Delete(ready);
-    return ok;
-}
-
 static outcome_t start_service(up_t *up)
 {
     char line[READY_LINE];
-    if (!add_redis(up) || !daemon_start(&up->daemon[0]) || !await_redis(up, &up->daemon[0]) ||
+    if (!up_add_redis(up) || !daemon_start(&up->daemon[0]) || !await_redis(up, &up->daemon[0]) ||
         !init_store(up))
         return EXIT_UNAVAILABLE;
-    add_broker(up);
+    up_add_broker(up);
     daemon_t *broker = &up->daemon[1];
-    if (!daemon_start(broker) || !await_ready(up, broker, line) || !fix_endpoints(up, broker, line))
+    if (!daemon_start(broker) || !await_ready(up, broker, line) || !up_fix_endpoints(up, broker, line))
         return EXIT_UNAVAILABLE;
     return EXIT_DONE;
 }
@@ -400,10 +158,11 @@ static outcome_t find_service(up_t *up)
         return EXIT_UNAVAILABLE;
     for (int i = 0; i < ENDPOINTS; i++) {
         char path[32];
-        snprintf(path, sizeof path, "endpoints.%s", endpoints[i].name);
+        snprintf(path, sizeof path, "endpoints.%s", endpoint_names[i]);
         endpoint_reachable(pick_text(client_hello(client), path), client_control(client), up->endpoint[i]);
     }
-    snprintf(up->endpoint[1], sizeof up->endpoint[1], "%s", client_control(client));
+    snprintf(up->endpoint[ENDPOINT_CONTROL], sizeof up->endpoint[ENDPOINT_CONTROL], "%s",
+             client_control(client));
     client_close(&client);
     return EXIT_DONE;
 }
@@ -412,7 +171,7 @@ static outcome_t start_runners(up_t *up)
 {
     char line[READY_LINE];
     for (size_t i = 0; i < up->runners; i++)
-        if (!add_runner(up, i) || !daemon_start(&up->daemon[up->count - 1]))
+        if (!up_add_runner(up, i) || !daemon_start(&up->daemon[up->count - 1]))
             return EXIT_UNAVAILABLE;
     for (size_t i = up->count - up->runners; i < up->count; i++)
         if (!await_ready(up, &up->daemon[i], line))
@@ -428,7 +187,7 @@ static cJSON *describe(const up_t *up)
     cJSON_AddNumberToObject(context, "pid", (double)getpid());
     cJSON_AddStringToObject(context, "dir", up->dir);
     for (int i = 0; i < ENDPOINTS; i++)
-        cJSON_AddStringToObject(context, endpoints[i].name, up->endpoint[i]);
+        cJSON_AddStringToObject(context, endpoint_names[i], up->endpoint[i]);
     if (!up->joined) {
         char url[PATH_MAX + 8];
         snprintf(url, sizeof url, "unix:%s", up->socket);
@@ -449,9 +208,9 @@ static void announce(const up_t *up, const cJSON *context)
         snprintf(folder, sizeof folder, "--up-state-dir %s ", common.state_dir);
     printf("%srhizome is up%s  %zu runner%s%s\n", look(LOOK_BOLD), unlook(), up->runners,
            up->runners == 1 ? "" : "s", up->joined ? ", joined" : "");
-    printf("  control  %s\n", up->endpoint[1]);
+    printf("  control  %s\n", up->endpoint[ENDPOINT_CONTROL]);
     if (!up->joined) {
-        printf("  jobs     %s\n  events   %s\n", up->endpoint[0], up->endpoint[2]);
+        printf("  jobs     %s\n  events   %s\n", up->endpoint[ENDPOINT_JOBS], up->endpoint[ENDPOINT_EVENTS]);
         printf("  redis    unix:%s\n", up->socket);
     }
     printf("  logs     %s/logs\n\n", up->dir);
@@ -580,13 +339,14 @@ static outcome_t up_verb(int argc, char **argv)
     (void)argv;
     up_t *up = rz_alloc(sizeof *up);
     up->joined = join_address != NULL;
+    up->verbose = verbose;
     up->runners = runners_wanted > 0 ? runners_wanted : (size_t)rz_config_int(common.config, "up.runners");
     up->lock_fd = -1;
     outcome_t outcome = EXIT_USAGE;
     if (up->runners > RUNNERS_MAX)
         say("--runners takes 1 to %d", RUNNERS_MAX);
     else
-        outcome = take_folder(up);
+        outcome = up_take_folder(up);
     if (outcome == EXIT_DONE) {
         up->signal_fd = catch_signals();
         outcome = live(up);

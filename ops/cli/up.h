@@ -1,0 +1,46 @@
+/* up.h - what `rhizome up` has in hand: a folder it holds alone, and the programs it runs from it.
+ *
+ * The programs stand in one list, in order of dependence: started from first to last, stopped from last to
+ * first. */
+#pragma once
+
+#include "daemon.h"
+#include "outcome.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RUNNERS_MAX 64
+#define DAEMONS_MAX (RUNNERS_MAX + 2)
+
+enum { ENDPOINT_JOBS, ENDPOINT_CONTROL, ENDPOINT_EVENTS, ENDPOINT_RUNNERS, ENDPOINT_PUBLISH, ENDPOINTS };
+extern const char *const endpoint_names[ENDPOINTS]; /* "jobs", ... */
+
+typedef struct {
+    char dir[PATH_MAX];    /* the state folder, absolute            */
+    char socket[PATH_MAX]; /* of the private Redis                  */
+    int lock_fd;           /* -1: not held                          */
+    int signal_fd;
+    daemon_t daemon[DAEMONS_MAX]; /* Redis and broker first, unless joined; then runners */
+    size_t count;
+    size_t runners; /* how many are wanted */
+    char endpoint[ENDPOINTS][256];
+    bool joined;   /* only runners, for a broker elsewhere */
+    bool verbose;  /* daemons write to our stderr          */
+    bool stopping; /* asked to by a signal                 */
+} up_t;
+
+/* Makes the state folder and holds it, as long as this process lives. EXIT_REFUSED, said who has it: another
+ * does. */
+outcome_t up_take_folder(up_t *up);
+
+/* Each adds one program to the list, with its whole command line; none is started. False after a message. */
+bool up_add_redis(up_t *up);
+void up_add_broker(up_t *up);
+bool up_add_runner(up_t *up, size_t index);
+
+/* The broker was given free ports and has told in its ready line which: from now on, also in its next life,
+ * they are fixed. False after a message. */
+bool up_fix_endpoints(up_t *up, daemon_t *broker, const char *ready_line);

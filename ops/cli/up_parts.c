@@ -1,0 +1,164 @@
+/* up_parts.c - the command lines of what `rhizome up` runs. */
+#include "context.h"
+#include "out.h"
+#include "pick.h"
+#include "up.h"
+#include "verb.h"
+
+#include "base/id.h"
+#include "base/json.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* In the order of the enumeration; the port is that of the default endpoint, to see whether it is free. */
+const char *const endpoint_names[ENDPOINTS] = { "jobs", "control", "events", "runners", "publish" };
+static const uint16_t default_ports[ENDPOINTS] = { 7410, 7411, 7412, 7413, 7415 };
+
+/* A folder of ours below the state folder. */
+static bool folder_of(const up_t *up, const char *name, char out[PATH_MAX])
+{
+    int n = snprintf(out, PATH_MAX, "%s%s%s", up->dir, *name != '\0' ? "/" : "", name);
+    if (n > 0 && n < PATH_MAX && folder_make(out))
+        return true;
+    say("%s: %s", out, strerror(errno));
+    return false;
+}
+
+static daemon_t *add_daemon(up_t *up, const char *title, const char *program, const char *log)
+{
+    daemon_t *daemon = &up->daemon[up->count++];
+    daemon_init(daemon, title, program);
+    if (!up->verbose)
+        snprintf(daemon->log, sizeof daemon->log, "%.4000s/logs/%.80s.log", up->dir, log);
+    return daemon;
+}
+
+static void add_config(daemon_t *daemon)
+{
+    for (size_t i = 0; i < common.config_flags.n; i++)
+        daemon_arg(daemon, common.config_flags.text[i]);
+}
+
+bool up_add_redis(up_t *up)
+{
+    char data[PATH_MAX];
+    if (!folder_of(up, "data", data))
+        return false;
+    daemon_t *redis = add_daemon(up, "redis", "redis-server", "redis");
+    daemon_flag(redis, "--port", "0");
+    daemon_flag(redis, "--unixsocket", up->socket);
+    daemon_flag(redis, "--unixsocketperm", "700");
+    daemon_flag(redis, "--dir", data);
+    daemon_flag(redis, "--appendonly", "yes");
+    daemon_flag(redis, "--appendfsync", "everysec");
+    daemon_flag(redis, "--save", "");
+    daemon_flag(redis, "--maxmemory-policy", "noeviction");
+    daemon_flag(redis, "--daemonize", "no");
+    return true;
+}
+
+static bool port_is_free(uint16_t port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons(port),
+                                   .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
+    bool is_free = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
+    return is_free;
+}
+
+/* The settings' endpoints if all default ports are free or somebody chose others; else free ports. */
+static void choose_endpoints(up_t *up)
+{
+    bool all_free = true;
+    for (int i = 0; i < ENDPOINTS; i++)
+        all_free = all_free && port_is_free(default_ports[i]);
+    for (int i = 0; i < ENDPOINTS; i++) {
+        char key[32], by_default[64];
+        snprintf(key, sizeof key, "broker.%s", endpoint_names[i]);
+        snprintf(by_default, sizeof by_default, "tcp://127.0.0.1:%u", default_ports[i]);
+        const char *set = rz_config_str(common.config, key);
+        bool chosen = strcmp(set, by_default) != 0;
+        snprintf(up->endpoint[i], sizeof up->endpoint[i], "%s",
+                 chosen || all_free ? set : "tcp://127.0.0.1:*");
+    }
+}
+
+void up_add_broker(up_t *up)
+{
+    char program[PATH_MAX], url[PATH_MAX + 8];
+    daemon_program("rhizome-broker", program);
+    daemon_t *broker = add_daemon(up, "broker", program, "broker");
+    broker->says_ready = true;
+    add_config(broker);
+    snprintf(url, sizeof url, "unix:%s", up->socket);
+    daemon_flag(broker, "--redis-url", url);
+    choose_endpoints(up);
+    for (int i = 0; i < ENDPOINTS; i++) {
+        char flag[32];
+        snprintf(flag, sizeof flag, "--broker-%s", endpoint_names[i]);
+        daemon_flag(broker, flag, up->endpoint[i]);
+    }
+}
+
+/* Names must differ between all runners of a broker. Ours are those of the host; joined ones also carry a
+ * mark of their folder, since several may join from one host. */
+static void runner_name(const up_t *up, size_t i, char out[64])
+{
+    char host[40] = "host", mark[RZ_DIGEST_LEN + 1] = "";
+    gethostname(host, sizeof host - 1);
+    for (char *c = host; *c != '\0'; c++)
+        if (!rz_id_valid((rz_str_t){ c, 1 }))
+            *c = '-';
+    host[0] = host[0] == '-' ? 'h' : host[0];
+    if (up->joined) {
+        rz_digest_t *digest = rz_digest_create();
+        rz_digest_add_text(digest, up->dir);
+        rz_digest_hex(&digest, mark);
+    }
+    snprintf(out, 64, "%.39s-%.4s%s%zu", host, mark, up->joined ? "-" : "", i + 1);
+}
+
+bool up_add_runner(up_t *up, size_t i)
+{
+    char name[64], title[80], program[PATH_MAX], dir[PATH_MAX], relative[80];
+    runner_name(up, i, name);
+    snprintf(relative, sizeof relative, "runner-%zu", i + 1);
+    if (!folder_of(up, relative, dir))
+        return false;
+    daemon_program("rhizome-runner", program);
+    snprintf(title, sizeof title, "runner %s", name);
+    daemon_t *runner = add_daemon(up, title, program, relative);
+    runner->says_ready = true;
+    add_config(runner);
+    daemon_flag(runner, "--runner-name", name);
+    daemon_flag(runner, "--runner-state-dir", dir);
+    daemon_flag(runner, "--runner-brokers", up->endpoint[ENDPOINT_RUNNERS]);
+    return true;
+}
+
+bool up_fix_endpoints(up_t *up, daemon_t *broker, const char *line)
+{
+    rz_err_t err = { 0 };
+    cJSON *ready = rz_json_parse(line, strlen(line), strlen(line), &err);
+    bool ok = ready != NULL;
+    for (int i = 0; ok && i < ENDPOINTS; i++) {
+        const char *endpoint = pick_text(ready, endpoint_names[i]);
+        ok = *endpoint != '\0';
+        snprintf(up->endpoint[i], sizeof up->endpoint[i], "%s", endpoint);
+        char **flag = &broker->argv[broker->argc - 2 * ENDPOINTS + 2 * i + 1];
+        rz_free(*flag);
+        *flag = rz_strdup(endpoint);
+    }
+    if (!ok)
+        say("the broker's ready line is none: %s", line);
+    cJSON_Delete(ready);
+    return ok;
+}
