@@ -1,16 +1,15 @@
 /* agents.h - the agent tables of the configuration (spec 9.1-9.4): which profiles exist and which sub-agent
  * type goes to which.
  *
- *   "externalAgents":
- * {"survey":{"agent_id":"survey","protocol":"actor","permission_profile":"read","executor":"command",
- *                       "command":"python3","args":["survey.py"]}}
+ *   "externalAgents":  {"survey":{"agent_id":"survey","protocol":"actor","permission_profile":"read",
+ *                                 "executor":"command","command":"python3","args":["survey.py"]}}
  *   "subagentRouting": {"explorer":{"runtime":"external","agent_id":"survey"}}
  *   "subagents":       {"max_concurrent":8,"executor":"echo"}
  *
- * Two profiles are built in: `local-actor` (shaped by `subagents`) and `echo`. Beyond upstream an actor
- * profile may say executor "command" with `command`, `args`, `env` (names passed on from the runner's
- * environment). Stricter than upstream: one bad profile is an error of the configuration, not a silent empty
- * table. */
+ * Two profiles are built in: `local-actor` (shaped by `subagents`) and `echo` (which a configured profile of
+ * that name replaces). Beyond upstream an actor profile may say executor "command" with `command`, `args`,
+ * `env` (names passed on from the runner's environment) and `max_concurrent`. Stricter than upstream: one bad
+ * profile is an error of the configuration, not a silent empty table. */
 #pragma once
 
 #include "base/json.h"

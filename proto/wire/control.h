@@ -1,11 +1,11 @@
 /* control.h - requests and replies on the control socket (ROUTER; a plain REQ client works).
  *
- * A request is one JSON object `{"v":1,"op":"…","id":…, …}`; the reply one JSON object that repeats `id` (any
- * JSON value) when it was given:
- *   {"v":1,"op":"submit","id":7,"code":"OK",…}                      success: code OK (or DUPLICATE, with the
- * state)
- *   {"v":1,"op":"submit","id":7,"code":"BAD_ID","field":"child_session_id","message":"…"}       refusal
- * Operations, their members and their replies: proto/README.md, "Control". */
+ * A request is one JSON object {"v":1,"op":...,"id":..., ...}; the reply one JSON object that repeats `id`
+ * (any JSON value of at most 1024 bytes) when it was given:
+ *   {"v":1,"op":"submit","id":7,"code":"OK", ...}     success: code OK, or DUPLICATE with the state
+ *   {"v":1,"op":"submit","id":7,"code":"BAD_ID","field":"child_session_id","message":"..."}     refusal
+ * Members that an operation does not take are ignored. Operations, their members and their replies:
+ * proto/README.md, "Control". */
 #pragma once
 
 #include "base/json.h"
@@ -16,9 +16,18 @@
     X(HELLO, "hello")                                                                                        \
     X(SUBMIT, "submit")                                                                                      \
     X(GET, "get")                                                                                            \
-    X(LIST, "list") X(WAIT, "wait") X(CANCEL, "cancel") X(SEND, "send") X(SYNC, "sync") X(LOGS, "logs")      \
-        X(RUNNERS, "runners") X(SESSION_GET, "session_get") X(SESSION_PUT, "session_put")                    \
-            X(SESSION_LIST, "session_list") X(REPLAY, "replay") X(STATUS, "status")
+    X(LIST, "list")                                                                                          \
+    X(WAIT, "wait")                                                                                          \
+    X(CANCEL, "cancel")                                                                                      \
+    X(SEND, "send")                                                                                          \
+    X(SYNC, "sync")                                                                                          \
+    X(LOGS, "logs")                                                                                          \
+    X(RUNNERS, "runners")                                                                                    \
+    X(SESSION_GET, "session_get")                                                                            \
+    X(SESSION_PUT, "session_put")                                                                            \
+    X(SESSION_LIST, "session_list")                                                                          \
+    X(REPLAY, "replay")                                                                                      \
+    X(STATUS, "status")
 
 #define X(name, text) RZ_OP_##name,
 typedef enum { RZ_CONTROL_OPS(X) RZ_CONTROL_OP_COUNT } rz_control_op_t;

@@ -1,11 +1,12 @@
 /* event.h - what is published: [topic][header JSON][event JSON] (DESIGN.md 7).
  *
- * Topic   <parent>/<child>/<type>   subscribe to "<parent>/<child>/" (with the slash) for one child,
- * "<parent>/" for all children of a parent. <type> of a wrapped worker event is "sub_agent_event.<inner
- * type>", so that a prefix selects one kind ("p/c/sub_agent_event.token"); inner types that are no safe name
- * become "other". $sys/<what>/...           system messages: $sys/rejected, $sys/sync/<nonce>/<runner>.
- * Header  {"v":1,"parent":…,"child":…,"job":…,"epoch":3,"seq":7,"prev_durable":5,"ts":"…","class":"durable",
- *          "traceparent":…}   job and traceparent are omitted when none.
+ * Topic   <parent>/<child>/<type>
+ *         Subscribe to "<parent>/<child>/" (with the slash) for one child, "<parent>/" for all children of a
+ *         parent. <type> of a wrapped worker event is "sub_agent_event.<inner type>", so that a prefix
+ *         selects one kind ("p/c/sub_agent_event.token"); an inner type that is no safe name becomes "other".
+ *         System messages stand under $sys/: $sys/rejected, $sys/sync/<nonce>/<runner>.
+ * Header  {"v":1,"parent":...,"child":...,"job":...,"epoch":3,"seq":7,"prev_durable":5,"ts":"...",
+ *          "class":"durable","traceparent":...}     job and traceparent are omitted when none.
  * Event   sub_agent_started | sub_agent_event (the worker's event verbatim inside) | sub_agent_heartbeat |
  *         sub_agent_completed (spec 6.2). */
 #pragma once

@@ -1,27 +1,37 @@
-/* link.h - broker <-> runner: [JSON header][payload frame]... over ROUTER/DEALER. The header's `kind` names
- * the message; payload frames are raw JSON that nobody on the way parses. Sequence pictures: proto/README.md,
- * "Link".
+/* link.h - broker <-> runner: [JSON header][payload frame]... over ROUTER/DEALER.
+ *
+ * The header's `kind` names the message; payload frames are raw JSON that nobody on the way parses. Members a
+ * kind does not name are ignored. Sequence pictures: proto/README.md, "Link".
  *
  * runner -> broker
  *   hello    {v,runner,incarnation,host,pid,slots,version,labels[],profiles[]}
- *   credit   {granted,idle:{"<affinity>":n}}              granted: cumulative assignments allowed on this
- * link start    {child,epoch,token,seqs[]}                   + (event header, event) per seq: durable events
- * to log append   {child,epoch,token,seqs[]}                   + the same finish
- * {child,epoch,token,seqs[],status,error?,code?}  + [assistant message or empty] + events as above; the last
- * is sub_agent_completed release  {child,epoch,token,reason}                   owned and cannot be run here:
- * back to the queue steered  {child,id,live}                              a steering message was (not)
- * written to the worker output   {id,code} + [text]                           answer to `logs` sync
- * {incarnation,counter,count,digest,held:[child…]?,facts:{…}} bye      {incarnation} draining done: the
- * incarnation ends broker -> runner welcome  {v,broker,publish,sync_ms}    refused {code,message} assign
- * {child,parent,job?,epoch,token,attempt,previous_error?,profile,affinity,model,disabled_tools?,tenant?,
- *             traceparent?,cancelled?}                    + [session header][messages array]
- *   cancel   {child,epoch,now}
- *   steer    {child,epoch,id} + [JSON string]
- *   ack      {op,child,epoch,code,seq}                    answer to start/append/finish/release; seq: last
- * one asked synced   {code,counter,cancels:[[child,epoch]…],owned:[child…]?}   owned only when the digests
- * differ emit     {nonce}                                      publish $sys/sync/<nonce>/<runner> logs
- * {id,child} redeliver is no message: what a runner owns and did not hear of comes again as `assign` after a
- * sync that listed it. */
+ *   credit   {granted,idle?:{"<affinity>":n}}     granted: cumulative assignments allowed on this link
+ *   start    {child,epoch,token,seqs[]}           + (event header, event) per seq: durable events to log
+ *   append   {child,epoch,token,seqs[]}           + the same
+ *   finish   {child,epoch,token,seqs[],status,error?,code?}
+ *                                                 + [assistant message or empty] + events as above, the last
+ *                                                 of which is sub_agent_completed
+ *   release  {child,epoch,token,reason}           owned and cannot be run here: back to the queue
+ *   steered  {child,id,live}                      a steering message was (not) written to the worker
+ *   output   {id,code}                            + [text]: answer to `logs`
+ *   sync     {incarnation,counter,count,digest,held?:[holding...],facts?:{...}}
+ *   bye      {incarnation}                        draining is done: the incarnation ends
+ * broker -> runner
+ *   welcome  {v,broker,publish,sync_ms}
+ *   refused  {code,message}
+ *   assign   {child,parent,job?,epoch,token,attempt,previous_error?,profile,affinity,model,
+ *             disabled_tools?,tenant?,traceparent?,cancelled?}
+ *                                                 + [session header][messages array]
+ *   cancel   {child,epoch,now?}
+ *   steer    {child,epoch,id}                     + [JSON string]
+ *   ack      {op,child,epoch,code,seq?}           answers start, append, finish, release; seq: last one asked
+ *   synced   {code,counter,cancels?:[holding...],owned?:[holding...]}
+ *                                                 owned only when the digests differ
+ *   emit     {nonce}                              publish $sys/sync/<nonce>/<runner>
+ *   logs     {id,child}
+ *
+ * A holding is "child", "child epoch" or [child,epoch]. Redeliver is no message: what a runner owns and did
+ * not hear of comes again as `assign` after a sync that listed it. */
 #pragma once
 
 #include "base/id.h"
@@ -31,10 +41,23 @@
 #define RZ_LINK_KINDS(X)                                                                                     \
     X(HELLO, "hello")                                                                                        \
     X(CREDIT, "credit")                                                                                      \
-    X(START, "start") X(APPEND, "append") X(FINISH, "finish") X(RELEASE, "release") X(STEERED, "steered")    \
-        X(OUTPUT, "output") X(SYNC, "sync") X(BYE, "bye") X(WELCOME, "welcome") X(REFUSED, "refused")        \
-            X(ASSIGN, "assign") X(CANCEL, "cancel") X(STEER, "steer") X(ACK, "ack") X(SYNCED, "synced")      \
-                X(EMIT, "emit") X(LOGS, "logs")
+    X(START, "start")                                                                                        \
+    X(APPEND, "append")                                                                                      \
+    X(FINISH, "finish")                                                                                      \
+    X(RELEASE, "release")                                                                                    \
+    X(STEERED, "steered")                                                                                    \
+    X(OUTPUT, "output")                                                                                      \
+    X(SYNC, "sync")                                                                                          \
+    X(BYE, "bye")                                                                                            \
+    X(WELCOME, "welcome")                                                                                    \
+    X(REFUSED, "refused")                                                                                    \
+    X(ASSIGN, "assign")                                                                                      \
+    X(CANCEL, "cancel")                                                                                      \
+    X(STEER, "steer")                                                                                        \
+    X(ACK, "ack")                                                                                            \
+    X(SYNCED, "synced")                                                                                      \
+    X(EMIT, "emit")                                                                                          \
+    X(LOGS, "logs")
 
 #define X(name, text) RZ_LINK_##name,
 typedef enum { RZ_LINK_KINDS(X) RZ_LINK_KIND_COUNT } rz_link_kind_t;

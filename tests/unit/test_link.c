@@ -3,11 +3,11 @@
 #include "vectors/vectors.h"
 #include "wire/link.h"
 
-#define TOKEN    "0123456789abcdef0123456789abcdef"
-#define TOKEN32  "\"token\":\"" TOKEN "\""
-#define WRITTEN  "\"child\":\"c\",\"epoch\":1," TOKEN32
-#define SHA1_40  "8f6d9d1fca0bd8a36d24e8e7bfcd7b6cb1d1bd3c"
-#define INT_MAX_ 9007199254740991u
+#define TOKEN     "0123456789abcdef0123456789abcdef"
+#define TOKEN32   "\"token\":\"" TOKEN "\""
+#define WRITTEN   "\"child\":\"c\",\"epoch\":1," TOKEN32
+#define SHA1_40   "8f6d9d1fca0bd8a36d24e8e7bfcd7b6cb1d1bd3c"
+#define EXACT_MAX 9007199254740991u
 
 static rz_rc_t decode(const char *bytes, size_t len, rz_err_t *err)
 {
@@ -109,7 +109,7 @@ static void a_write_lists_its_sequence_numbers(void **state)
     assert_int_equal(link.seq_count, 3);
     assert_int_equal(link.seqs[0], 2);
     assert_int_equal(link.seqs[1], 5);
-    assert_true(link.seqs[2] == INT_MAX_);
+    assert_true(link.seqs[2] == EXACT_MAX);
     rz_link_fini(&link);
 
     link = link_of("finish-error");
@@ -127,7 +127,7 @@ static void a_write_lists_its_sequence_numbers(void **state)
 static void a_write_made_by_hand_is_written_as_agreed(void **state)
 {
     (void)state;
-    static const uint64_t seqs[] = { 2, 5, INT_MAX_ };
+    static const uint64_t seqs[] = { 2, 5, EXACT_MAX };
     rz_link_t link = { .kind = RZ_LINK_APPEND,
                        .child = "ch-41",
                        .epoch = 3,
@@ -176,17 +176,17 @@ static void every_member_of_a_header_is_judged(void **state)
 {
     (void)state;
     static const rule_t hello[] = {
-        { "runner", AN_ID, RZ_REQUIRED, 0, 0 },          { "incarnation", AN_ID, RZ_REQUIRED, 0, 0 },
-        { "host", A_TEXT, RZ_REQUIRED, 0, 256 },         { "pid", A_NUMBER, RZ_REQUIRED, 0, INT_MAX_ },
-        { "slots", A_NUMBER, RZ_REQUIRED, 0, INT_MAX_ }, { "version", A_TEXT, RZ_REQUIRED, 0, 256 },
-        { "labels", A_LIST, RZ_REQUIRED, 0, RZ_ID_MAX }, { "profiles", A_LIST, RZ_REQUIRED, 0, RZ_ID_MAX },
+        { "runner", AN_ID, RZ_REQUIRED, 0, 0 },           { "incarnation", AN_ID, RZ_REQUIRED, 0, 0 },
+        { "host", A_TEXT, RZ_REQUIRED, 0, 256 },          { "pid", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
+        { "slots", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX }, { "version", A_TEXT, RZ_REQUIRED, 0, 256 },
+        { "labels", A_LIST, RZ_REQUIRED, 0, RZ_ID_MAX },  { "profiles", A_LIST, RZ_REQUIRED, 0, RZ_ID_MAX },
     };
     static const rule_t assign[] = {
         { "child", AN_ID, RZ_REQUIRED, 0, 0 },
         { "parent", AN_ID, RZ_REQUIRED, 0, 0 },
         { "job", AN_ID, RZ_OPTIONAL, 0, 0 },
-        { "epoch", A_NUMBER, RZ_REQUIRED, 0, INT_MAX_ },
-        { "attempt", A_NUMBER, RZ_REQUIRED, 0, INT_MAX_ },
+        { "epoch", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
+        { "attempt", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
         { "previous_error", A_TEXT, RZ_OPTIONAL, 0, RZ_TEXT_MAX },
         { "profile", AN_ID, RZ_REQUIRED, 0, 0 },
         { "affinity", AN_ID, RZ_REQUIRED, 0, 0 },
@@ -199,15 +199,15 @@ static void every_member_of_a_header_is_judged(void **state)
     static const rule_t finish[] = { { "status", A_CHOICE, RZ_REQUIRED, 0, 0 },
                                      { "error", A_TEXT, RZ_OPTIONAL, 0, RZ_TEXT_MAX } };
     static const rule_t ack[] = { { "op", A_CHOICE, RZ_REQUIRED, 0, 0 },
-                                  { "seq", A_NUMBER, RZ_OPTIONAL, 0, INT_MAX_ } };
-    static const rule_t sync[] = { { "counter", A_NUMBER, RZ_REQUIRED, 0, INT_MAX_ },
-                                   { "count", A_NUMBER, RZ_REQUIRED, 0, INT_MAX_ },
+                                  { "seq", A_NUMBER, RZ_OPTIONAL, 0, EXACT_MAX } };
+    static const rule_t sync[] = { { "counter", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
+                                   { "count", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
                                    { "facts", AN_OBJECT, RZ_OPTIONAL, 0, 0 } };
-    static const rule_t credit[] = { { "granted", A_NUMBER, RZ_REQUIRED, 0, INT_MAX_ },
+    static const rule_t credit[] = { { "granted", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
                                      { "idle", AN_OBJECT, RZ_OPTIONAL, 0, 0 } };
     static const rule_t welcome[] = { { "broker", AN_ID, RZ_REQUIRED, 0, 0 },
                                       { "publish", A_TEXT, RZ_REQUIRED, 0, 512 },
-                                      { "sync_ms", A_NUMBER, RZ_REQUIRED, 0, INT_MAX_ } };
+                                      { "sync_ms", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX } };
     static const rule_t refused[] = { { "message", A_TEXT, RZ_REQUIRED, 0, 1024 } };
     static const rule_t release[] = { { "reason", A_TEXT, RZ_REQUIRED, 0, 1024 } };
     static const rule_t steered[] = { { "id", AN_ID, RZ_REQUIRED, 0, 0 },
