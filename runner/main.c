@@ -1,4 +1,139 @@
-int main(void)
+/* main.c - rhizome-runner: reads its configuration, gets a keeper, runs. */
+#include "base/log.h"
+#include "keeper.h"
+#include "runner.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EXIT_USAGE  2
+#define EXIT_BUG    70
+#define EXIT_CONFIG 78
+
+static const char usage[] =
+    "usage: rhizome-runner [options]\n"
+    "\n"
+    "Runs agents: takes assignments from its brokers, keeps warm workers, pumps their events.\n"
+    "\n"
+    "  --config FILE     configuration (JSON with // comments); else RHIZOME_CONFIG\n"
+    "  --check-config    check it, say what is wrong, exit 0 or 78\n"
+    "  --ready-fd N      write one JSON line to descriptor N when a broker welcomed us, then close it\n"
+    "  --version\n"
+    "  --help\n"
+    "\n"
+    "Settings, as flags; RHIZOME_RUNNER_SLOTS=4 in the environment is --runner-slots 4:\n";
+
+typedef struct {
+    bool help, version, check;
+    int ready_fd;
+} options_t;
+
+static void print_help(void)
 {
-    return 70;
+    static const char *const prefixes[] = { "log.", "runner.", "limits.", NULL };
+    rz_buf_t text = { 0 };
+    rz_config_help(prefixes, &text);
+    fputs(usage, stdout);
+    fputs(text.data != NULL ? text.data : "", stdout);
+    fputs("\nSIGTERM: takes no new work, waits 10 s for what runs, leaves; a second one: at once.\n", stdout);
+    rz_buf_fini(&text);
+}
+
+/* A descriptor that is ours to write to; the keeper and the workers must not hold it open. */
+static bool take_fd(const char *text, int *out)
+{
+    char *end;
+    long fd = strtol(text, &end, 10);
+    if (*text == '\0' || *end != '\0' || fd < 0 || fd > 65535 || fcntl((int)fd, F_SETFD, FD_CLOEXEC) != 0)
+        return false;
+    *out = (int)fd;
+    return true;
+}
+
+/* What the configuration left of argv. False: it named the mistake. */
+static bool parse(int argc, char **argv, options_t *out)
+{
+    *out = (options_t){ .ready_fd = -1 };
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            out->help = true;
+        else if (strcmp(argv[i], "--version") == 0)
+            out->version = true;
+        else if (strcmp(argv[i], "--check-config") == 0)
+            out->check = true;
+        else if (strcmp(argv[i], "--ready-fd") == 0 && i + 1 < argc && take_fd(argv[i + 1], &out->ready_fd))
+            i++;
+        else {
+            fprintf(stderr, "rhizome-runner: cannot use %s; see --help\n", argv[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Descriptors 0 to 2 must exist, or a pipe to a worker could become one of them. */
+static void open_standard_fds(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
+static int run_kept(const settings_t *settings, int ready_fd)
+{
+    rz_err_t err = { 0 };
+    runner_fds_t fds = { .ready_fd = ready_fd };
+    fds.keeper_fd = keeper_fork(&err);
+    if (fds.keeper_fd < 0) {
+        rz_log_error("keeper.fork", "error=%s", err.text);
+        return EXIT_BUG;
+    }
+    return runner_run(settings, &fds);
+}
+
+static int run(const rz_config_t *config, const options_t *options)
+{
+    rz_err_t err = { 0 };
+    settings_t settings;
+    int code = 0;
+    rz_log_level_t level = RZ_LOG_INFO;
+    rz_log_level_parse(rz_config_str(config, "log.level"), &level);
+    rz_log_setup("rhizome-runner", level);
+    if (settings_init(&settings, config, &err) != RZ_OK) {
+        fprintf(stderr, "rhizome-runner: %s\n", err.text);
+        code = EXIT_CONFIG;
+    } else if (!options->check) {
+        code = run_kept(&settings, options->ready_fd);
+    }
+    settings_fini(&settings);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    rz_err_t err = { 0 };
+    options_t options;
+    open_standard_fds();
+    rz_config_t *config = rz_config_load(NULL, &argc, argv, &err);
+    int code = 0;
+    if (config == NULL) {
+        fprintf(stderr, "rhizome-runner: %s\n", err.text);
+        return EXIT_CONFIG;
+    }
+    if (!parse(argc, argv, &options))
+        code = EXIT_USAGE;
+    else if (options.help)
+        print_help();
+    else if (options.version)
+        puts("rhizome-runner " RZ_VERSION);
+    else
+        code = run(config, &options);
+    rz_config_destroy(&config);
+    return code;
 }

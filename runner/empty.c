@@ -1,1 +1,0 @@
-typedef int rz_empty_unit;

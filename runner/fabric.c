@@ -1,0 +1,264 @@
+/* fabric.c - folders, a lock, and inotify through libuv. */
+#include "fabric.h"
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/log.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PREFIX     "run."
+#define RECORD_MAX 65536 /* bytes; upstream's records are a few hundred */
+
+struct fabric {
+    char path[PATH_MAX];
+    int lock; /* held for our life */
+    unsigned long next;
+};
+
+struct folder {
+    char path[PATH_MAX];
+    char name[RZ_ID_MAX + 8]; /* of the record */
+    folder_found_fn fn;
+    void *arg;
+    uv_fs_event_t watch;
+    uv_timer_t first_look; /* once, for a record that came before the watch stood */
+    bool watching;
+    int handles;
+};
+
+/* ---- files ---- */
+
+static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *ftw)
+{
+    (void)info;
+    (void)type;
+    (void)ftw;
+    if (remove(path) != 0 && errno != ENOENT)
+        rz_log_warn("fabric.remove", "path=%s error=%s", path, strerror(errno));
+    return 0;
+}
+
+static void remove_tree(const char *path)
+{
+    nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static bool join(char out[PATH_MAX], const char *folder, const char *name)
+{
+    int n = snprintf(out, PATH_MAX, "%s/%s", folder, name);
+    return n > 0 && n < PATH_MAX;
+}
+
+static int make_folders(const char *path)
+{
+    char part[PATH_MAX];
+    if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
+        return ENAMETOOLONG;
+    for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(part, 0700) != 0 && errno != EEXIST)
+            return errno;
+        *slash = '/';
+    }
+    return mkdir(part, 0700) != 0 && errno != EEXIST ? errno : 0;
+}
+
+/* ---- the runner's folder ---- */
+
+static int lock_folder(const char *path)
+{
+    char file[PATH_MAX];
+    if (!join(file, path, "lock"))
+        return -1;
+    int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    int sys = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = sys;
+    return -1;
+}
+
+/* One that was made a moment ago and is not locked yet belongs to a runner that starts beside us: it has no
+ * lock file, and creating one for it would take its lock away. */
+static void remove_if_stale(const char *path)
+{
+    char file[PATH_MAX];
+    if (!join(file, path, "lock") || access(file, F_OK) != 0)
+        return;
+    int fd = lock_folder(path);
+    if (fd < 0)
+        return;
+    rz_log_info("fabric.stale", "path=%s", path);
+    remove_tree(path);
+    close(fd);
+}
+
+static void remove_stale(const char *state_dir)
+{
+    DIR *dir = opendir(state_dir);
+    if (dir == NULL)
+        return;
+    const struct dirent *entry;
+    char path[PATH_MAX];
+    while ((entry = readdir(dir)) != NULL)
+        if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 && join(path, state_dir, entry->d_name))
+            remove_if_stale(path);
+    closedir(dir);
+}
+
+fabric_t *fabric_open(const char *state_dir, rz_err_t *err)
+{
+    int sys = make_folders(state_dir);
+    if (sys != 0) {
+        rz_fail_sys(err, sys, "mkdir %s", state_dir);
+        return NULL;
+    }
+    remove_stale(state_dir);
+    char token[RZ_TOKEN_LEN + 1], name[64];
+    rz_token_new(token);
+    snprintf(name, sizeof name, PREFIX "%d.%.8s", (int)getpid(), token);
+
+    fabric_t *fabric = rz_alloc(sizeof *fabric);
+    if (!join(fabric->path, state_dir, name) || mkdir(fabric->path, 0700) != 0) {
+        rz_fail_sys(err, errno, "mkdir %s/%s", state_dir, name);
+        goto undo_fabric;
+    }
+    fabric->lock = lock_folder(fabric->path);
+    if (fabric->lock < 0) {
+        rz_fail_sys(err, errno, "lock in %s", fabric->path);
+        goto undo_folder;
+    }
+    return fabric;
+undo_folder:
+    remove_tree(fabric->path);
+undo_fabric:
+    rz_free(fabric);
+    return NULL;
+}
+
+void fabric_close(fabric_t **fabric_ref)
+{
+    fabric_t *fabric = *fabric_ref;
+    if (fabric == NULL)
+        return;
+    remove_tree(fabric->path);
+    close(fabric->lock);
+    rz_free(fabric);
+    *fabric_ref = NULL;
+}
+
+/* ---- one spawn's folder ---- */
+
+static size_t read_record(const folder_t *folder, char *bytes)
+{
+    char path[PATH_MAX];
+    int fd = join(path, folder->path, folder->name) ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    if (fd < 0)
+        return 0;
+    ssize_t n = read(fd, bytes, RECORD_MAX);
+    close(fd);
+    return n > 0 ? (size_t)n : 0;
+}
+
+static void look(folder_t *folder)
+{
+    char bytes[RECORD_MAX];
+    size_t n = read_record(folder, bytes);
+    if (n == 0 || !folder->watching)
+        return;
+    rz_err_t err = { 0 };
+    rz_record_t record;
+    if (rz_record_decode(bytes, n, &record, &err) != RZ_OK) {
+        rz_log_warn("fabric.bad_record", "path=%s/%s error=%s", folder->path, folder->name, err.text);
+        return;
+    }
+    if (rz_record_live(&record, rz_wall_us()))
+        folder->fn(&record, folder->arg);
+    rz_record_fini(&record);
+}
+
+static void on_change(uv_fs_event_t *watch, const char *name, int events, int status)
+{
+    (void)events;
+    (void)status;
+    folder_t *folder = watch->data;
+    if (name == NULL || strcmp(name, folder->name) == 0)
+        look(folder);
+}
+
+static void on_first_look(uv_timer_t *timer)
+{
+    look(timer->data);
+}
+
+folder_t *folder_open(fabric_t *fabric, uv_loop_t *loop, const char *agent_id, folder_found_fn fn, void *arg,
+                      rz_err_t *err)
+{
+    folder_t *folder = rz_alloc(sizeof *folder);
+    char number[32];
+    snprintf(number, sizeof number, "%lu", ++fabric->next);
+    snprintf(folder->name, sizeof folder->name, "%.*s.json", RZ_ID_MAX, agent_id);
+    folder->fn = fn;
+    folder->arg = arg;
+    if (!join(folder->path, fabric->path, number) || mkdir(folder->path, 0700) != 0) {
+        rz_fail_sys(err, errno, "mkdir %s/%s", fabric->path, number);
+        rz_free(folder);
+        return NULL;
+    }
+    uv_fs_event_init(loop, &folder->watch);
+    uv_timer_init(loop, &folder->first_look);
+    folder->watch.data = folder->first_look.data = folder;
+    folder->handles = 2;
+    folder->watching = true;
+    int rc = uv_fs_event_start(&folder->watch, on_change, folder->path, 0);
+    if (rc != 0) {
+        rz_fail_sys(err, -rc, "watching %s", folder->path);
+        folder_close(&folder);
+        return NULL;
+    }
+    uv_timer_start(&folder->first_look, on_first_look, 0, 0);
+    return folder;
+}
+
+const char *folder_path(const folder_t *folder)
+{
+    return folder->path;
+}
+
+void folder_unwatch(folder_t *folder)
+{
+    folder->watching = false;
+    uv_fs_event_stop(&folder->watch);
+    uv_timer_stop(&folder->first_look);
+}
+
+static void on_folder_closed(uv_handle_t *handle)
+{
+    folder_t *folder = handle->data;
+    if (--folder->handles == 0)
+        rz_free(folder);
+}
+
+void folder_close(folder_t **folder_ref)
+{
+    folder_t *folder = *folder_ref;
+    if (folder == NULL)
+        return;
+    *folder_ref = NULL;
+    folder_unwatch(folder);
+    remove_tree(folder->path);
+    uv_close((uv_handle_t *)&folder->watch, on_folder_closed);
+    uv_close((uv_handle_t *)&folder->first_look, on_folder_closed);
+}

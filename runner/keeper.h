@@ -1,0 +1,22 @@
+/* keeper.h - the small resident parent of a runner: nobody outlives it (DESIGN.md 5, "No orphan").
+ *
+ *     keeper ── runner ── worker ── whatever a worker started
+ *
+ * The keeper is child subreaper: what a dying process leaves behind, double-forked or not, becomes its child,
+ * so all that ever descended from the runner stays below it. The two hold a socket pair: the runner beats
+ * over it every second; each sees the other's death as end of file. When the runner ends, or is silent for
+ * KEEPER_SILENCE_MS (stopped, spinning), the keeper kills every descendant, looks again until there is none,
+ * and exits as the runner did. When the keeper dies first, the runner gets SIGQUIT and end of file: it kills
+ * its workers and exits. */
+#pragma once
+
+#include "base/rc.h"
+
+#define KEEPER_SILENCE_MS 12000
+#define KEEPER_BEAT_MS    1000
+
+/* Forks; call it before any thread, loop or ZeroMQ context exists. Returns only in the runner's process: the
+ * file descriptor to beat on (one byte a beat), or -1 and err when there could be no keeper. The other
+ * process lives inside this call: it forwards TERM, INT and HUP and exits with the runner's status,
+ * 128+signal when it was killed. */
+int keeper_fork(rz_err_t *err);

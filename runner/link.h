@@ -1,0 +1,39 @@
+/* link.h - the runner's connections to its brokers (proto/README.md 5).
+ *
+ *     DOWN ──hello──► ASKING ──welcome──► UP         refused NOT_FOUND, silence of an UP home: back to DOWN
+ *
+ * One DEALER per broker. The first that welcomes us is home: writes, credit and sync go there. When home
+ * falls silent, is gone or forgets us, the next one that welcomes us is home; on_home then says that whatever
+ * waits for an answer must be sent again. An incarnation is one life of this process as the brokers know it:
+ * a DEAD one is replaced by links_rejoin(). Loop thread only. */
+#pragma once
+
+#include "base/sock.h"
+#include "settings.h"
+#include "wire/link.h"
+
+typedef struct links links_t;
+typedef struct link_peer link_peer_t;
+
+typedef struct {
+    void (*on_publish)(const char *endpoint, void *arg); /* a broker's, ready to connect to */
+    void (*on_home)(const char *broker, uint64_t sync_ms, void *arg);
+    void (*on_dead)(void *arg); /* this incarnation was declared dead: stop, then links_rejoin() */
+    /* Any other message. The callee may take the header's memory by zeroing *link. */
+    void (*on_message)(link_peer_t *peer, rz_link_t *link, const rz_msg_t *msg, void *arg);
+} links_events_t;
+
+links_t *links_open(uv_loop_t *loop, void *zctx, const settings_t *settings, const links_events_t *events,
+                    void *arg, rz_err_t *err);
+void links_close(links_t **links);
+
+const char *links_incarnation(const links_t *links);
+const char *links_home(const links_t *links);     /* the broker's name, NULL when there is none */
+void links_rejoin(links_t *links);                /* with a fresh incarnation */
+void links_tick(links_t *links, uint64_t now_ms); /* a few times a second */
+
+/* Encodes and sends to home, or to one broker. payload: further frames. RZ_AGAIN: nobody takes it now. */
+rz_rc_t links_send(links_t *links, const rz_link_t *link, const rz_str_t *payload, size_t n);
+rz_rc_t link_answer(link_peer_t *peer, const rz_link_t *link, const rz_str_t *payload, size_t n);
+/* Tells home how many more it may assign: `room` beyond what came so far. idle: {"<affinity>": n}. */
+void links_credit(links_t *links, uint64_t room, const cJSON *idle);

@@ -1,0 +1,122 @@
+/* procs.c - walks /proc. */
+#include "procs.h"
+
+#include "base/mem.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    pid_t pid, parent, session;
+    bool marked;
+} proc_t;
+
+typedef struct {
+    proc_t *list;
+    size_t count, cap;
+} procs_t;
+
+/* "<pid> (<name>) <state> <ppid> <pgrp> <session> ...": the name may hold anything, so look behind its last
+ * ')'. */
+static bool parse_stat(const char *text, proc_t *out)
+{
+    const char *behind = strrchr(text, ')');
+    char state;
+    int parent, group, session;
+    if (behind == NULL || sscanf(behind + 1, " %c %d %d %d", &state, &parent, &group, &session) != 4)
+        return false;
+    out->parent = parent;
+    out->session = session;
+    return state != 'Z' && state != 'X';
+}
+
+static bool read_stat(const char *pid, proc_t *out)
+{
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%.20s/stat", pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false; /* it ended meanwhile */
+    size_t n = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[n] = '\0';
+    *out = (proc_t){ .pid = (pid_t)strtol(pid, NULL, 10) };
+    return parse_stat(text, out);
+}
+
+static void add(procs_t *procs, const proc_t *proc)
+{
+    if (procs->count == procs->cap) {
+        procs->cap = procs->cap == 0 ? 256 : procs->cap * 2;
+        procs->list = rz_realloc(procs->list, procs->cap * sizeof *procs->list);
+    }
+    procs->list[procs->count++] = *proc;
+}
+
+static procs_t snapshot(void)
+{
+    procs_t procs = { 0 };
+    DIR *dir = opendir("/proc");
+    if (dir == NULL)
+        return procs;
+    const struct dirent *entry;
+    while ((entry = readdir(dir)) != NULL) {
+        proc_t proc;
+        if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && read_stat(entry->d_name, &proc))
+            add(&procs, &proc);
+    }
+    closedir(dir);
+    return procs;
+}
+
+static bool is_marked(const procs_t *procs, pid_t pid)
+{
+    for (size_t i = 0; i < procs->count; i++)
+        if (procs->list[i].pid == pid)
+            return procs->list[i].marked;
+    return false;
+}
+
+/* Marks children of what is marked until nothing new is found: pids are in no useful order. */
+static void mark_descendants(procs_t *procs, pid_t root)
+{
+    bool grew = true;
+    while (grew) {
+        grew = false;
+        for (size_t i = 0; i < procs->count; i++) {
+            proc_t *p = &procs->list[i];
+            if (p->marked || (p->parent != root && !is_marked(procs, p->parent)))
+                continue;
+            p->marked = grew = true;
+        }
+    }
+}
+
+static size_t kill_marked(procs_t *procs)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < procs->count; i++)
+        if (procs->list[i].marked && kill(procs->list[i].pid, SIGKILL) == 0)
+            n++;
+    rz_free(procs->list);
+    return n;
+}
+
+size_t procs_kill_descendants(pid_t root)
+{
+    procs_t procs = snapshot();
+    mark_descendants(&procs, root);
+    return kill_marked(&procs);
+}
+
+size_t procs_kill_session(pid_t sid)
+{
+    procs_t procs = snapshot();
+    for (size_t i = 0; i < procs.count; i++)
+        procs.list[i].marked = procs.list[i].session == sid;
+    return kill_marked(&procs);
+}

@@ -1,0 +1,13 @@
+/* procs.h - which processes belong together, as /proc tells it at this moment.
+ *
+ * A snapshot is old when it is returned; who wants all of a family dead kills, and looks again until none is
+ * left. Zombies count as dead. Linux only. */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* SIGKILL to every living descendant of `root` (not to root itself), or to every member of session `sid`.
+ * Returns how many were found. */
+size_t procs_kill_descendants(pid_t root);
+size_t procs_kill_session(pid_t sid);

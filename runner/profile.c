@@ -1,0 +1,172 @@
+/* profile.c - what a worker is told at birth. */
+#include "profile.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define IDLE_SURPLUS_SECS 60 /* the worker's own idle limit lies above ours: the runner decides who goes */
+#define DEFAULT_ROLE      "worker"
+
+rz_rc_t profile_find(const settings_t *settings, const char *id, const rz_agent_t **out, rz_err_t *err)
+{
+    *out = rz_agents_find(settings->agents, id);
+    if (*out == NULL)
+        return rz_fail(
+            err, RZ_NOT_FOUND,
+            "No external runner matched child session runtime metadata: agent_id=Some(\"%s\"), protocol=None",
+            id);
+    if ((*out)->protocol != RZ_AGENT_ACTOR)
+        return rz_fail(err, RZ_NOT_SERVED, "profile %s speaks a2a_jsonrpc, which is not served yet", id);
+    return RZ_OK;
+}
+
+static const char *program_of(const settings_t *settings, const rz_agent_t *agent)
+{
+    return agent->worker_bin != NULL ? agent->worker_bin : settings->worker_bin;
+}
+
+/* ---- pool key ---- */
+
+static void add_list(rz_digest_t *digest, const cJSON *list)
+{
+    uint64_t n = list != NULL ? (uint64_t)cJSON_GetArraySize(list) : 0;
+    rz_digest_add(digest, &n, sizeof n);
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list) rz_digest_add_text(digest, item->valuestring);
+}
+
+/* A name without a slash is searched in PATH by the spawn: then only the name counts. */
+static void add_program(rz_digest_t *digest, const char *path)
+{
+    struct stat info;
+    rz_digest_add_text(digest, path);
+    if (stat(path, &info) != 0)
+        return;
+    int64_t identity[] = { (int64_t)info.st_dev, (int64_t)info.st_ino, info.st_mtim.tv_sec,
+                           info.st_mtim.tv_nsec, info.st_size };
+    rz_digest_add(digest, identity, sizeof identity);
+}
+
+void profile_pool_key(const settings_t *settings, const rz_agent_t *agent, const char *affinity,
+                      char out[RZ_DIGEST_LEN + 1])
+{
+    rz_digest_t *digest = rz_digest_create();
+    rz_digest_add_text(digest, affinity);
+    rz_digest_add_text(digest, agent->id);
+    rz_digest_add_text(digest, rz_executor_name(agent->executor));
+    rz_digest_add_text(digest, agent->command);
+    add_program(digest, program_of(settings, agent));
+    add_list(digest, agent->worker_args);
+    add_list(digest, agent->args);
+    rz_digest_hex(&digest, out);
+}
+
+/* ---- command line and environment ---- */
+
+static char **list_argv(const char *program, const cJSON *args)
+{
+    size_t n = 1 + (args != NULL ? (size_t)cJSON_GetArraySize(args) : 0);
+    char **argv = rz_alloc((n + 1) * sizeof *argv);
+    argv[0] = rz_strdup(program);
+    size_t i = 1;
+    const cJSON *arg;
+    cJSON_ArrayForEach(arg, args) argv[i++] = rz_strdup(arg->valuestring);
+    return argv;
+}
+
+static size_t add_env(char **envp, size_t n, const cJSON *names)
+{
+    const cJSON *name;
+    cJSON_ArrayForEach(name, names)
+    {
+        const char *value = getenv(name->valuestring);
+        if (value == NULL)
+            continue;
+        rz_buf_t line = { 0 };
+        rz_buf_printf(&line, "%s=%s", name->valuestring, value);
+        envp[n++] = rz_buf_take(&line, NULL);
+    }
+    return n;
+}
+
+/* Only what is named is passed on: a worker runs code that a model chose. */
+static char **list_envp(const cJSON *allowed, const cJSON *more)
+{
+    int n = cJSON_GetArraySize(allowed) + (more != NULL ? cJSON_GetArraySize(more) : 0);
+    char **envp = rz_alloc(((size_t)n + 1) * sizeof *envp);
+    add_env(envp, add_env(envp, 0, allowed), more);
+    return envp;
+}
+
+static void free_list(char ***list)
+{
+    if (*list == NULL)
+        return;
+    for (char **text = *list; *text != NULL; text++)
+        rz_free(*text);
+    rz_free(*list);
+    *list = NULL;
+}
+
+/* ---- ProvisionSpec ---- */
+
+static bool is_blank(const char *text)
+{
+    return text == NULL || text[strspn(text, " \t\r\n")] == '\0';
+}
+
+/* The session's pinned model, else the job's bare one on the session's provider (spec 3.8, 7.4). */
+static void set_model(rz_provision_t *p, const rz_session_t *session, const char *job_model)
+{
+    if (session->ref_model != NULL) {
+        p->model_provider = session->ref_provider != NULL ? session->ref_provider : "";
+        p->model_name = session->ref_model;
+    } else if (!is_blank(job_model)) {
+        const char *provider = rz_session_meta(session, "provider_name");
+        p->model_provider = provider != NULL ? provider : "";
+        p->model_name = job_model;
+    }
+}
+
+static void set_provision(profile_plan_t *plan, const settings_t *settings, const rz_agent_t *agent,
+                          const rz_link_t *assign)
+{
+    rz_provision_t *p = &plan->provision;
+    const char *role = rz_session_meta(&plan->session, "subagent_type");
+    p->version = 1;
+    p->child_id = assign->child;
+    p->parent_id = assign->parent;
+    p->role = role != NULL ? role : DEFAULT_ROLE;
+    p->executor = agent->executor;
+    p->command = agent->command;
+    p->args = agent->args != NULL ? agent->args : plan->no_args;
+    p->workspace = plan->session.workspace;
+    p->disabled_tools = assign->disabled_tools;
+    p->idle_timeout_secs = settings->idle_secs + IDLE_SURPLUS_SECS;
+    p->reusable = true;
+    set_model(p, &plan->session, assign->model);
+}
+
+rz_rc_t profile_plan_init(profile_plan_t *plan, const settings_t *settings, const rz_agent_t *agent,
+                          const rz_link_t *assign, rz_str_t header, rz_err_t *err)
+{
+    *plan = (profile_plan_t){ 0 };
+    rz_rc_t rc = rz_session_header_decode(header, &plan->session, err);
+    if (rc != RZ_OK)
+        return rc;
+    plan->no_args = cJSON_CreateArray();
+    plan->argv = list_argv(program_of(settings, agent), agent->worker_args);
+    plan->envp = list_envp(settings->env_allow, agent->env);
+    set_provision(plan, settings, agent, assign);
+    return RZ_OK;
+}
+
+void profile_plan_fini(profile_plan_t *plan)
+{
+    free_list(&plan->argv);
+    free_list(&plan->envp);
+    cJSON_Delete(plan->no_args);
+    rz_session_fini(&plan->session);
+}

@@ -1,0 +1,193 @@
+/* publish.c - numbers, encodes, sends. */
+#include "publish.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/sock.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define SEND_QUEUE                                                                                           \
+    8192 /* events waiting for a broker that reads slowly; further ones are dropped, as PUB does */
+
+typedef struct endpoint endpoint_t;
+struct endpoint {
+    endpoint_t *next;
+    char *text;
+};
+
+struct publisher {
+    rz_sock_t *sock;
+    endpoint_t *connected;
+    rz_buf_t topic, header, event; /* scratch, kept between events */
+    uint64_t unlogged;
+};
+
+publisher_t *publisher_open(uv_loop_t *loop, void *zctx, rz_err_t *err)
+{
+    rz_sock_options_t options = { .type = ZMQ_PUB, .sndhwm = SEND_QUEUE, .linger_ms = 500 };
+    rz_sock_t *sock = rz_sock_open(loop, zctx, &options, err);
+    if (sock == NULL)
+        return NULL;
+    publisher_t *publisher = rz_alloc(sizeof *publisher);
+    publisher->sock = sock;
+    return publisher;
+}
+
+void publisher_close(publisher_t **publisher_ref)
+{
+    publisher_t *publisher = *publisher_ref;
+    if (publisher == NULL)
+        return;
+    rz_sock_close(&publisher->sock);
+    while (publisher->connected != NULL) {
+        endpoint_t *endpoint = publisher->connected;
+        publisher->connected = endpoint->next;
+        rz_free(endpoint->text);
+        rz_free(endpoint);
+    }
+    rz_buf_fini(&publisher->topic);
+    rz_buf_fini(&publisher->header);
+    rz_buf_fini(&publisher->event);
+    rz_free(publisher);
+    *publisher_ref = NULL;
+}
+
+void publisher_connect(publisher_t *publisher, const char *text)
+{
+    for (const endpoint_t *e = publisher->connected; e != NULL; e = e->next)
+        if (strcmp(e->text, text) == 0)
+            return;
+    rz_err_t err = { 0 };
+    if (rz_sock_connect(publisher->sock, text, &err) != RZ_OK) {
+        rz_log_warn("publish.connect", "endpoint=%s error=%s", text, err.text);
+        return;
+    }
+    endpoint_t *endpoint = rz_alloc(sizeof *endpoint);
+    endpoint->text = rz_strdup(text);
+    endpoint->next = publisher->connected;
+    publisher->connected = endpoint;
+}
+
+/* ---- one event ---- */
+
+static void encode_header(const stream_t *stream, rz_event_class_t class_, rz_buf_t *out)
+{
+    char ts[RZ_RFC3339_LEN + 1];
+    rz_rfc3339_now(ts);
+    rz_event_header_t header = { .parent = stream->parent,
+                                 .child = stream->child,
+                                 .job = stream->job,
+                                 .epoch = stream->epoch,
+                                 .seq = stream->seq,
+                                 .prev_durable = stream->prev_durable,
+                                 .ts = ts,
+                                 .class_ = class_,
+                                 .traceparent = stream->traceparent };
+    rz_event_header_encode(&header, out);
+}
+
+static void send_event(publisher_t *publisher, rz_str_t header, rz_str_t event)
+{
+    rz_str_t parts[] = { rz_buf_str(&publisher->topic), header, event };
+    rz_sock_send(publisher->sock, parts, 3); /* PUB never refuses: without a reader it drops */
+}
+
+/* A durable event that finds the journal full goes out as what it then is: live only. Its class says so, and
+ * the chain of prev_durable stays whole. */
+static void log_event(publisher_t *publisher, stream_t *stream, journal_t *journal, bool always)
+{
+    rz_str_t event = rz_buf_str(&publisher->event);
+    if (journal_add(journal, stream->seq, rz_buf_str(&publisher->header), event, always)) {
+        stream->prev_durable = stream->seq;
+        return;
+    }
+    if (publisher->unlogged++ % 1000 == 0)
+        rz_log_warn("publish.unlogged", "child=%s seq=%" PRIu64 " count=%" PRIu64, stream->child, stream->seq,
+                    publisher->unlogged);
+    rz_buf_clear(&publisher->header);
+    encode_header(stream, RZ_CLASS_EPHEMERAL, &publisher->header);
+}
+
+/* publisher->event holds the event. journal NULL: not logged. */
+static void emit(publisher_t *publisher, stream_t *stream, journal_t *journal, const char *type,
+                 const char *inner, rz_event_class_t class_)
+{
+    stream->seq++;
+    rz_buf_clear(&publisher->topic);
+    rz_buf_clear(&publisher->header);
+    rz_topic(stream->parent, stream->child, type, inner, &publisher->topic);
+    encode_header(stream, class_, &publisher->header);
+    if (class_ == RZ_CLASS_DURABLE)
+        log_event(publisher, stream, journal, inner == NULL);
+    send_event(publisher, rz_buf_str(&publisher->header), rz_buf_str(&publisher->event));
+}
+
+void publish_started(publisher_t *publisher, stream_t *stream, journal_t *journal)
+{
+    rz_buf_clear(&publisher->event);
+    rz_event_started(stream->parent, stream->child, NULL, &publisher->event);
+    emit(publisher, stream, journal, "sub_agent_started", NULL, RZ_CLASS_DURABLE);
+}
+
+void publish_heartbeat(publisher_t *publisher, stream_t *stream)
+{
+    char ts[RZ_RFC3339_LEN + 1];
+    rz_rfc3339_now(ts);
+    rz_buf_clear(&publisher->event);
+    rz_event_heartbeat(stream->parent, stream->child, ts, &publisher->event);
+    emit(publisher, stream, NULL, "sub_agent_heartbeat", NULL, RZ_CLASS_EPHEMERAL);
+}
+
+rz_rc_t publish_worker_event(publisher_t *publisher, stream_t *stream, journal_t *journal, rz_str_t event)
+{
+    char type[65];
+    rz_rc_t rc = rz_event_type(event, type);
+    if (rc != RZ_OK)
+        return rc;
+    rz_buf_clear(&publisher->event);
+    rz_event_wrap(stream->parent, stream->child, event, &publisher->event);
+    emit(publisher, stream, journal, "sub_agent_event", type, rz_event_classify(type, event));
+    return RZ_OK;
+}
+
+/* ---- the last one ---- */
+
+void publish_prepare_completed(stream_t *stream, journal_t *journal, const char *status, const char *error,
+                               rz_buf_t *header, rz_buf_t *event)
+{
+    stream->seq++;
+    encode_header(stream, RZ_CLASS_DURABLE, header);
+    rz_event_completed(stream->parent, stream->child, status, error, event);
+    journal_add(journal, stream->seq, rz_buf_str(header), rz_buf_str(event), true);
+    stream->prev_durable = stream->seq;
+}
+
+void publish_completed(publisher_t *publisher, const stream_t *stream, rz_str_t header, rz_str_t event)
+{
+    rz_buf_clear(&publisher->topic);
+    rz_topic(stream->parent, stream->child, "sub_agent_completed", NULL, &publisher->topic);
+    send_event(publisher, header, event);
+}
+
+/* ---- the system's ---- */
+
+void publish_sync(publisher_t *publisher, const char *nonce, const char *name)
+{
+    char ts[RZ_RFC3339_LEN + 1];
+    rz_rfc3339_now(ts);
+    rz_buf_clear(&publisher->topic);
+    rz_buf_clear(&publisher->header);
+    rz_buf_clear(&publisher->event);
+    rz_buf_printf(&publisher->topic, "$sys/sync/%s/%s", nonce, name);
+    rz_buf_printf(&publisher->header, "{\"v\":%d,\"ts\":\"%s\",\"class\":\"ephemeral\"}", RZ_PROTOCOL_VERSION,
+                  ts);
+    rz_buf_printf(&publisher->event, "{\"type\":\"sync\",\"nonce\":\"%s\",\"emitter\":\"%s\"}", nonce, name);
+    send_event(publisher, rz_buf_str(&publisher->header), rz_buf_str(&publisher->event));
+}
+
+uint64_t publish_unlogged(const publisher_t *publisher)
+{
+    return publisher->unlogged;
+}

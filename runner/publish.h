@@ -1,0 +1,37 @@
+/* publish.h - events of activations, numbered and sent (DESIGN.md 7, proto/README.md 6).
+ *
+ * Every event gets the next seq of its stream and goes out on PUB at once; a durable one is also queued in
+ * the activation's journal. The one exception is the last, sub_agent_completed: it is queued first and
+ * published only when the finish that carries it was committed. Loop thread only. */
+#pragma once
+
+#include "journal.h"
+#include "wire/event.h"
+
+#include <uv.h>
+
+typedef struct publisher publisher_t;
+
+/* NULL and err on failure. zctx outlives it. */
+publisher_t *publisher_open(uv_loop_t *loop, void *zctx, rz_err_t *err);
+void publisher_close(publisher_t **publisher);
+/* Connects to a broker's publish endpoint; one that is connected already stays so. */
+void publisher_connect(publisher_t *publisher, const char *endpoint);
+
+/* The numbering of one activation. Texts are borrowed. */
+typedef struct {
+    const char *parent, *child, *job, *traceparent; /* the last two NULL when none */
+    uint64_t epoch, seq, prev_durable;
+} stream_t;
+
+void publish_started(publisher_t *publisher, stream_t *stream, journal_t *journal);
+void publish_heartbeat(publisher_t *publisher, stream_t *stream);
+/* RZ_BAD_FIELD: no object with a type; nothing was published. event: checked JSON. */
+rz_rc_t publish_worker_event(publisher_t *publisher, stream_t *stream, journal_t *journal, rz_str_t event);
+/* Queues the last event; header and event are appended to the bufs for publish_completed(). */
+void publish_prepare_completed(stream_t *stream, journal_t *journal, const char *status, const char *error,
+                               rz_buf_t *header, rz_buf_t *event);
+void publish_completed(publisher_t *publisher, const stream_t *stream, rz_str_t header, rz_str_t event);
+/* $sys/sync/<nonce>/<name> */
+void publish_sync(publisher_t *publisher, const char *nonce, const char *name);
+uint64_t publish_unlogged(const publisher_t *publisher); /* durable ones that went out live only */

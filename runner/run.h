@@ -1,0 +1,69 @@
+/* run.h - one activation as this runner holds it: from the broker's `assign` to the last ack.
+ *
+ * course.h decides what follows on what; this module does it: it finds a worker, pumps its events, judges
+ * its frames, keeps its time limits and has everything written that must be. It never frees itself: whatever
+ * changes puts the run on the house's list of touched ones, and at the end of the loop's turn the runner
+ * writes what is due and lets go of those that are done. Loop thread only. */
+#pragma once
+
+#include "course.h"
+#include "crew.h"
+#include "link.h"
+#include "output.h"
+#include "publish.h"
+#include "watchdog.h"
+
+#define RUN_HEARTBEAT_MS 5000
+
+typedef struct run run_t;
+
+/* What all runs of one runner share. */
+typedef struct {
+    const settings_t *settings;
+    uv_loop_t *loop;
+    crew_t *crew;
+    links_t *links;
+    publisher_t *publisher;
+    output_t *output;
+    run_t *touched;                  /* by run_next_touched() */
+    void (*on_slot_free)(void *arg); /* how a run ends is known */
+    void *arg;
+    struct {
+        uint64_t bad_events;   /* no object, no type, or too large      */
+        uint64_t other_frames; /* of a kind that we do not know         */
+        uint64_t ended;        /* activations whose finish is committed */
+        uint64_t fenced;       /* and those that were taken from us     */
+    } counters;
+} house_t;
+
+/* Takes the decoded assign (*assign is zeroed); header and messages are its payload frames, copied as far as
+ * needed. Never fails: what is wrong with it becomes its outcome. */
+run_t *run_open(house_t *house, rz_link_t *assign, rz_str_t header, rz_str_t messages);
+void run_begin(run_t *run); /* looks for a worker; call when the run is listed where acks can find it */
+void run_close(run_t **run);
+
+const char *run_child(const run_t *run);
+uint64_t run_epoch(const run_t *run);
+const char *run_token(const run_t *run);
+course_state_t run_state(const run_t *run);
+bool run_is_open(const run_t *run); /* counts against the slots */
+
+void run_feed(run_t *run, course_event_t event); /* CANCEL, CANCEL_NOW, FENCED, DRAIN, STOP */
+/* text: one raw JSON string. True: written to the worker's socket. */
+bool run_steer(run_t *run, rz_str_t text);
+void run_acked(run_t *run, write_t op, uint64_t seq, rz_rc_t code);
+void run_relink(run_t *run); /* another link took over */
+void run_tick(run_t *run, uint64_t now_ms);
+void run_write(run_t *run, uint64_t now_ms); /* sends what is due */
+run_t *run_next_touched(house_t *house);     /* takes one off the list, NULL when there is none */
+
+extern const crew_events_t
+    run_crew_events; /* user = run_t, arg = house_t; on_idle and on_empty are the runner's */
+
+/* For the table that holds it. */
+typedef struct {
+    run_t *bucket_next;
+    run_t *next, *prev;
+    uint64_t since_sync; /* the last sync that was sent before it came */
+} run_place_t;
+run_place_t *run_place(run_t *run);

@@ -1,0 +1,20 @@
+/* settings.h - what the configuration says about a runner, read once. */
+#pragma once
+
+#include "base/config.h"
+#include "wire/agents.h"
+
+typedef struct {
+    char name[RZ_ID_MAX + 1];
+    char host[RZ_NAME_MAX + 1];
+    const cJSON *brokers, *labels, *env_allow; /* arrays of strings, lent by the configuration */
+    cJSON *profiles;                           /* ids of what this runner can run              */
+    rz_agents_t *agents;
+    size_t slots, idle_per_key, idle_max_total, event_max;
+    uint64_t idle_secs, register_ms, cancel_grace_ms;
+    char state_dir[512], worker_bin[4096];
+} settings_t;
+
+/* The configuration must outlive the settings. End with settings_fini() after RZ_OK. */
+rz_rc_t settings_init(settings_t *settings, const rz_config_t *config, rz_err_t *err);
+void settings_fini(settings_t *settings);

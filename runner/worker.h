@@ -1,0 +1,66 @@
+/* worker.h - one worker process and the connection to it.
+ *
+ *     SPAWNING ──record──► CONNECTING ──open──► IDLE ◄──────► BUSY
+ *         │ exit, 30 s          │ refused        │ closed, exit │
+ *         └──── on_failed ──────┘                └── on_lost ───┘
+ *                        └──────────► RETIRING ──reaped and closed──► on_gone, freed
+ *
+ * The connection stays open for the worker's life: it is its liveness, and the next run finds it open.
+ * Whoever ends a worker calls worker_retire(); a worker that fails or is lost retires by itself, after
+ * telling. Loop thread only. */
+#pragma once
+
+#include "base/id.h"
+#include "base/ws.h"
+#include "fabric.h"
+#include "wire/provision.h"
+
+typedef struct worker worker_t;
+
+typedef enum { WORKER_SPAWNING, WORKER_CONNECTING, WORKER_IDLE, WORKER_BUSY, WORKER_RETIRING } worker_state_t;
+const char *worker_state_name(worker_state_t state); /* "idle" */
+
+typedef enum { WORKER_NO_START, WORKER_NO_CONNECTION } worker_failure_t;
+
+typedef struct {
+    void (*on_ready)(worker_t *worker, void *arg); /* IDLE for the first time */
+    void (*on_failed)(worker_t *worker, worker_failure_t failure, const char *reason, void *arg);
+    void (*on_frame)(worker_t *worker, const char *bytes, size_t len, void *arg); /* lent; also while IDLE */
+    void (*on_lost)(worker_t *worker, const char *reason, void *arg); /* upstream's words, spec 4.3 */
+    void (*on_stderr)(worker_t *worker, const char *bytes, size_t n, void *arg);
+    void (*on_gone)(worker_t *worker, void *arg); /* last; the pointer dies when it returns */
+} worker_events_t;
+
+/* What all workers of a runner share. */
+typedef struct {
+    uv_loop_t *loop;
+    rz_ws_context_t *ws;
+    fabric_t *fabric;
+    uint64_t register_ms;   /* from spawn to record                                  */
+    size_t event_frame_max; /* bytes of one frame; 0 = RZ_FRAME_MAX                  */
+    const worker_events_t *events;
+    void *arg;
+} worker_env_t;
+
+typedef struct {
+    char *const *argv;
+    char *const *envp;
+    rz_provision_t *provision; /* fabric_dir is filled in here */
+    const char *pool_key, *affinity;
+} worker_plan_t;
+
+/* NULL and err when the process could not be started. env outlives the worker, plan does not have to. */
+worker_t *worker_open(const worker_env_t *env, const worker_plan_t *plan, rz_err_t *err);
+
+worker_state_t worker_state(const worker_t *worker);
+const char *worker_pool_key(const worker_t *worker);
+const char *worker_affinity(const worker_t *worker);
+int worker_pid(const worker_t *worker);
+void *worker_user(const worker_t *worker); /* whom it serves or is spawned for; NULL none */
+void worker_set_user(worker_t *worker, void *user);
+bool worker_usable(const worker_t *worker); /* IDLE and its process alive at this very moment */
+
+void worker_occupy(worker_t *worker, bool busy); /* IDLE <-> BUSY */
+rz_rc_t worker_send(worker_t *worker, const char *frame, size_t len);
+/* Gentle: Close and SIGTERM, SIGKILL after a moment. Otherwise SIGKILL. Harmless when it retires already. */
+void worker_retire(worker_t *worker, bool gentle);
