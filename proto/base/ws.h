@@ -39,7 +39,7 @@ typedef struct {
 typedef struct {
     size_t max_bytes;         /* of one received message; 0 = RZ_FRAME_MAX                        */
     size_t max_unsent;        /* bytes queued and not yet taken by the kernel; 0 = 2 x RZ_FRAME_MAX */
-    uint64_t open_timeout_ms; /* connect + handshake; 0 = 5000                                     */
+    uint64_t open_timeout_ms; /* connect + handshake; 0 = 5000, sensible up to 25000               */
 } rz_ws_limits_t;
 
 rz_ws_context_t *rz_ws_context_open(uv_loop_t *loop, rz_err_t *err);
@@ -47,7 +47,8 @@ rz_ws_context_t *rz_ws_context_open(uv_loop_t *loop, rz_err_t *err);
  * loop must be run until it is empty. */
 void rz_ws_context_close(rz_ws_context_t **context);
 
-/* Connects to ws://host:port/path. Never fails at once: failure arrives as on_close. */
+/* Connects to ws://host:port/path over IPv4; a host that is a name is looked up while the loop waits. Never
+ * fails at once: failure arrives as on_close. */
 rz_ws_t *rz_ws_connect(rz_ws_context_t *context, const char *host, uint16_t port, const char *path,
                        const rz_ws_limits_t *limits, const rz_ws_events_t *events, void *arg);
 
@@ -65,9 +66,9 @@ void rz_ws_server_close(rz_ws_server_t **server); /* stops listening and closes 
  * connection then ends with RZ_WS_BACKLOG). */
 rz_rc_t rz_ws_send(rz_ws_t *ws, const char *bytes, size_t len);
 /* Sends what is queued, then Close with `code` (1000, 1001, ...); on_close follows when the peer answered or
- * after 2 s. */
+ * after 2 s. From this call on nothing is handed over any more. */
 void rz_ws_close(rz_ws_t *ws, uint16_t code);
-/* Ends at once, no Close frame; on_close follows from the loop, never from inside this call. */
+/* Ends at once, no Close frame; on_close(RZ_WS_LOST) follows from the loop, never from inside this call. */
 void rz_ws_abort(rz_ws_t *ws);
 void rz_ws_set_arg(rz_ws_t *ws, void *arg);
 size_t rz_ws_unsent(const rz_ws_t *ws); /* bytes of queued messages not yet written to the socket */

@@ -1,0 +1,363 @@
+/* ws_context.c - see ws.h: libwebsockets on the loop, its callback, servers, and taking it all down again. */
+#include "base/ws_inner.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+#define READ_BYTES     ((size_t)64 << 10) /* one read(2), and what libwebsockets hands over at a time  */
+#define WRITE_BYTES    ((size_t)1 << 20)  /* offered to one send(2)                                    */
+#define LIBRARY_WAIT_S 30 /* libwebsockets' own limit on a handshake: ours is always shorter           */
+
+static int on_library_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                            size_t len);
+static void on_turn(uv_idle_t *turn);
+
+static const struct lws_protocols protocols[] = {
+    { .name = "rhizome",
+      .callback = on_library_event,
+      .rx_buffer_size = READ_BYTES,
+      .tx_packet_size = WRITE_BYTES },
+    { .name = NULL },
+};
+
+void ws_context_wake(rz_ws_context_t *context)
+{
+    uv_idle_start(&context->turn, on_turn);
+}
+
+/* ---- the beginning of a connection ---- */
+
+static rz_ws_t *adopt(struct lws *wsi)
+{
+    rz_ws_server_t *server = lws_vhost_user(lws_get_vhost(wsi));
+    rz_ws_t *ws = ws_create(server->context, &server->limits, &server->events, server->arg);
+    ws->server = server;
+    server->count++;
+    lws_set_opaque_user_data(wsi, ws);
+    return ws;
+}
+
+/* After its request line and headers, before the upgrade: the last moment for an HTTP answer. */
+static int on_request(struct lws *wsi)
+{
+    const rz_ws_server_t *server = lws_vhost_user(lws_get_vhost(wsi));
+    if (!server->closing && (server->max == 0 || server->count < server->max))
+        return 0;
+    lws_return_http_status(wsi, HTTP_STATUS_SERVICE_UNAVAILABLE, NULL);
+    return 1;
+}
+
+/* A connect that fails at once leaves libwebsockets 4.1's poll handle in the loop, stopped and owned by
+ * nobody (PITFALLS 12): connect3.c closes the descriptor itself, and the closing code then takes the wsi for
+ * one that never had a handle.  Such a handle still points to the wsi, which is how it is found. */
+static void free_orphan(uv_handle_t *handle)
+{
+    rz_free(handle); /* from malloc, as is all of libwebsockets' memory */
+}
+
+static void close_orphan(uv_handle_t *handle, void *wsi)
+{
+    if (handle->type == UV_POLL && handle->data == wsi && !uv_is_active(handle) && !uv_is_closing(handle))
+        uv_close(handle, free_orphan);
+}
+
+static void on_connect_failed(rz_ws_t *ws, struct lws *wsi, const char *why, size_t len)
+{
+    const rz_ws_context_t *context = lws_context_user(lws_get_context(wsi));
+    if (lws_get_socket_fd(wsi) < 0)
+        uv_walk(context->loop, close_orphan, wsi);
+    if (ws == NULL)
+        return;
+    ws_blame(ws, RZ_WS_REFUSED, "%.*s", why != NULL ? (int)len : 16, why != NULL ? why : "cannot connect");
+    ws_finish(ws);
+}
+
+rz_ws_t *rz_ws_connect(rz_ws_context_t *context, const char *host, uint16_t port, const char *path,
+                       const rz_ws_limits_t *limits, const rz_ws_events_t *events, void *arg)
+{
+    rz_ws_t *ws = ws_create(context, limits, events, arg);
+    rz_timer_start(ws->deadline, ws->limits.open_timeout_ms, 0);
+    struct lws_client_connect_info info = {
+        .context = context->lws,
+        .vhost = context->client_vhost,
+        .address = host,
+        .host = host,
+        .port = port,
+        .path = path,
+        .local_protocol_name = protocols[0].name,
+        .ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
+        .opaque_user_data = ws,
+    };
+    struct lws *wsi = lws_client_connect_via_info(&info);
+    if (ws->state == WS_ENDED) /* it failed in there and said why */
+        return ws;
+    if (wsi == NULL) {
+        ws_blame(ws, RZ_WS_REFUSED, "cannot connect to %s", host);
+        ws_finish(ws);
+    }
+    ws->wsi = wsi;
+    return ws;
+}
+
+/* ---- libwebsockets' one callback ---- */
+
+static int dispatch(rz_ws_t *ws, struct lws *wsi, enum lws_callback_reasons reason, void *in, size_t len)
+{
+    switch (reason) {
+    case LWS_CALLBACK_ESTABLISHED:
+    case LWS_CALLBACK_CLIENT_ESTABLISHED:
+        return ws_on_open(ws, wsi);
+    case LWS_CALLBACK_RECEIVE:
+    case LWS_CALLBACK_CLIENT_RECEIVE:
+        return ws_on_piece(ws, in, len);
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+    case LWS_CALLBACK_CLIENT_WRITEABLE:
+        return ws_on_writable(ws);
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+        return ws_on_peer_close(ws, in, len);
+    case LWS_CALLBACK_CLOSED:
+    case LWS_CALLBACK_CLIENT_CLOSED:
+    case LWS_CALLBACK_CLOSED_CLIENT_HTTP: /* during the handshake */
+    case LWS_CALLBACK_WSI_DESTROY:        /* the last there is: nothing may refer to the wsi after it */
+        if (ws->state == WS_OPENING)
+            ws_blame(ws, RZ_WS_REFUSED, "the peer ended the connection during the handshake");
+        ws_finish(ws);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static int on_library_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                            size_t len)
+{
+    rz_ws_t *ws = wsi != NULL ? lws_get_opaque_user_data(wsi) : NULL;
+    if (reason == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION)
+        return on_request(wsi);
+    if (reason == LWS_CALLBACK_ESTABLISHED)
+        ws = adopt(wsi);
+    if (reason == LWS_CALLBACK_CLIENT_CONNECTION_ERROR) {
+        on_connect_failed(ws, wsi, in, len);
+        return 0;
+    }
+    if (ws == NULL || ws->state == WS_ENDED)
+        return lws_callback_http_dummy(wsi, reason, user, in, len);
+    ws->in_callback = true;
+    int rc = dispatch(ws, wsi, reason, in, len);
+    ws->in_callback = false;
+    return ws->state == WS_ENDED ? -1 : rc;
+}
+
+/* ---- servers ---- */
+
+static struct lws_context_creation_info vhost_info(void)
+{
+    return (struct lws_context_creation_info){
+        .protocols = protocols,
+        .port = CONTEXT_PORT_NO_LISTEN,
+        .options = LWS_SERVER_OPTION_DISABLE_IPV6 | LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND,
+        .http_proxy_address = ":0", /* none: else $http_proxy would carry our connections away */
+        .connect_timeout_secs = LIBRARY_WAIT_S,
+    };
+}
+
+/* libwebsockets lets a second server share the port of the first, and gives it no connection. */
+static bool listens_on(const rz_ws_context_t *context, uint16_t port)
+{
+    const rz_ws_server_t *server;
+    LIST_FOREACH(server, &context->servers, link)
+    if (server->vhost != NULL && lws_get_vhost_listen_port(server->vhost) == port)
+        return true;
+    return false;
+}
+
+rz_ws_server_t *rz_ws_listen(rz_ws_context_t *context, const char *host, uint16_t port,
+                             const rz_ws_limits_t *limits, const rz_ws_events_t *events, void *arg,
+                             rz_err_t *err)
+{
+    rz_ws_server_t *server = rz_alloc(sizeof(*server));
+    server->context = context;
+    server->limits = ws_complete_limits(limits);
+    server->events = *events;
+    server->arg = arg;
+    struct lws_context_creation_info info = vhost_info();
+    info.vhost_name = "rhizome-server";
+    info.port = port;
+    info.iface = host;
+    info.user = server;
+    server->vhost = listens_on(context, port) ? NULL : lws_create_vhost(context->lws, &info);
+    if (server->vhost == NULL) {
+        rz_fail(err, RZ_SYS, "cannot listen on %s:%u", host, port);
+        rz_free(server);
+        return NULL;
+    }
+    LIST_INSERT_HEAD(&context->servers, server, link);
+    return server;
+}
+
+uint16_t rz_ws_server_port(const rz_ws_server_t *server)
+{
+    return (uint16_t)lws_get_vhost_listen_port(server->vhost);
+}
+
+void rz_ws_server_max(rz_ws_server_t *server, unsigned n)
+{
+    server->max = n;
+}
+
+/* Only servers' connections, or all when server is NULL. */
+static void drop_all(rz_ws_context_t *context, const rz_ws_server_t *server, const char *why)
+{
+    rz_ws_t *next;
+    for (rz_ws_t *ws = LIST_FIRST(&context->live); ws != NULL; ws = next) {
+        next = LIST_NEXT(ws, live);
+        if (server != NULL && ws->server != server)
+            continue;
+        ws_blame(ws, RZ_WS_CLOSED, "%s", why);
+        ws_drop(ws);
+    }
+}
+
+/* The listening socket goes in the next turn: we may be inside one of its connections' callbacks. */
+void rz_ws_server_close(rz_ws_server_t **server_ref)
+{
+    rz_ws_server_t *server = *server_ref;
+    if (server == NULL)
+        return;
+    *server_ref = NULL;
+    server->closing = true;
+    drop_all(server->context, server, "the server was closed");
+    ws_context_wake(server->context);
+}
+
+static void destroy_closed_servers(rz_ws_context_t *context)
+{
+    rz_ws_server_t *server;
+    LIST_FOREACH(server, &context->servers, link)
+    if (server->closing && server->vhost != NULL) {
+        lws_vhost_destroy(server->vhost);
+        server->vhost = NULL;
+    }
+}
+
+/* ---- the context ---- */
+
+static void on_library_log(int level, const char *line)
+{
+    (void)level;
+    rz_log_error("ws.library", "text=\"%.*s\"", (int)strcspn(line, "\n"), line);
+}
+
+rz_ws_context_t *rz_ws_context_open(uv_loop_t *loop, rz_err_t *err)
+{
+    lws_set_log_level(LLL_ERR, on_library_log);
+    rz_ws_context_t *context = rz_alloc(sizeof(*context));
+    context->loop = loop;
+    LIST_INIT(&context->live);
+    LIST_INIT(&context->servers);
+    STAILQ_INIT(&context->ended);
+    void *loops[1] = { loop };
+    struct lws_context_creation_info info = {
+        .options =
+            LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DISABLE_IPV6,
+        .foreign_loops = loops,
+        .pt_serv_buf_size = READ_BYTES,
+        .timeout_secs = LIBRARY_WAIT_S,
+        .port = CONTEXT_PORT_NO_LISTEN,
+        .protocols = protocols,
+        .user = context,
+    };
+    context->lws = lws_create_context(&info);
+    if (context->lws == NULL)
+        goto undo_context;
+    info = vhost_info();
+    info.vhost_name = "rhizome-client";
+    context->client_vhost = lws_create_vhost(context->lws, &info);
+    if (context->client_vhost == NULL)
+        goto undo_lws;
+    uv_idle_init(loop, &context->turn);
+    context->turn.data = context;
+    return context;
+undo_lws:
+    lws_context_destroy(context->lws);
+undo_context:
+    rz_fail(err, RZ_SYS, "libwebsockets does not start on this loop");
+    rz_free(context);
+    return NULL;
+}
+
+void rz_ws_context_close(rz_ws_context_t **context_ref)
+{
+    rz_ws_context_t *context = *context_ref;
+    if (context == NULL)
+        return;
+    *context_ref = NULL;
+    context->phase = CONTEXT_CLOSING;
+    rz_ws_server_t *server;
+    LIST_FOREACH(server, &context->servers, link)
+    server->closing = true;
+    drop_all(context, NULL, "the context was closed");
+    ws_context_wake(context);
+}
+
+static void report_ends(rz_ws_context_t *context)
+{
+    STAILQ_HEAD(, rz_ws) now = STAILQ_HEAD_INITIALIZER(now); /* what ends meanwhile waits for the next turn */
+    rz_ws_t *ws;
+    while ((ws = STAILQ_FIRST(&context->ended)) != NULL) {
+        STAILQ_REMOVE_HEAD(&context->ended, ended);
+        STAILQ_INSERT_TAIL(&now, ws, ended);
+    }
+    while ((ws = STAILQ_FIRST(&now)) != NULL) {
+        STAILQ_REMOVE_HEAD(&now, ended);
+        ws_report_end(ws);
+    }
+}
+
+static void count_closing(uv_handle_t *handle, void *closing)
+{
+    *(bool *)closing |= uv_is_closing(handle) != 0;
+}
+
+static void on_turn_closed(uv_handle_t *handle)
+{
+    rz_ws_context_t *context = handle->data;
+    rz_ws_server_t *server;
+    while ((server = LIST_FIRST(&context->servers)) != NULL) {
+        LIST_REMOVE(server, link);
+        rz_free(server);
+    }
+    rz_free(context);
+}
+
+/* libwebsockets takes itself off a foreign loop in two calls, and between them the loop must have closed
+ * every handle of the first.  Which ones are its own cannot be told; none closing at all is enough. */
+static void close_further(rz_ws_context_t *context)
+{
+    bool closing = false;
+    if (context->phase == CONTEXT_CLOSING) {
+        context->phase = CONTEXT_DRAINING;
+        lws_context_destroy(context->lws);
+        return;
+    }
+    uv_walk(context->loop, count_closing, &closing);
+    if (closing)
+        return;
+    lws_context_destroy(context->lws);
+    uv_close((uv_handle_t *)&context->turn, on_turn_closed);
+}
+
+static void on_turn(uv_idle_t *turn)
+{
+    rz_ws_context_t *context = turn->data;
+    report_ends(context);
+    if (context->phase == CONTEXT_OPEN)
+        destroy_closed_servers(context);
+    if (!STAILQ_EMPTY(&context->ended))
+        return;
+    if (context->phase != CONTEXT_OPEN)
+        close_further(context);
+    else
+        uv_idle_stop(turn);
+}
