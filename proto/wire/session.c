@@ -83,7 +83,26 @@ static bool message_id_valid(rz_str_t value)
     return valid;
 }
 
-/* Judges a message without building anything: a session of 8 MiB may hold 300,000 of them. */
+typedef struct {
+    rz_str_t id, role, content; /* raw values, empty spans where absent */
+} message_parts_t;
+
+static message_parts_t message_parts(rz_str_t message)
+{
+    message_parts_t parts = { 0 };
+    rz_json_iter_t it = rz_json_iter(message);
+    for (rz_str_t key, value; rz_json_next_member(&it, &key, &value);) {
+        if (key_is(key, "id"))
+            parts.id = value;
+        else if (key_is(key, "role"))
+            parts.role = value;
+        else if (key_is(key, "content"))
+            parts.content = value;
+    }
+    return parts;
+}
+
+/* Judges a message in one pass, without building anything: a session of 8 MiB may hold 300,000 of them. */
 static rz_rc_t message_check(rz_str_t bytes, const char *where, rz_role_t *role, rz_err_t *err)
 {
     if (rz_json_kind(bytes) != '{') {
@@ -91,22 +110,18 @@ static rz_rc_t message_check(rz_str_t bytes, const char *where, rz_role_t *role,
         owner_of(where, "message", owner);
         return rz_fail_field(err, RZ_BAD_FIELD, owner, "must be an object");
     }
-    rz_str_t id = rz_json_member(bytes, "id");
-    if (!is_null(id) && rz_json_kind(id) != '"')
+    message_parts_t parts = message_parts(bytes);
+    if (!is_null(parts.id) && rz_json_kind(parts.id) != '"')
         return fail_member(err, RZ_BAD_FIELD, where, "id", "must be a string");
-    if (!is_null(id) && !message_id_valid(id))
+    if (!is_null(parts.id) && !message_id_valid(parts.id))
         return fail_member(err, RZ_BAD_ID, where, "id", "must match [A-Za-z0-9][A-Za-z0-9._:-]{0,127}");
-
-    rz_str_t role_value = rz_json_member(bytes, "role");
-    if (is_null(role_value))
+    if (is_null(parts.role))
         return fail_member(err, RZ_MISSING_FIELD, where, "role", "is required");
-    if (!role_of(role_value, role))
+    if (!role_of(parts.role, role))
         return fail_member(err, RZ_BAD_FIELD, where, "role", "must be one of system, user, assistant, tool");
-
-    rz_str_t content = rz_json_member(bytes, "content");
-    if (is_null(content))
+    if (is_null(parts.content))
         return fail_member(err, RZ_MISSING_FIELD, where, "content", "is required");
-    if (rz_json_kind(content) != '"')
+    if (rz_json_kind(parts.content) != '"')
         return fail_member(err, RZ_BAD_FIELD, where, "content", "must be a string");
     return RZ_OK;
 }
@@ -168,11 +183,12 @@ static rz_rc_t check_messages(rz_session_t *session, const char *where, rz_err_t
     rz_json_iter_t it = rz_json_iter(session->messages);
     rz_str_t message;
     while (rz_json_next_element(&it, &message)) {
-        char inner[WHERE_MAX];
         rz_role_t role;
-        snprintf(inner, sizeof inner, "%.60smessages[%zu].", where, session->message_count);
-        if (message_check(message, inner, &role, err) != RZ_OK)
-            return err->rc;
+        if (message_check(message, "", &role, NULL) != RZ_OK) { /* only a bad one is worth a name */
+            char inner[WHERE_MAX];
+            snprintf(inner, sizeof inner, "%.60smessages[%zu].", where, session->message_count);
+            return message_check(message, inner, &role, err);
+        }
         session->message_count++;
     }
     return RZ_OK;

@@ -28,8 +28,10 @@ static inline rz_buf_t vector_load(const char *message, const char *name)
     for (size_t n; (n = fread(block, 1, sizeof block, file)) > 0;)
         rz_buf_put(&document, block, n);
     fclose(file);
-    assert_true(document.len > 0 && document.data[document.len - 1] == '\n');
-    document.data[--document.len] = '\0';
+    if (document.data == NULL || document.data[document.len - 1] != '\n')
+        fail_msg("%s does not end with a newline", path);
+    else
+        document.data[--document.len] = '\0';
     return document;
 }
 
