@@ -206,17 +206,17 @@ int main(int argc, char **argv)
                 strcmp(argv[1], "-h") == 0;
     if (help && argc < 3) {
         help_all();
-        return argc < 2 ? EXIT_USAGE : EXIT_DONE;
+        return (int)(argc < 2 ? EXIT_USAGE : EXIT_DONE);
     }
     if (strcmp(argv[1], "--version") == 0)
         return puts("rhizome " RZ_VERSION) < 0;
     int skip = help ? 2 : 1;
     const verb_t *verb = find(argc - skip, argv + skip, &words);
     if (verb == NULL)
-        return unknown(argc - skip, argv + skip);
+        return (int)unknown(argc - skip, argv + skip);
     if (help)
-        return help_verb(verb);
+        return (int)help_verb(verb);
     outcome_t outcome = run(verb, argc - words, argv + words);
     rz_config_destroy(&common.config);
-    return outcome;
+    return (int)outcome;
 }
