@@ -18,7 +18,7 @@
 
 struct broker {
     uv_loop_t *loop;
-    const settings_t *settings;
+    const setup_t *setup;
     broker_ready_fn ready;
     void *arg;
     bool was_ready;
@@ -89,7 +89,7 @@ static void become_ready(broker_t *broker)
     const endpoints_t *at = &broker->endpoints;
     broker->was_ready = true;
     rz_log_info("broker.ready", "broker=%s jobs=%s control=%s events=%s runners=%s publish=%s durability=%s",
-                broker->settings->name, at->jobs, at->control, at->events, at->runners, at->publish,
+                broker->setup->name, at->jobs, at->control, at->events, at->runners, at->publish,
                 rz_store_durability(broker->store));
     broker->ready(at, broker->arg);
 }
@@ -161,7 +161,7 @@ static void on_entry(const char *stream, const char *id, const rz_reply_t *pairs
 static bool open_store(broker_t *broker, rz_err_t *err)
 {
     static const char *const streams[] = { "broadcast", "completions" };
-    rz_store_options_t options = broker->settings->store;
+    rz_store_options_t options = broker->setup->store;
     options.on_state = on_store_state;
     options.arg = broker;
     broker->store = rz_store_open(broker->loop, &options, err);
@@ -176,7 +176,7 @@ static bool open_store(broker_t *broker, rz_err_t *err)
 
 static void open_parts(broker_t *broker)
 {
-    const settings_t *s = broker->settings;
+    const setup_t *s = broker->setup;
     broker->roster = roster_create();
     broker->dispatch = dispatch_create();
     broker->sender =
@@ -203,12 +203,12 @@ static void open_parts(broker_t *broker)
 
 static void open_faces(broker_t *broker)
 {
-    broker->rules = (intake_rules_t){ broker->settings->agents, broker->settings->job_max,
-                                      broker->settings->session_max };
+    broker->rules =
+        (intake_rules_t){ broker->setup->agents, broker->setup->job_max, broker->setup->session_max };
     broker->waiters = waiters_create(broker->loop, broker->store);
     broker->desk = (desk_t){ .sock = broker->control_sock, .counters = &broker->counters };
     broker->control = control_open(&(control_parts_t){ .loop = broker->loop,
-                                                       .broker = broker->settings->name,
+                                                       .broker = broker->setup->name,
                                                        .rules = &broker->rules,
                                                        .endpoints = &broker->endpoints,
                                                        .store = broker->store,
@@ -262,7 +262,7 @@ static rz_sock_t *open_sock(broker_t *broker, int type, const char *endpoint, rz
 
 static bool open_sockets(broker_t *broker, rz_err_t *err)
 {
-    const settings_t *s = broker->settings;
+    const setup_t *s = broker->setup;
     broker->zctx = zmq_ctx_new();
     if (broker->zctx == NULL) {
         rz_fail_sys(err, errno, "zmq_ctx_new");
@@ -309,12 +309,11 @@ static void close_all(broker_t *broker)
     proxy_close(&broker->proxy);
 }
 
-broker_t *broker_open(uv_loop_t *loop, const settings_t *settings, broker_ready_fn ready, void *arg,
-                      rz_err_t *err)
+broker_t *broker_open(uv_loop_t *loop, const setup_t *setup, broker_ready_fn ready, void *arg, rz_err_t *err)
 {
     broker_t *broker = rz_alloc(sizeof *broker);
     broker->loop = loop;
-    broker->settings = settings;
+    broker->setup = setup;
     broker->ready = ready;
     broker->arg = arg;
     snprintf(broker->store_detail, sizeof broker->store_detail, "not connected yet");
@@ -326,7 +325,7 @@ broker_t *broker_open(uv_loop_t *loop, const settings_t *settings, broker_ready_
     }
     open_parts(broker);
     open_faces(broker);
-    rz_log_info("broker.bound", "broker=%s control=%s waiting for the store", settings->name,
+    rz_log_info("broker.bound", "broker=%s control=%s waiting for the store", setup->name,
                 broker->endpoints.control);
     return broker;
 }
@@ -337,7 +336,7 @@ static void on_stopping(void *arg)
     size_t left = broker->desk.in_hand + jobs_held(broker->jobs);
     if (left > 0 && rz_now_ms() < broker->stop_deadline_ms)
         return;
-    rz_log_info("broker.stopped", "broker=%s unanswered=%zu", broker->settings->name, left);
+    rz_log_info("broker.stopped", "broker=%s unanswered=%zu", broker->setup->name, left);
     rz_timer_close(&broker->stopping);
     close_all(broker);
 }
@@ -347,7 +346,7 @@ void broker_stop(broker_t *broker)
     if (broker->stop_deadline_ms != 0)
         return;
     broker->stop_deadline_ms = rz_now_ms() + STOP_PATIENCE_MS;
-    rz_log_info("broker.stopping", "broker=%s in_hand=%zu jobs_held=%zu", broker->settings->name,
+    rz_log_info("broker.stopping", "broker=%s in_hand=%zu jobs_held=%zu", broker->setup->name,
                 broker->desk.in_hand, jobs_held(broker->jobs));
     jobs_stop(broker->jobs);
     rz_sock_pause(broker->control_sock, true);

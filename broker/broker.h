@@ -8,17 +8,16 @@
 #pragma once
 
 #include "control.h"
-#include "settings.h"
+#include "setup.h"
 
 typedef struct broker broker_t;
 
 /* Called once, when the store was met for the first time: from then on the broker takes work. */
 typedef void (*broker_ready_fn)(const endpoints_t *endpoints, void *arg);
 
-/* Binds every socket and starts connecting to the store. settings must outlive the broker. NULL and err:
+/* Binds every socket and starts connecting to the store. setup must outlive the broker. NULL and err:
  * RZ_SYS cannot bind, RZ_BAD_FIELD the store's url cannot be read. */
-broker_t *broker_open(uv_loop_t *loop, const settings_t *settings, broker_ready_fn ready, void *arg,
-                      rz_err_t *err);
+broker_t *broker_open(uv_loop_t *loop, const setup_t *setup, broker_ready_fn ready, void *arg, rz_err_t *err);
 /* Takes nothing new, answers what is in hand (at most 2 s), then closes everything; the loop runs empty. */
 void broker_stop(broker_t *broker);
 /* After the loop ran empty. */

@@ -1,7 +1,7 @@
 /* control_runs.c - activations: submit, get, list, wait, cancel, replay. */
 #include "control_ops.h"
 
-#include "activation.h"
+#include "act.h"
 
 #define FULL_RETRY_MS 1000
 
@@ -16,7 +16,7 @@ static rz_buf_t *reply_with(const control_t *control, call_t *call, rz_rc_t rc, 
 {
     rz_buf_t *out = call_reply(call, rc, NULL);
     if (act != NULL && act->child[0] != '\0' && tells_state(rc))
-        activation_encode(control->part.roster, "activation", act, out);
+        act_encode(control->part.roster, "activation", act, out);
     return out;
 }
 
@@ -88,7 +88,7 @@ static void on_list(rz_rc_t rc, const rz_act_t *acts, size_t n, void *arg)
     rz_buf_t *out = call_reply(call, RZ_OK, NULL);
     rz_json_open_key(out, "activations", '[');
     for (size_t i = 0; i < n; i++)
-        activation_encode(control->part.roster, NULL, &acts[i], out);
+        act_encode(control->part.roster, NULL, &acts[i], out);
     rz_json_close(out, ']');
     call_send(&call);
 }

@@ -129,7 +129,7 @@ static void raise_file_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int run(const settings_t *settings, int ready_fd)
+static int run(const setup_t *setup, int ready_fd)
 {
     program_t program = { .ready_fd = ready_fd };
     rz_err_t err = { 0 };
@@ -137,7 +137,7 @@ static int run(const settings_t *settings, int ready_fd)
     raise_file_limit();
     if (uv_loop_init(&program.loop) != 0)
         return EXIT_OUR_BUG;
-    program.broker = broker_open(&program.loop, settings, on_ready, &program, &err);
+    program.broker = broker_open(&program.loop, setup, on_ready, &program, &err);
     if (program.broker == NULL) {
         rz_log_error("broker.failed", "rc=%s %s", rz_rc_name(err.rc), err.text);
         uv_loop_close(&program.loop);
@@ -156,22 +156,22 @@ static int run(const settings_t *settings, int ready_fd)
 
 static int with_config(const rz_config_t *config, const flags_t *flags)
 {
-    settings_t settings;
+    setup_t setup;
     rz_err_t err = { 0 };
     rz_log_level_t level = RZ_LOG_INFO;
     rz_log_level_parse(rz_config_str(config, "log.level"), &level);
     rz_log_setup("rhizome-broker", level);
-    if (settings_read(config, &settings, &err) != RZ_OK) {
+    if (setup_read(config, &setup, &err) != RZ_OK) {
         fprintf(stderr, "rhizome-broker: %s\n", err.text);
-        settings_fini(&settings);
+        setup_fini(&setup);
         return EXIT_CONFIG;
     }
     int code = 0;
     if (flags->check)
         puts("configuration is good");
     else
-        code = run(&settings, flags->ready_fd);
-    settings_fini(&settings);
+        code = run(&setup, flags->ready_fd);
+    setup_fini(&setup);
     return code;
 }
 

@@ -1,5 +1,5 @@
-/* settings.c - see settings.h. */
-#include "settings.h"
+/* setup.c - see setup.h. */
+#include "setup.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -24,12 +24,12 @@ static void name_from_host(char out[RZ_ID_MAX + 1])
 }
 
 /* A runner that syncs less often than the lease runs out would be condemned while it is well. */
-static rz_rc_t check_times(const settings_t *settings, rz_err_t *err)
+static rz_rc_t check_times(const setup_t *setup, rz_err_t *err)
 {
-    if (settings->lease_ms >= 2 * settings->sync_ms)
+    if (setup->lease_ms >= 2 * setup->sync_ms)
         return RZ_OK;
     return rz_fail_field(err, RZ_BAD_FIELD, "broker.lease_ms", "must be at least twice broker.sync_ms (%llu)",
-                         (unsigned long long)settings->sync_ms);
+                         (unsigned long long)setup->sync_ms);
 }
 
 static void read_store(const rz_config_t *config, rz_store_options_t *out)
@@ -40,9 +40,9 @@ static void read_store(const rz_config_t *config, rz_store_options_t *out)
                                  .call_timeout_ms = (uint64_t)rz_config_int(config, "redis.timeout_ms") };
 }
 
-rz_rc_t settings_read(const rz_config_t *config, settings_t *out, rz_err_t *err)
+rz_rc_t setup_read(const rz_config_t *config, setup_t *out, rz_err_t *err)
 {
-    *out = (settings_t){
+    *out = (setup_t){
         .jobs = rz_config_str(config, "broker.jobs"),
         .control = rz_config_str(config, "broker.control"),
         .events = rz_config_str(config, "broker.events"),
@@ -66,7 +66,7 @@ rz_rc_t settings_read(const rz_config_t *config, settings_t *out, rz_err_t *err)
     return out->agents != NULL ? RZ_OK : err->rc;
 }
 
-void settings_fini(settings_t *settings)
+void setup_fini(setup_t *setup)
 {
-    rz_agents_destroy(&settings->agents);
+    rz_agents_destroy(&setup->agents);
 }

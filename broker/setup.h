@@ -1,4 +1,4 @@
-/* settings.h - the broker's part of the configuration, read once. */
+/* setup.h - the broker's part of the configuration, read once. */
 #pragma once
 
 #include "base/config.h"
@@ -14,8 +14,8 @@ typedef struct {
     size_t job_max, session_max;
     rz_store_options_t store; /* without callbacks */
     rz_agents_t *agents;      /* owned */
-} settings_t;
+} setup_t;
 
-/* Texts are lent by config, which must outlive the settings. RZ_BAD_FIELD and the like, with err. */
-rz_rc_t settings_read(const rz_config_t *config, settings_t *out, rz_err_t *err);
-void settings_fini(settings_t *settings);
+/* Texts are lent by config, which must outlive the setup. RZ_BAD_FIELD and the like, with err. */
+rz_rc_t setup_read(const rz_config_t *config, setup_t *out, rz_err_t *err);
+void setup_fini(setup_t *setup);

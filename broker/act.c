@@ -1,5 +1,5 @@
-/* activation.c - see activation.h. */
-#include "activation.h"
+/* act.c - see act.h. */
+#include "act.h"
 
 #include "base/clock.h"
 
@@ -39,7 +39,7 @@ static void put_submitted(uint64_t submitted_ms, rz_buf_t *out)
     rz_json_put_str(out, "submitted_at", text);
 }
 
-void activation_encode(const roster_t *roster, const char *key, const rz_act_t *act, rz_buf_t *out)
+void act_encode(const roster_t *roster, const char *key, const rz_act_t *act, rz_buf_t *out)
 {
     if (key == NULL)
         rz_json_open(out, '{');
