@@ -36,10 +36,15 @@ typedef struct {
 } rz_assignment_t;
 
 /* ---- submit: store session and activation, queue it, and claim it in the same step if `owner` is given and
- * nothing of its class waits. RZ_OK          accepted; act, and assignment if claimed RZ_DUPLICATE   same
- * (parent, child, job_id) and digest: act RZ_CONFLICT    same job_id with another digest, or the child
- * belongs to another parent (act.parent) RZ_ALREADY_RUNNING  act            RZ_FULL  queue_max reached
- * RZ_NOT_FOUND   no session given and none stored          RZ_BUSY never */
+ * nothing of its class waits.
+ *   RZ_OK               accepted: act, and the assignment if claimed
+ *   RZ_DUPLICATE        same (parent, child, job_id) and digest: act of that job
+ *   RZ_CONFLICT         same job_id with another digest, or the child belongs to another parent (act.parent)
+ *   RZ_ALREADY_RUNNING  act
+ *   RZ_FULL             queue_max reached, or Redis is at its maxmemory
+ *   RZ_NOT_FOUND        no session given and none stored
+ *   RZ_TOO_LARGE        the session would pass RZ_SESSION_MAX
+ *   RZ_BAD_FIELD        profile or labels hold a space or '/', or a text holds a newline */
 typedef struct {
     const char *parent, *child, *job, *digest, *tenant, *model, *disabled_tools, *traceparent;
     const char *profile; /* NULL: the stored session's, see session_profile                              */

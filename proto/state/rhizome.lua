@@ -40,6 +40,7 @@ local REAP_MAX = 64
 
 local P     -- the prefix with its colon; set at the start of each call
 local clock -- {seconds, microseconds} of this call, asked for at the first need
+local alive -- incarnation -> is it alive, as far as this call has asked
 -- While a library loads, Redis shows it nothing but redis.register_function: these are fetched by the first call.
 local call, match, find, format, concat, floor
 local PACKED -- the pattern of a packed activation
@@ -220,7 +221,10 @@ end
 
 -- ---- owners -------------------------------------------------------------------------------------------------
 local function is_alive(incarnation)
-    return call('HGET', P .. 'i:' .. incarnation, 's') == 'alive'
+    if alive[incarnation] == nil then
+        alive[incarnation] = call('HGET', P .. 'i:' .. incarnation, 's') == 'alive'
+    end
+    return alive[incarnation]
 end
 
 local function assign(child, t, owner, token)
@@ -358,6 +362,7 @@ end
 
 local function declare_dead(incarnation, runner)
     call('HSET', P .. 'i:' .. incarnation, 's', 'dead')
+    alive[incarnation] = false
     if call('HGET', P .. 'runners', runner) == incarnation then
         call('HDEL', P .. 'runners', runner)
     end

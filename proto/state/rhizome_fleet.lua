@@ -15,6 +15,7 @@ ops.join = { n = 3, fn = function(A, i)
     end
     call('HSET', P .. 'i:' .. incarnation, 'n', runner, 's', 'alive', 'f', A[i + 2])
     call('HSETNX', P .. 'i:' .. incarnation, 'c', '0')
+    alive[incarnation] = true
     call('HSET', P .. 'runners', runner, incarnation)
     call('SADD', P .. 'is', incarnation)
     return 'OK'
@@ -235,7 +236,7 @@ end }
 
 -- ---- the frame ----------------------------------------------------------------------------------------------
 local function begin(keys)
-    P, clock = keys[1] .. ':', nil
+    P, clock, alive = keys[1] .. ':', nil, {}
     if not call then
         call, match, find, format = redis.call, string.match, string.find, string.format
         concat, floor = table.concat, math.floor

@@ -8,7 +8,8 @@
  * A reply is lost when the connection breaks or the call times out: the outcome is RZ_UNKNOWN, never "failed"
  * (PITFALLS 16). RZ_UNAVAILABLE means that nothing was sent. Every operation may be repeated: it is
  * idempotent by (id, token). The connection is re-made with a growing pause (50 ms .. 1 s); after each
- * connect the store's id, library version and role are verified before anything is sent. Loop thread only. */
+ * connect the store's id, library version and role are verified before anything is sent. While the link is
+ * down, operations wait for it at most the call time-out, then end RZ_UNAVAILABLE. Loop thread only. */
 #pragma once
 
 #include "base/mem.h"
