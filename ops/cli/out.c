@@ -81,10 +81,10 @@ static size_t control_bytes(const unsigned char *text, size_t i, size_t n)
 void out_text(FILE *to, const char *text, size_t n)
 {
     bool terminal = to == stderr ? screen.err_tty : screen.out_tty;
-    if (!terminal) {
+    if (!terminal && n > 0)
         fwrite(text, 1, n, to);
+    if (!terminal)
         return;
-    }
     const unsigned char *bytes = (const unsigned char *)text;
     for (size_t i = 0; i < n;) {
         size_t control = control_bytes(bytes, i, n);
@@ -95,7 +95,8 @@ void out_text(FILE *to, const char *text, size_t n)
 
 void out_json_bytes(rz_str_t json)
 {
-    fwrite(json.p, 1, json.n, stdout);
+    if (json.n > 0)
+        fwrite(json.p, 1, json.n, stdout);
     fputc('\n', stdout);
     fflush(stdout);
 }

@@ -193,7 +193,7 @@ static cJSON *describe(const up_t *up)
         snprintf(url, sizeof url, "unix:%s", up->socket);
         cJSON_AddStringToObject(context, "redis", url);
     }
-    cJSON_AddNumberToObject(context, "runners", (double)up->runners);
+    cJSON_AddNumberToObject(context, "runner_count", (double)up->runners);
     return context;
 }
 
