@@ -508,10 +508,10 @@ async def case_many_programs_leave_no_descriptor_and_no_memory():
 
         def descriptors():
             return len(os.listdir(f"/proc/{w.process.pid}/fd"))
-        unused = descriptors()
+        allowed = descriptors() + 1  # libuv keeps one in reserve from a loop's first pipe on
         for _ in range(120):
             same((await one_run(endpoint, "x"))[-1]["status"], "completed")
-        until("the last connection's end", lambda: descriptors() <= unused)
+        until("the last connection's end", lambda: descriptors() <= allowed)
         same(stop(w), 0)  # with a sanitizer a leak is an exit code and a report
         same(w.stderr(), b"")
 
