@@ -317,7 +317,8 @@ broker_t *broker_open(uv_loop_t *loop, const setup_t *setup, broker_ready_fn rea
     broker->ready = ready;
     broker->arg = arg;
     snprintf(broker->store_detail, sizeof broker->store_detail, "not connected yet");
-    if (!open_sockets(broker, err) || !open_store(broker, err)) {
+    /* the store first: a bad url is told before a taken port; nothing of it calls back before the loop runs */
+    if (!open_store(broker, err) || !open_sockets(broker, err)) {
         close_all(broker);
         uv_run(loop, UV_RUN_DEFAULT);
         broker_destroy(&broker);

@@ -49,6 +49,7 @@ static void welcome(links_t *links, runner_t *runner)
     rz_log_info("runner.joined", "runner=%s incarnation=%s slots=%" PRIu64, runner->name, runner->incarnation,
                 runner->slots);
     sender_tell(links->part.sender, runner, &link);
+    placement_pump(links->part.placement); /* it may have said its credit, after a hello it sent twice */
 }
 
 static void refuse_and_forget(links_t *links, runner_t *runner, rz_rc_t rc)
@@ -439,10 +440,10 @@ static void handle(links_t *links, const rz_link_t *link, const rz_msg_t *msg)
         return;
     }
     runner->heard_ms = rz_now_ms();
-    if (runner->joined && handlers[link->kind] != NULL)
+    if (handlers[link->kind] != NULL)
         handlers[link->kind](links, runner, link, msg);
     else
-        links->part.counters->link_malformed++; /* before its welcome, or one of our own kinds */
+        links->part.counters->link_malformed++; /* one of our own kinds */
 }
 
 void links_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
@@ -471,7 +472,7 @@ void links_expire(links_t *links, uint64_t now_ms)
     roster_t *roster = links->part.roster;
     for (size_t i = roster_count(roster); i-- > 0;) {
         runner_t *runner = roster_at(roster, i);
-        if (now_ms - runner->heard_ms < links->part.lease_ms)
+        if (now_ms - runner->heard_ms < 2 * links->part.lease_ms)
             continue;
         rz_log_warn("link.silent", "runner=%s incarnation=%s ms=%" PRIu64, runner->name, runner->incarnation,
                     now_ms - runner->heard_ms);

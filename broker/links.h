@@ -28,7 +28,8 @@ void links_destroy(links_t **links); /* after the store was closed */
 
 /* For the runners ROUTER: part 0 is the peer, part 1 the header. */
 void links_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg);
-/* Forgets runners that have said nothing for the whole lease. Called now and then. */
+/* Forgets runners that have said nothing here for two leases: after one the reaper condemns who is silent
+ * everywhere, so these are well but talk to another broker. Called now and then. */
 void links_expire(links_t *links, uint64_t now_ms);
 /* The incarnation is dead: whoever is linked under it is told and forgotten. */
 void links_dead(links_t *links, const char *incarnation);

@@ -18,6 +18,7 @@
 #include <zmq.h>
 
 #define PATIENCE_MS 10000
+#define SOCKETS_MAX 64
 #define PARTS_MAX   16
 
 /* ---- the stage ---- */
@@ -26,6 +27,8 @@ static struct {
     redis_t redis;
     process_t broker;
     void *zctx, *control;
+    void *open[SOCKETS_MAX]; /* whatever a failing fact leaves behind must not hang its end */
+    size_t open_count;
     char control_at[128], jobs_at[128], events_at[128], runners_at[128];
 } stage;
 
@@ -81,7 +84,19 @@ static void *connected(int type, const char *endpoint)
     assert_non_null(sock);
     zmq_setsockopt(sock, ZMQ_LINGER, &none, sizeof none);
     assert_int_equal(zmq_connect(sock, endpoint), 0);
+    assert_true(stage.open_count < SOCKETS_MAX);
+    stage.open[stage.open_count++] = sock;
     return sock;
+}
+
+static void disconnected(void *sock)
+{
+    for (size_t i = 0; i < stage.open_count; i++)
+        if (stage.open[i] == sock) {
+            stage.open[i] = stage.open[--stage.open_count];
+            zmq_close(sock);
+            return;
+        }
 }
 
 /* settings: of Redis */
@@ -116,7 +131,8 @@ static int strict_stage_up(void **state)
 static int stage_down(void **state)
 {
     (void)state;
-    zmq_close(stage.control);
+    while (stage.open_count > 0)
+        disconnected(stage.open[0]);
     zmq_ctx_term(stage.zctx);
     int status = process_end(&stage.broker, SIGTERM, PATIENCE_MS);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
@@ -259,6 +275,20 @@ static void await(const char *request, const char *path, const char *text)
     }
 }
 
+/* Asks on a connection of its own until the broker has a waiter. */
+static void await_waiter(void)
+{
+    void *other = connected(ZMQ_REQ, stage.control_at), *mine = stage.control;
+    stage.control = other;
+    for (double waiters = 0; waiters < 1;) {
+        cJSON *reply = ask("{\"op\":\"status\"}");
+        waiters = cJSON_GetNumberValue(cJSON_GetObjectItem(reply, "waiters"));
+        cJSON_Delete(reply);
+    }
+    stage.control = mine;
+    disconnected(other);
+}
+
 /* ---- a runner that speaks the bare link ---- */
 
 typedef struct {
@@ -345,7 +375,7 @@ static runner_t runner_link(const char *name, const char *labels, unsigned grant
 
 static void runner_gone(runner_t *runner)
 {
-    zmq_close(runner->sock);
+    disconnected(runner->sock);
     runner->sock = NULL;
 }
 
@@ -524,8 +554,8 @@ static void a_rejected_push_is_published_with_its_reason(void **state)
     const char *bad = "{\"parent_session_id\":\"root\",\"child_session_id\":\"x\",\"max_attempts\":1000}";
     assert_true(zmq_send(push, bad, strlen(bad), 0) > 0);
     next_event(sub, "$sys/rejected", "\"field\":\"max_attempts\"");
-    zmq_close(push);
-    zmq_close(sub);
+    disconnected(push);
+    disconnected(sub);
 }
 
 /* ---- facts: one life ---- */
@@ -571,7 +601,7 @@ static void a_pushed_job_reaches_a_runner_and_ends_where_a_waiter_sees_it(void *
     assert_int_equal(
         cJSON_GetArraySize(cJSON_GetObjectItem(cJSON_GetObjectItem(reply, "session"), "messages")), 2);
     cJSON_Delete(reply);
-    zmq_close(push);
+    disconnected(push);
     runner_gone(&runner);
 }
 
@@ -599,7 +629,7 @@ static void a_cancelled_queued_job_is_never_assigned_and_its_end_is_published(vo
     answers(submit("c2", ""), "OK");
     assert_string_equal(take_assign(&runner).child, "c2");
     runner_gone(&runner);
-    zmq_close(sub);
+    disconnected(sub);
 }
 
 static void a_cancel_of_running_work_is_forwarded_and_repeated_by_sync(void **state)
@@ -812,7 +842,7 @@ static void what_a_dead_runner_was_running_ends_with_runner_lost(void **state)
     expect(reply, "activation.error", "runner lost: r1");
     answers(reply, "OK");
     next_event(sub, "root/c1/sub_agent_completed", "runner lost");
-    zmq_close(sub);
+    disconnected(sub);
 }
 
 static void a_condemned_incarnation_is_told_that_it_is_dead(void **state)
@@ -838,6 +868,56 @@ static void bye_gives_back_what_was_not_started_at_once(void **state)
     runner_gone(&second);
 }
 
+static void a_hello_said_twice_still_brings_work(void **state)
+{
+    (void)state;
+    runner_t runner = { .sock = connected(ZMQ_DEALER, stage.runners_at), .incarnation = "i1" };
+    hello(&runner, "r1", "");
+    cJSON_Delete(hear_only(&runner, "welcome"));
+    hello(&runner, "r1", ""); /* as if it was sent before the welcome came */
+    credit(&runner, 1);
+    answers(submit("c1", ""), "OK");
+    assert_string_equal(take_assign(&runner).child, "c1");
+    runner_gone(&runner);
+}
+
+/* ---- facts: beginning and ending ---- */
+
+/* Runs the broker with these flags to its end; its exit code. */
+static int broker_exit(const char *first, const char *second)
+{
+    char program[400], log[128];
+    process_t process = { 0 };
+    snprintf(program, sizeof program, "%s/rhizome-broker", getenv("RZ_BIN_DIR"));
+    snprintf(log, sizeof log, "%s/other.log", stage.redis.dir);
+    const char *argv[] = { program, "--redis-url", stage.redis.url, first, second, NULL };
+    process_start(&process, argv, log, 0);
+    int status = process_end(&process, 0, PATIENCE_MS);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void exit_codes_tell_a_taken_port_from_a_bad_configuration(void **state)
+{
+    (void)state;
+    assert_int_equal(broker_exit("--broker-jobs", stage.jobs_at), 69);
+    assert_int_equal(broker_exit("--broker-lease-ms", "soon"), 78);
+    assert_int_equal(broker_exit("--broker-lease-ms", "150"), 78); /* below two syncs */
+    assert_int_equal(broker_exit("--redis-url", "gopher://x"), 78);
+    assert_int_equal(broker_exit("--check-config", NULL), 0);
+    assert_int_equal(broker_exit("--help", NULL), 0);
+    assert_int_equal(broker_exit("--dance", NULL), 78);
+}
+
+static void a_broker_that_is_told_to_stop_answers_who_waits(void **state)
+{
+    (void)state;
+    answers(submit("c1", ""), "OK");
+    say("{\"op\":\"wait\",\"child\":\"c1\"}");
+    await_waiter();
+    kill(stage.broker.pid, SIGTERM);
+    answers(take_reply(), "UNAVAILABLE");
+}
+
 /* ---- facts: the store goes away ---- */
 
 static void without_the_store_control_says_unavailable_and_work_goes_on_when_it_is_back(void **state)
@@ -861,7 +941,7 @@ static void without_the_store_control_says_unavailable_and_work_goes_on_when_it_
     assert_string_equal(sync_until_assigned(&runner).child, "c2");
     answers(submit("c1", ""), "OK");
     assert_string_equal(take_assign(&runner).child, "c1");
-    zmq_close(push);
+    disconnected(push);
     runner_gone(&runner);
 }
 
@@ -915,7 +995,7 @@ static void a_thousand_pushed_jobs_are_each_assigned_once(void **state)
     assert_int_equal((int)cJSON_GetNumberValue(cJSON_GetObjectItem(counters, "assigned")), MANY);
     assert_int_equal((int)cJSON_GetNumberValue(cJSON_GetObjectItem(counters, "fenced")), 0);
     cJSON_Delete(reply);
-    zmq_close(push);
+    disconnected(push);
     runner_gone(&runner[0]);
     runner_gone(&runner[1]);
 }
@@ -942,6 +1022,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(what_a_dead_runner_was_running_ends_with_runner_lost, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_condemned_incarnation_is_told_that_it_is_dead, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(bye_gives_back_what_was_not_started_at_once, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_hello_said_twice_still_brings_work, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(exit_codes_tell_a_taken_port_from_a_bad_configuration, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_broker_that_is_told_to_stop_answers_who_waits, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(without_the_store_control_says_unavailable_and_work_goes_on_when_it_is_back, strict_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_thousand_pushed_jobs_are_each_assigned_once, stage_up, stage_down),
     /* clang-format on */
