@@ -12,7 +12,8 @@ bool context_dir(char out[PATH_MAX]);
 /* "<state folder>/<name>". False if it does not fit. */
 bool context_path(const char *name, char out[PATH_MAX]);
 
-/* context.json: {"pid","dir","control","redis",...}. NULL when there is none; the caller runs cJSON_Delete(). */
+/* context.json: {"pid","dir","control","redis",...}. NULL when there is none; the caller runs cJSON_Delete().
+ */
 cJSON *context_read(void);
 bool context_write(const cJSON *context); /* whole or not at all; mode 0600 */
 void context_remove(void);

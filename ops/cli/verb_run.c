@@ -83,7 +83,8 @@ static void show_aside(run_t *run, const event_t *event)
     event_detail(event, &detail);
     if (out_is_terminal())
         finish_line(run);
-    note("%s %.*s", name, (int)text_cut(detail.data, detail.len, 90), detail.len > 0 ? detail.data : "");
+    note("%s%s%.*s", name, detail.len > 0 ? " " : "", (int)text_cut(detail.data, detail.len, 90),
+         detail.len > 0 ? detail.data : "");
     rz_buf_fini(&detail);
 }
 

@@ -359,7 +359,7 @@ static outcome_t up_verb(int argc, char **argv)
     return outcome;
 }
 
-static const char *const settings[] = { "up.", "broker.", "runner.", "log.", NULL };
+static const char *const settings[] = { "broker.", "runner.", "log.", NULL };
 
 const verb_t verb_up = {
     .name = "up",

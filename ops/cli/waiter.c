@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#define SLICE_MS      10000
-#define ANSWER_LATE   3000 /* beyond a slice: the request was lost */
+#define SLICE_MS      3000
+#define ANSWER_LATE   1000 /* beyond a slice: the request was lost */
 #define PAUSE_MS      500  /* before asking a broker again that said UNAVAILABLE */
 #define WAITER_CUT_MS 60000
 

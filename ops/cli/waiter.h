@@ -1,8 +1,8 @@
 /* waiter.h - the outcome of one activation, from control `wait`.
  *
  * A broker forgets who waits when it restarts, and a DEALER does not notice. So we ask in slices: each `wait`
- * is answered within SLICE_MS, by the outcome or by EXPIRED, and asked again. Silence beyond a slice means
- * that the broker is away; after WAITER_CUT_MS of it we give up. */
+ * is answered within seconds, by the outcome or by EXPIRED, and asked again. Silence beyond a slice means
+ * that the broker is away; after a minute of it we give up. */
 #pragma once
 
 #include "client.h"

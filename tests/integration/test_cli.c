@@ -564,6 +564,19 @@ static void up_stops_everything_and_leaves_no_process(void **state)
     assert_int_not_equal(said.code, 0);
 }
 
+static void a_killed_up_takes_all_its_programs_with_it(void **state)
+{
+    house_t *house = *state;
+    pid_t pids[256];
+    size_t n = process_descendants(house->up.pid, pids, 256);
+    assert_true(n >= 6);
+    process_end(&house->up, SIGKILL, RIG_PATIENCE_MS);
+    for (size_t i = 0; i < n; i++)
+        do { /* gone, or a zombie that pid 1 has yet to reap */
+            shell("grep -E '^State:[[:space:]]+[^ZX]' /proc/%d/status", (int)pids[i]);
+        } while (said.code == 0);
+}
+
 static void up_starts_a_killed_broker_again(void **state)
 {
     house_t *house = *state;
@@ -627,6 +640,18 @@ static void a_second_host_joins_with_runners_of_its_own(void **state)
     has(said.out, "echo: there\n");
 }
 
+/* ---- the demo ---- */
+
+static void the_demo_ends_as_it_should_and_leaves_no_process(void **state)
+{
+    (void)state;
+    shell("%s/ops/demo --bin %s", RZ_SOURCE_DIR, bin_dir());
+    ended_with(0);
+    has(said.out, "left over: 0");
+    has(said.out, "All as it should be.");
+    assert_null(strchr(said.out, '\033')); /* plain: its stdout is no terminal */
+}
+
 /* clang-format off */
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(run_prints_the_tokens_and_then_the_result, rig_with_agents, rig_away),
@@ -658,10 +683,12 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(up_is_found_by_the_other_verbs, house_up, house_down),
     cmocka_unit_test_setup_teardown(a_second_up_in_the_same_folder_says_who_runs_it, house_up, house_down),
     cmocka_unit_test_setup_teardown(up_stops_everything_and_leaves_no_process, house_up, house_down),
+    cmocka_unit_test_setup_teardown(a_killed_up_takes_all_its_programs_with_it, house_up, house_down),
     cmocka_unit_test_setup_teardown(up_starts_a_killed_broker_again, house_up, house_down),
     cmocka_unit_test_setup_teardown(up_ends_loudly_when_its_redis_dies, house_up, house_down),
     cmocka_unit_test_setup_teardown(data_outlives_an_up, house_up, house_down),
     cmocka_unit_test_setup_teardown(a_second_host_joins_with_runners_of_its_own, house_up, house_down),
+    cmocka_unit_test_setup_teardown(the_demo_ends_as_it_should_and_leaves_no_process, nothing_up, NULL),
 };
 /* clang-format on */
 
