@@ -98,6 +98,8 @@ static size_t fitting(const journal_t *journal)
 /* finish only when everything left fits into it; until then append makes room. */
 static write_t choose(const journal_t *journal, size_t fits)
 {
+    if (journal->settled)
+        return WRITE_NONE;
     if (journal->released)
         return WRITE_RELEASE;
     if (!journal->wanted)
@@ -165,7 +167,8 @@ static ack_t take(journal_t *journal, write_t op)
     journal->in_flight = WRITE_NONE;
     if (op == WRITE_START)
         journal->started = true;
-    return op == WRITE_FINISH || op == WRITE_RELEASE ? ACK_SETTLED : ACK_MORE;
+    journal->settled = op == WRITE_FINISH || op == WRITE_RELEASE;
+    return journal->settled ? ACK_SETTLED : ACK_MORE;
 }
 
 ack_t journal_ack(journal_t *journal, write_t op, uint64_t seq, rz_rc_t code, uint64_t now_ms)

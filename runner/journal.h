@@ -15,8 +15,8 @@
 #include "base/limits.h"
 
 /* Events waiting beyond this are not logged: journal_add() says so, and the caller publishes them as live
- * only. */
-#define JOURNAL_EVENTS_MAX 4096
+ * only. The log keeps no more of a child than this either. */
+#define JOURNAL_EVENTS_MAX RZ_LOGGED_EVENTS_MAX
 #define JOURNAL_BYTES_MAX  ((size_t)16 << 20)
 
 #define JOURNAL_RETRY_MIN_MS 200
@@ -41,6 +41,7 @@ typedef struct {
     uint64_t pause_ms;    /* before the next try                                          */
     bool wanted, started; /* start: asked for, acknowledged                               */
     bool ended, released; /* finish, release: asked for                                   */
+    bool settled;         /* one of the two is acknowledged: nothing more is written      */
 } journal_t;              /* zero is an empty one */
 
 void journal_fini(journal_t *journal);

@@ -340,6 +340,7 @@ static void tell_credit(runner_t *runner)
     cJSON_Delete(idle);
 }
 
+static void look_at_phase(runner_t *runner);
 static void close_all(runner_t *runner);
 
 /* Everything that happened since the last turn is answered here, once: free workers are handed on, writes and
@@ -352,6 +353,8 @@ static void on_turn(uv_prepare_t *prepare)
         crew_turn(runner->house.crew, now_of(runner));
     write_touched(runner);
     tell_credit(runner);
+    if (runner->phase == PHASE_DRAINING || runner->phase == PHASE_ENDING)
+        look_at_phase(runner);
     if (runner->phase == PHASE_LEAVING && runner->crew_empty)
         close_all(runner);
 }
@@ -403,9 +406,10 @@ static void look_at_phase(runner_t *runner)
 
 static void leave_at_once(runner_t *runner, int exit_code)
 {
+    if (runner->phase >= PHASE_LEAVING)
+        return;
     runner->exit_code = exit_code;
-    if (runner->phase < PHASE_LEAVING)
-        leave(runner, false);
+    leave(runner, false);
 }
 
 static void on_signal(uv_signal_t *signal, int signum)
@@ -462,8 +466,6 @@ static void on_slow(void *arg)
     links_tick(runner->house.links, rz_now_ms());
     if (runner->phase == PHASE_UP)
         crew_expire(runner->house.crew, now_of(runner));
-    else if (runner->phase < PHASE_LEAVING)
-        look_at_phase(runner);
 }
 
 static void on_beat(void *arg)

@@ -1,0 +1,437 @@
+/* stand_in.c - see stand_in.h. */
+#include "stand_in.h"
+#include "facts.h"
+
+#include "wire/event.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#define TOKEN "0123456789abcdef0123456789abcdef"
+
+/* ---- sending ---- */
+
+static void send_parts(stand_in_t *s, const rz_link_t *link, const rz_str_t *payload, size_t n)
+{
+    rz_buf_t header = { 0 };
+    rz_link_encode(link, &header);
+    zmq_send(s->router, s->routing, s->routing_len, ZMQ_SNDMORE);
+    zmq_send(s->router, header.data, header.len, n > 0 ? ZMQ_SNDMORE : 0);
+    for (size_t i = 0; i < n; i++)
+        zmq_send(s->router, payload[i].p, payload[i].n, i + 1 < n ? ZMQ_SNDMORE : 0);
+    rz_buf_fini(&header);
+}
+
+void stand_in_send(stand_in_t *s, const rz_link_t *link, const char *payload)
+{
+    rz_str_t part = rz_str(payload);
+    send_parts(s, link, &part, payload != NULL);
+}
+
+void stand_in_assign(stand_in_t *s, const char *child, const char *profile, uint64_t epoch,
+                     const char *assignment, const char *metadata)
+{
+    char header[1024];
+    rz_buf_t messages = { 0 };
+    snprintf(header, sizeof header, "{\"id\":\"%s\",\"kind\":\"child\",\"metadata\":%s}", child,
+             metadata != NULL ? metadata : "{}");
+    rz_json_open(&messages, '[');
+    rz_json_open(&messages, '{');
+    rz_json_put_str(&messages, "role", "user");
+    rz_json_put_str(&messages, "content", assignment);
+    rz_json_close(&messages, '}');
+    rz_json_close(&messages, ']');
+    rz_link_t assign = { .kind = RZ_LINK_ASSIGN,
+                         .child = child,
+                         .parent = "root",
+                         .epoch = epoch,
+                         .token = TOKEN,
+                         .attempt = 1,
+                         .profile = profile,
+                         .affinity = "affinity-of-the-test",
+                         .model = "" };
+    rz_str_t payload[] = { rz_str(header), rz_buf_str(&messages) };
+    send_parts(s, &assign, payload, 2);
+    stand_in_seen(s, child)->assigns++;
+    rz_buf_fini(&messages);
+}
+
+/* ---- what the runner says ---- */
+
+seen_t *stand_in_seen(stand_in_t *s, const char *child)
+{
+    for (size_t i = 0; i < s->seen_count; i++)
+        if (strcmp(s->seen[i].child, child) == 0)
+            return &s->seen[i];
+    assert_true(s->seen_count < sizeof s->seen / sizeof s->seen[0]);
+    seen_t *seen = &s->seen[s->seen_count++];
+    snprintf(seen->child, sizeof seen->child, "%s", child);
+    return seen;
+}
+
+static void ack(stand_in_t *s, const rz_link_t *write)
+{
+    if (s->write_code == RZ_AGAIN)
+        return;
+    rz_link_t link = { .kind = RZ_LINK_ACK,
+                       .op = rz_link_kind_name(write->kind),
+                       .child = write->child,
+                       .epoch = write->epoch,
+                       .code = s->write_code,
+                       .seq = write->seq_count > 0 ? write->seqs[write->seq_count - 1] : 0 };
+    stand_in_send(s, &link, NULL);
+}
+
+static void on_write(stand_in_t *s, const rz_link_t *link, rz_str_t first)
+{
+    seen_t *seen = stand_in_seen(s, link->child);
+    seen->starts += link->kind == RZ_LINK_START;
+    seen->appends += link->kind == RZ_LINK_APPEND;
+    seen->releases += link->kind == RZ_LINK_RELEASE;
+    for (size_t i = 0; i < link->seq_count; i++) {
+        seen->disordered |= link->seqs[i] <= seen->logged_seq && s->write_code == RZ_OK;
+        seen->logged_seq = link->seqs[i];
+    }
+    if (link->kind == RZ_LINK_FINISH) {
+        seen->finishes++;
+        snprintf(seen->status, sizeof seen->status, "%s", link->status);
+        snprintf(seen->error, sizeof seen->error, "%s", link->error != NULL ? link->error : "");
+        snprintf(seen->reply, sizeof seen->reply, "%.*s", (int)first.n, first.n > 0 ? first.p : "");
+    }
+    if (link->kind == RZ_LINK_FINISH || link->kind == RZ_LINK_RELEASE)
+        seen->done_ms = process_now_ms();
+    ack(s, link);
+}
+
+static void welcome(stand_in_t *s, const rz_link_t *hello)
+{
+    s->hellos++;
+    snprintf(s->incarnation, sizeof s->incarnation, "%s", hello->incarnation);
+    rz_link_t link = {
+        .kind = RZ_LINK_WELCOME, .version = 1, .broker = "stand-in", .publish = s->publish, .sync_ms = 100
+    };
+    stand_in_send(s, &link, NULL);
+}
+
+static void on_sync(stand_in_t *s, const rz_link_t *sync)
+{
+    s->syncs++;
+    cJSON *none = s->disown ? cJSON_CreateArray() : NULL;
+    rz_link_t link = {
+        .kind = RZ_LINK_SYNCED, .code = s->sync_code, .counter = sync->counter, .owned = none
+    };
+    stand_in_send(s, &link, NULL);
+    cJSON_Delete(none);
+    s->disown = false;
+    s->sync_code = RZ_OK;
+}
+
+static void on_credit(stand_in_t *s, const rz_link_t *credit)
+{
+    s->granted = credit->granted;
+    s->idle = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, credit->idle) s->idle += (uint64_t)item->valuedouble;
+}
+
+static void on_link(stand_in_t *s, const rz_link_t *link, rz_str_t first)
+{
+    switch (link->kind) {
+    case RZ_LINK_HELLO:
+        welcome(s, link);
+        return;
+    case RZ_LINK_CREDIT:
+        on_credit(s, link);
+        return;
+    case RZ_LINK_SYNC:
+        on_sync(s, link);
+        return;
+    case RZ_LINK_BYE:
+        s->byes++;
+        return;
+    case RZ_LINK_STEERED:
+        stand_in_seen(s, link->child)->steered_live += link->live;
+        stand_in_seen(s, link->child)->steered_dead += !link->live;
+        return;
+    case RZ_LINK_OUTPUT:
+        s->has_output = true;
+        snprintf(s->output, sizeof s->output, "%.*s", (int)first.n, first.n > 0 ? first.p : "");
+        return;
+    default:
+        on_write(s, link, first);
+        return;
+    }
+}
+
+static size_t recv_part(void *sock, zmq_msg_t *msg)
+{
+    zmq_msg_init(msg);
+    return zmq_msg_recv(msg, sock, 0) < 0 ? 0 : (size_t)zmq_msg_more(msg);
+}
+
+/* [routing id][header][first payload]...: no fact looks further than the first payload. */
+static void read_link(stand_in_t *s)
+{
+    zmq_msg_t part[3], surplus;
+    size_t n = 0, more = 1;
+    for (; n < 3 && more; n++)
+        more = recv_part(s->router, &part[n]);
+    while (more) {
+        more = recv_part(s->router, &surplus);
+        zmq_msg_close(&surplus);
+    }
+    rz_link_t link;
+    rz_err_t err = { 0 };
+    s->routing_len = zmq_msg_size(&part[0]);
+    assert_in_range(s->routing_len, 1, sizeof s->routing);
+    memcpy(s->routing, zmq_msg_data(&part[0]), s->routing_len);
+    if (rz_link_decode(zmq_msg_data(&part[1]), zmq_msg_size(&part[1]), &link, &err) != RZ_OK)
+        fail_msg("the runner sent what nobody understands: %s", err.text);
+    on_link(s, &link,
+            n == 3 ? (rz_str_t){ zmq_msg_data(&part[2]), zmq_msg_size(&part[2]) } : (rz_str_t){ NULL, 0 });
+    rz_link_fini(&link);
+    for (size_t i = 0; i < n; i++)
+        zmq_msg_close(&part[i]);
+}
+
+static void on_event(stand_in_t *s, rz_str_t topic, rz_str_t header_bytes)
+{
+    rz_str_t parent, child, type;
+    rz_event_header_t header;
+    rz_err_t err = { 0 };
+    if (!rz_topic_parse(topic, &parent, &child, &type)) {
+        snprintf(s->nonce_seen, sizeof s->nonce_seen, "%.*s", (int)topic.n, topic.p);
+        return;
+    }
+    assert_int_equal(rz_event_header_decode(header_bytes.p, header_bytes.n, &header, &err), RZ_OK);
+    seen_t *seen = stand_in_seen(s, header.child);
+    static const char wrapped[] = "sub_agent_event.";
+    size_t skip =
+        type.n > sizeof wrapped && memcmp(type.p, wrapped, sizeof wrapped - 1) == 0 ? sizeof wrapped - 1 : 0;
+    size_t len = strlen(seen->events);
+    snprintf(seen->events + len, sizeof seen->events - len, "%s%.*s", len > 0 ? " " : "",
+             (int)(type.n - skip), type.p + skip);
+    seen->gap |= header.seq != seen->last_seq + 1;
+    seen->last_seq = header.seq;
+    seen->completed = type.n == 19 && memcmp(type.p, "sub_agent_completed", 19) == 0;
+    rz_event_header_fini(&header);
+}
+
+static void read_event(stand_in_t *s)
+{
+    zmq_msg_t part[3];
+    for (int i = 0; i < 3; i++)
+        recv_part(s->sub, &part[i]);
+    on_event(s, (rz_str_t){ zmq_msg_data(&part[0]), zmq_msg_size(&part[0]) },
+             (rz_str_t){ zmq_msg_data(&part[1]), zmq_msg_size(&part[1]) });
+    for (int i = 0; i < 3; i++)
+        zmq_msg_close(&part[i]);
+}
+
+void stand_in_pump(stand_in_t *s, int timeout_ms)
+{
+    zmq_pollitem_t items[] = { { s->router, 0, ZMQ_POLLIN, 0 }, { s->sub, 0, ZMQ_POLLIN, 0 } };
+    zmq_poll(items, 2, timeout_ms);
+    if (items[0].revents != 0)
+        read_link(s);
+    if (items[1].revents != 0)
+        read_event(s);
+}
+
+/* ---- waiting ---- */
+
+static void give_up(const stand_in_t *s, const char *what)
+{
+    process_show_log(s->runner.log);
+    for (size_t i = 0; i < s->seen_count; i++)
+        print_error("%s: starts=%d appends=%d finishes=%d last_seq=%d gap=%d %.300s\n", s->seen[i].child,
+                    s->seen[i].starts, s->seen[i].appends, s->seen[i].finishes, (int)s->seen[i].last_seq,
+                    s->seen[i].gap, s->seen[i].events);
+    fail_msg("waited in vain for %s", what);
+}
+
+seen_t *stand_in_wait(stand_in_t *s, const char *child)
+{
+    seen_t *seen = stand_in_seen(s, child);
+    uint64_t deadline = process_now_ms() + STAND_IN_PATIENCE_MS;
+    while (seen->finishes + seen->releases == 0 ||
+           (seen->finishes > 0 && s->write_code == RZ_OK && !seen->completed)) {
+        if (process_now_ms() > deadline)
+            give_up(s, child);
+        stand_in_pump(s, 100);
+    }
+    return seen;
+}
+
+void stand_in_wait_event(stand_in_t *s, const char *child, const char *type)
+{
+    seen_t *seen = stand_in_seen(s, child);
+    uint64_t deadline = process_now_ms() + STAND_IN_PATIENCE_MS;
+    while (strstr(seen->events, type) == NULL) {
+        if (process_now_ms() > deadline)
+            give_up(s, type);
+        stand_in_pump(s, 100);
+    }
+}
+
+/* ---- up and down ---- */
+
+static void open_sockets(stand_in_t *s)
+{
+    size_t n = sizeof s->endpoint, m = sizeof s->publish;
+    int linger = 0, unbounded = 0; /* a test that reads slowly must not lose events */
+    s->zctx = zmq_ctx_new();
+    s->router = zmq_socket(s->zctx, ZMQ_ROUTER);
+    s->sub = zmq_socket(s->zctx, ZMQ_SUB);
+    zmq_setsockopt(s->router, ZMQ_LINGER, &linger, sizeof linger);
+    zmq_setsockopt(s->sub, ZMQ_LINGER, &linger, sizeof linger);
+    zmq_setsockopt(s->sub, ZMQ_RCVHWM, &unbounded, sizeof unbounded);
+    zmq_setsockopt(s->sub, ZMQ_SUBSCRIBE, "", 0);
+    assert_int_equal(zmq_bind(s->router, "tcp://127.0.0.1:*"), 0);
+    assert_int_equal(zmq_bind(s->sub, "tcp://127.0.0.1:*"), 0);
+    zmq_getsockopt(s->router, ZMQ_LAST_ENDPOINT, s->endpoint, &n);
+    zmq_getsockopt(s->sub, ZMQ_LAST_ENDPOINT, s->publish, &m);
+}
+
+static void write_config(stand_in_t *s, const char *members)
+{
+    snprintf(s->config, sizeof s->config, "%s/config.json", s->dir);
+    FILE *file = fopen(s->config, "w");
+    assert_non_null(file);
+    fprintf(file, "{%s}", members);
+    fclose(file);
+}
+
+static void start_runner(stand_in_t *s, const char *const *flags)
+{
+    char program[512], state[160], log[160];
+    const char *bin = getenv("RZ_BIN_DIR");
+    snprintf(program, sizeof program, "%s/rhizome-runner",
+             bin != NULL ? bin : RZ_SOURCE_DIR "/build/asan/bin");
+    snprintf(state, sizeof state, "%s/state", s->dir);
+    snprintf(log, sizeof log, "%s/runner.log", s->dir);
+    const char *argv[40] = { program,
+                             "--config",
+                             s->config,
+                             "--runner-name",
+                             "r-1",
+                             "--log-level",
+                             getenv("RZ_DEBUG") != NULL ? "debug" : "info",
+                             "--runner-brokers",
+                             s->endpoint,
+                             "--runner-state-dir",
+                             state };
+    size_t n = 11;
+    while (flags != NULL && *flags != NULL)
+        argv[n++] = *flags++;
+    process_start(&s->runner, argv, log, 1);
+}
+
+/* The runner's PUB learns of our subscription a moment after it connected: asked until its answer arrives. */
+static void wait_for_events(stand_in_t *s)
+{
+    uint64_t deadline = process_now_ms() + STAND_IN_PATIENCE_MS, ask = 0;
+    rz_link_t emit = { .kind = RZ_LINK_EMIT, .nonce = "n-1" };
+    while (s->nonce_seen[0] == '\0' || s->granted == 0) {
+        if (process_now_ms() > deadline)
+            give_up(s, "the runner");
+        if (s->hellos > 0 && process_now_ms() >= ask) {
+            stand_in_send(s, &emit, NULL);
+            ask = process_now_ms() + 20;
+        }
+        stand_in_pump(s, 20);
+    }
+    assert_string_equal(s->nonce_seen, "$sys/sync/n-1/r-1");
+}
+
+void stand_in_up(stand_in_t *s, const char *members, const char *const *flags)
+{
+    *s = (stand_in_t){ .runner = { .ready_fd = -1 } };
+    snprintf(s->dir, sizeof s->dir, "/tmp/rz-stand-in-XXXXXX");
+    assert_non_null(mkdtemp(s->dir));
+    open_sockets(s);
+    write_config(s, members);
+    start_runner(s, flags);
+    wait_for_events(s);
+    char line[512];
+    process_ready(&s->runner, line, sizeof line, STAND_IN_PATIENCE_MS);
+    assert_non_null(strstr(line, "\"broker\":\"stand-in\""));
+}
+
+pid_t stand_in_runner(const stand_in_t *s)
+{
+    pid_t pids[512];
+    return process_descendants(s->runner.pid, pids, 512) > 0 ? pids[0] : 0;
+}
+
+size_t stand_in_workers(const stand_in_t *s, pid_t *out, size_t max)
+{
+    pid_t pids[512];
+    size_t n = process_descendants(s->runner.pid, pids, 512), kept = 0;
+    for (size_t i = 1; i < n && kept < max; i++)
+        out[kept++] = pids[i];
+    return kept;
+}
+
+static bool is_alive(pid_t pid)
+{
+    char path[64], text[256] = "";
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return false;
+    size_t n = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[n] = '\0';
+    const char *behind = strrchr(text, ')');
+    return behind != NULL && behind[2] != 'Z';
+}
+
+static int code_of(int status)
+{
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* The broker's side must be answered while the runner ends, so waiting and pumping alternate. */
+static int await_exit(stand_in_t *s)
+{
+    uint64_t deadline = process_now_ms() + 30000;
+    int status;
+    while (waitpid(s->runner.pid, &status, WNOHANG) == 0) {
+        if (process_now_ms() > deadline)
+            give_up(s, "the runner's end");
+        stand_in_pump(s, 20);
+    }
+    if (code_of(status) != 0 && getenv("RZ_DEBUG") != NULL)
+        process_show_log(s->runner.log);
+    s->runner.pid = 0;
+    return code_of(status);
+}
+
+int stand_in_end(stand_in_t *s, int signum)
+{
+    char command[192];
+    kill(s->runner.pid, signum);
+    int code = await_exit(s);
+    while (zmq_poll((zmq_pollitem_t[]){ { s->router, 0, ZMQ_POLLIN, 0 } }, 1, 0) > 0)
+        read_link(s);
+    zmq_close(s->router);
+    zmq_close(s->sub);
+    zmq_ctx_term(s->zctx);
+    snprintf(command, sizeof command, "rm -rf '%s'", s->dir);
+    assert_int_equal(system(command), 0);
+    return code;
+}
+
+int stand_in_down(stand_in_t *s)
+{
+    pid_t family[512];
+    size_t n = process_descendants(s->runner.pid, family, 512);
+    int code = stand_in_end(s, SIGTERM);
+    for (size_t i = 0; i < n; i++)
+        assert_false(is_alive(family[i]));
+    return code;
+}

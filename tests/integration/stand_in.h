@@ -1,0 +1,62 @@
+/* stand_in.h - a broker that the test plays, in front of one real runner: raw ROUTER and SUB sockets that
+ * speak the link (proto/README.md 5). It answers writes and syncs by itself, keeps what it saw, and can be
+ * told to answer otherwise. Everything happens inside stand_in_pump(): there is no thread. */
+#pragma once
+
+#include "process.h"
+#include "wire/link.h"
+
+#include <stdbool.h>
+
+#define STAND_IN_PATIENCE_MS 20000
+
+/* What became of one child. */
+typedef struct {
+    char child[64];
+    int assigns, starts, appends, finishes, releases;
+    int steered_live, steered_dead;
+    char status[32], error[1024], reply[4096]; /* of the finish */
+    uint64_t done_ms;                          /* when finish or release came */
+    char events[8192]; /* published types in order, space separated: "sub_agent_started sub_agent_heartbeat
+                          token ..." */
+    bool completed;    /* sub_agent_completed was published, after it nothing */
+    uint64_t last_seq, logged_seq;
+    bool gap;        /* a published seq was missing         */
+    bool disordered; /* a logged seq did not grow           */
+} seen_t;
+
+typedef struct {
+    char dir[128], config[256], endpoint[128], publish[128];
+    void *zctx, *router, *sub;
+    process_t runner; /* its keeper */
+    char routing[64];
+    size_t routing_len;
+    char incarnation[64];
+    uint64_t granted, syncs, idle;
+    int hellos, byes;
+    char nonce_seen[64], output[65536];
+    bool has_output;
+    rz_rc_t write_code; /* what writes are answered; RZ_AGAIN: not at all */
+    rz_rc_t sync_code;
+    bool disown; /* the next synced says that nothing is owned */
+    seen_t seen[256];
+    size_t seen_count;
+} stand_in_t;
+
+/* Starts a runner with further flags (NULL-terminated, may be NULL) and members of its configuration file (""
+ * none). Returns when it is welcomed and its events arrive. */
+void stand_in_up(stand_in_t *s, const char *members, const char *const *flags);
+/* Sends the signal (0: none), plays on until the runner's keeper has exited, and returns its exit code or
+ * 128+signal. stand_in_down: with TERM; then nothing may be left of it. */
+int stand_in_end(stand_in_t *s, int signum);
+int stand_in_down(stand_in_t *s);
+
+void stand_in_assign(stand_in_t *s, const char *child, const char *profile, uint64_t epoch,
+                     const char *assignment, const char *metadata);
+void stand_in_send(stand_in_t *s, const rz_link_t *link, const char *payload); /* payload NULL: none */
+void stand_in_pump(stand_in_t *s, int timeout_ms);                             /* one message or none */
+seen_t *stand_in_seen(stand_in_t *s, const char *child);
+seen_t *stand_in_wait(stand_in_t *s, const char *child); /* for its finish and, if OK, its completion */
+void stand_in_wait_event(stand_in_t *s, const char *child, const char *type);
+size_t stand_in_workers(const stand_in_t *s, pid_t *out, size_t max); /* processes below the runner */
+pid_t stand_in_runner(const stand_in_t *s);                           /* the process below the keeper */

@@ -1,0 +1,438 @@
+/* test_runner.c - the real runner with real workers, in front of a broker that the test plays. */
+#include "facts.h"
+#include "stand_in.h"
+
+#include "base/buf.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#define ECHO_EVENTS "sub_agent_started sub_agent_heartbeat token token complete sub_agent_completed"
+
+static stand_in_t s; /* large, and one a process is enough */
+
+static void up(const char *const *flags)
+{
+    stand_in_up(&s, "", flags);
+}
+
+static void echo(const char *child, const char *text)
+{
+    stand_in_assign(&s, child, "echo", 1, text, NULL);
+}
+
+static void pump_for(int ms)
+{
+    uint64_t until = process_now_ms() + (uint64_t)ms;
+    while (process_now_ms() < until)
+        stand_in_pump(&s, 10);
+}
+
+static bool is_reply(const seen_t *seen, const char *content)
+{
+    char expected[512];
+    snprintf(expected, sizeof expected, "\"role\":\"assistant\",\"content\":\"%s\"", content);
+    return strstr(seen->reply, expected) != NULL;
+}
+
+static void an_echo_assignment_is_started_run_and_finished(void **state)
+{
+    (void)state;
+    up(NULL);
+    echo("ch-1", "hello world");
+    const seen_t *seen = stand_in_wait(&s, "ch-1");
+    assert_string_equal(seen->status, "completed");
+    assert_string_equal(seen->error, "");
+    assert_true(is_reply(seen, "echo: hello world"));
+    assert_string_equal(seen->events, ECHO_EVENTS);
+    assert_false(seen->gap);
+    assert_int_equal(seen->starts, 1);
+    assert_int_equal(seen->finishes, 1);
+    assert_int_equal(stand_in_down(&s), 0);
+    assert_int_equal(s.byes, 1);
+}
+
+static void the_next_run_of_a_key_finds_its_worker_warm(void **state)
+{
+    (void)state;
+    pid_t first[8], second[8];
+    up(NULL);
+    echo("ch-1", "one");
+    stand_in_wait(&s, "ch-1");
+    assert_int_equal(stand_in_workers(&s, first, 8), 1);
+    while (s.idle != 1)
+        stand_in_pump(&s, 100);
+    for (int i = 2; i < 50; i++) {
+        char child[32];
+        snprintf(child, sizeof child, "ch-%d", i);
+        echo(child, "again");
+        assert_string_equal(stand_in_wait(&s, child)->status, "completed");
+    }
+    assert_int_equal(stand_in_workers(&s, second, 8), 1);
+    assert_int_equal(first[0], second[0]);
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void credit_counts_assignments_whose_end_is_not_known(void **state)
+{
+    (void)state;
+    const char *flags[] = { "--runner-slots", "2", NULL };
+    up(flags);
+    assert_int_equal(s.granted, 2);
+    echo("ch-1", "__sleep_ms:60000 x");
+    echo("ch-2", "quick");
+    stand_in_wait(&s, "ch-2");
+    while (s.granted < 3)
+        stand_in_pump(&s, 100);
+    pump_for(100);
+    assert_int_equal(s.granted, 3); /* two came, one has ended: one more may come */
+    rz_link_t cancel = { .kind = RZ_LINK_CANCEL, .child = "ch-1", .epoch = 1 };
+    stand_in_send(&s, &cancel, NULL);
+    assert_string_equal(stand_in_wait(&s, "ch-1")->status, "cancelled");
+    while (s.granted < 4)
+        stand_in_pump(&s, 100);
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void a_cancelled_run_ends_cancelled_and_says_so_once(void **state)
+{
+    (void)state;
+    up(NULL);
+    echo("ch-1", "__sleep_ms:60000 x");
+    stand_in_wait_event(&s, "ch-1", "sub_agent_started");
+    rz_link_t cancel = { .kind = RZ_LINK_CANCEL, .child = "ch-1", .epoch = 1 };
+    stand_in_send(&s, &cancel, NULL);
+    stand_in_send(&s, &cancel, NULL);
+    const seen_t *seen = stand_in_wait(&s, "ch-1");
+    assert_string_equal(seen->status, "cancelled");
+    assert_string_equal(seen->error, "Cancelled");
+    pump_for(100);
+    assert_int_equal(seen->finishes, 1);
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void a_worker_killed_in_mid_run_is_one_error_within_a_second(void **state)
+{
+    (void)state;
+    pid_t workers[8];
+    const char *flags[] = { "--runner-slots", "1", NULL };
+    up(flags);
+    echo("ch-1", "__sleep_ms:60000 x");
+    stand_in_wait_event(&s, "ch-1", "sub_agent_started");
+    assert_int_equal(stand_in_workers(&s, workers, 8), 1);
+    uint64_t killed_ms = process_now_ms();
+    kill(workers[0], SIGKILL);
+    const seen_t *seen = stand_in_wait(&s, "ch-1");
+    assert_in_range(seen->done_ms - killed_ms, 0, 1000);
+    assert_string_equal(seen->status, "error");
+    assert_string_equal(seen->error, "LLM error: actor child closed before terminal");
+    echo("ch-2", "next");
+    assert_string_equal(stand_in_wait(&s, "ch-2")->status, "completed");
+    assert_int_equal(seen->finishes, 1);
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void a_warm_worker_that_died_unnoticed_costs_no_run(void **state)
+{
+    (void)state;
+    pid_t workers[8];
+    up(NULL);
+    echo("ch-1", "one");
+    stand_in_wait(&s, "ch-1");
+    assert_int_equal(stand_in_workers(&s, workers, 8), 1);
+    kill(workers[0], SIGKILL);
+    echo("ch-2", "two");
+    assert_string_equal(stand_in_wait(&s, "ch-2")->status, "completed");
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void a_refused_write_is_repeated_until_it_is_taken(void **state)
+{
+    (void)state;
+    up(NULL);
+    s.write_code = RZ_UNAVAILABLE;
+    echo("ch-1", "have patience");
+    seen_t *seen = stand_in_seen(&s, "ch-1");
+    while (seen->starts < 3)
+        stand_in_pump(&s, 100);
+    assert_null(strstr(seen->events, "sub_agent_completed")); /* nothing is over before the store says so */
+    s.write_code = RZ_OK;
+    stand_in_wait(&s, "ch-1");
+    assert_string_equal(seen->status, "completed");
+    assert_string_equal(seen->events, ECHO_EVENTS);
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void a_fenced_run_publishes_nothing_more_and_its_worker_is_gone(void **state)
+{
+    (void)state;
+    pid_t workers[8];
+    up(NULL);
+    s.write_code = RZ_FENCED;
+    echo("ch-1", "__sleep_ms:60000 x");
+    stand_in_wait_event(&s, "ch-1", "sub_agent_heartbeat");
+    uint64_t deadline = process_now_ms() + STAND_IN_PATIENCE_MS;
+    while (stand_in_workers(&s, workers, 8) > 0 && process_now_ms() < deadline)
+        stand_in_pump(&s, 20);
+    assert_int_equal(stand_in_workers(&s, workers, 8), 0);
+    assert_string_equal(stand_in_seen(&s, "ch-1")->events, "sub_agent_started sub_agent_heartbeat");
+    s.write_code = RZ_OK;
+    echo("ch-2", "next");
+    assert_string_equal(stand_in_wait(&s, "ch-2")->status, "completed");
+    assert_int_equal(stand_in_seen(&s, "ch-1")->finishes, 0);
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void what_the_store_says_is_not_ours_is_dropped(void **state)
+{
+    (void)state;
+    up(NULL);
+    echo("ch-1", "__sleep_ms:60000 x");
+    stand_in_wait_event(&s, "ch-1", "sub_agent_started");
+    uint64_t syncs = s.syncs;
+    while (s.syncs < syncs + 2)
+        stand_in_pump(&s, 100);
+    s.disown = true;
+    pid_t workers[8];
+    uint64_t deadline = process_now_ms() + STAND_IN_PATIENCE_MS;
+    while (stand_in_workers(&s, workers, 8) > 0 && process_now_ms() < deadline)
+        stand_in_pump(&s, 20);
+    assert_int_equal(stand_in_workers(&s, workers, 8), 0);
+    assert_int_equal(stand_in_seen(&s, "ch-1")->finishes, 0);
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void a_repeated_assignment_runs_once(void **state)
+{
+    (void)state;
+    up(NULL);
+    echo("ch-1", "__sleep_ms:300 x");
+    echo("ch-1", "__sleep_ms:300 x");
+    const seen_t *seen = stand_in_wait(&s, "ch-1");
+    pump_for(200);
+    assert_int_equal(seen->finishes, 1);
+    assert_int_equal(seen->starts, 1);
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void a_broker_that_forgot_the_runner_hears_hello_again(void **state)
+{
+    (void)state;
+    up(NULL);
+    char before[64];
+    snprintf(before, sizeof before, "%s", s.incarnation);
+    rz_link_t refused = { .kind = RZ_LINK_REFUSED, .code = RZ_NOT_FOUND, .message = "who are you" };
+    stand_in_send(&s, &refused, NULL);
+    while (s.hellos < 2)
+        stand_in_pump(&s, 100);
+    assert_string_equal(s.incarnation, before);
+    echo("ch-1", "still here");
+    assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void a_dead_incarnation_stops_its_work_and_comes_back_as_another(void **state)
+{
+    (void)state;
+    up(NULL);
+    char before[64];
+    snprintf(before, sizeof before, "%s", s.incarnation);
+    echo("ch-1", "__sleep_ms:60000 x");
+    stand_in_wait_event(&s, "ch-1", "sub_agent_started");
+    s.sync_code = RZ_DEAD;
+    while (s.hellos < 2)
+        stand_in_pump(&s, 100);
+    assert_string_not_equal(s.incarnation, before);
+    echo("ch-2", "anew");
+    assert_string_equal(stand_in_wait(&s, "ch-2")->status, "completed");
+    assert_int_equal(stand_in_seen(&s, "ch-1")->finishes, 0);
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void steering_reaches_only_a_living_run(void **state)
+{
+    (void)state;
+    up(NULL);
+    echo("ch-1", "__sleep_ms:60000 x");
+    stand_in_wait_event(&s, "ch-1", "sub_agent_started");
+    rz_link_t steer = { .kind = RZ_LINK_STEER, .child = "ch-1", .epoch = 1, .id = "m-1" };
+    stand_in_send(&s, &steer, "\"be \\\"quick\\\"\"");
+    while (stand_in_seen(&s, "ch-1")->steered_live == 0)
+        stand_in_pump(&s, 100);
+    steer.child = "nobody";
+    stand_in_send(&s, &steer, "\"hello\"");
+    while (stand_in_seen(&s, "nobody")->steered_dead == 0)
+        stand_in_pump(&s, 100);
+    rz_link_t cancel = { .kind = RZ_LINK_CANCEL, .child = "ch-1", .epoch = 1, .now = true };
+    stand_in_send(&s, &cancel, NULL);
+    stand_in_wait(&s, "ch-1");
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void the_watchdog_ends_a_silent_run_with_its_sentence(void **state)
+{
+    (void)state;
+    up(NULL);
+    stand_in_assign(&s, "ch-1", "echo", 1, "__sleep_ms:60000 x",
+                    "{\"child_watchdog.max_idle_secs\":\"1\",\"child_watchdog.check_interval_secs\":\"1\"}");
+    const seen_t *seen = stand_in_wait(&s, "ch-1");
+    assert_string_equal(seen->status, "timeout");
+    assert_string_equal(seen->error,
+                        "Child session idle timeout after 1 seconds without events (max_idle_secs=1)");
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void an_unknown_profile_is_one_clear_error(void **state)
+{
+    (void)state;
+    up(NULL);
+    stand_in_assign(&s, "ch-1", "nobody", 1, "x", NULL);
+    const seen_t *seen = stand_in_wait(&s, "ch-1");
+    assert_string_equal(seen->status, "error");
+    assert_non_null(strstr(seen->error, "No external runner matched"));
+    assert_string_equal(seen->events, "sub_agent_started sub_agent_completed");
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void a_program_that_cannot_be_started_is_one_clear_error(void **state)
+{
+    (void)state;
+    const char *flags[] = { "--runner-worker-bin", "/nowhere/worker", NULL };
+    up(flags);
+    echo("ch-1", "x");
+    const seen_t *seen = stand_in_wait(&s, "ch-1");
+    assert_string_equal(seen->status, "error");
+    assert_string_equal(seen->error,
+                        "LLM error: actor spawn/register failed: /nowhere/worker: No such file or directory");
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void idle_workers_grow_old_and_go(void **state)
+{
+    (void)state;
+    pid_t workers[8];
+    const char *flags[] = { "--runner-idle-secs", "1", NULL };
+    up(flags);
+    echo("ch-1", "x");
+    stand_in_wait(&s, "ch-1");
+    assert_int_equal(stand_in_workers(&s, workers, 8), 1);
+    uint64_t deadline = process_now_ms() + STAND_IN_PATIENCE_MS;
+    while (stand_in_workers(&s, workers, 8) > 0 && process_now_ms() < deadline)
+        stand_in_pump(&s, 20);
+    assert_int_equal(stand_in_workers(&s, workers, 8), 0);
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void a_drained_runner_lets_work_end_and_says_bye(void **state)
+{
+    (void)state;
+    up(NULL);
+    echo("ch-1", "__sleep_ms:1500 x");
+    stand_in_wait_event(&s, "ch-1", "sub_agent_started");
+    kill(s.runner.pid, SIGTERM);
+    assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
+    assert_int_equal(stand_in_end(&s, 0), 0);
+    assert_int_equal(s.byes, 1);
+}
+
+static void an_assignment_that_meets_a_draining_runner_goes_back(void **state)
+{
+    (void)state;
+    up(NULL);
+    echo("ch-1", "__sleep_ms:1500 x");
+    stand_in_wait_event(&s, "ch-1", "sub_agent_started");
+    kill(s.runner.pid, SIGTERM);
+    pump_for(300);
+    echo("ch-2", "too late");
+    stand_in_wait(&s, "ch-1");
+    const seen_t *late = stand_in_wait(&s, "ch-2");
+    assert_int_equal(late->releases, 1);
+    assert_int_equal(late->starts, 0);
+    assert_int_equal(stand_in_end(&s, 0), 0);
+}
+
+static void wait_until_gone(const pid_t *pids, size_t n)
+{
+    uint64_t deadline = process_now_ms() + STAND_IN_PATIENCE_MS;
+    for (size_t i = 0; i < n; i++)
+        while (kill(pids[i], 0) == 0 && process_now_ms() < deadline) {
+            char path[64], text[64] = "";
+            snprintf(path, sizeof path, "/proc/%d/stat", (int)pids[i]);
+            FILE *file = fopen(path, "r");
+            const char *behind =
+                file != NULL && fgets(text, sizeof text, file) != NULL ? strrchr(text, ')') : NULL;
+            if (file != NULL)
+                fclose(file);
+            if (behind == NULL || behind[2] == 'Z')
+                break;
+        }
+    assert_true(process_now_ms() < deadline);
+}
+
+static void nothing_outlives_a_killed_runner(void **state)
+{
+    (void)state;
+    pid_t workers[8];
+    up(NULL);
+    echo("ch-1", "__sleep_ms:60000 x");
+    stand_in_wait_event(&s, "ch-1", "sub_agent_started");
+    size_t n = stand_in_workers(&s, workers, 8);
+    assert_int_equal(n, 1);
+    kill(stand_in_runner(&s), SIGKILL);
+    wait_until_gone(workers, n);
+    assert_int_equal(stand_in_down(&s), 137);
+}
+
+static void nothing_outlives_a_killed_keeper(void **state)
+{
+    (void)state;
+    pid_t family[8];
+    up(NULL);
+    echo("ch-1", "__sleep_ms:60000 x");
+    stand_in_wait_event(&s, "ch-1", "sub_agent_started");
+    size_t n = process_descendants(s.runner.pid, family, 8);
+    assert_int_equal(n, 2);
+    assert_int_equal(stand_in_end(&s, SIGKILL), 137);
+    wait_until_gone(family, n);
+}
+
+static void a_stopped_runner_is_ended_by_its_keeper(void **state)
+{
+    (void)state;
+    pid_t family[8];
+    up(NULL);
+    echo("ch-1", "__sleep_ms:60000 x");
+    stand_in_wait_event(&s, "ch-1", "sub_agent_started");
+    size_t n = process_descendants(s.runner.pid, family, 8);
+    kill(stand_in_runner(&s), SIGSTOP);
+    wait_until_gone(family, n);
+    assert_int_equal(stand_in_down(&s), 137);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(an_echo_assignment_is_started_run_and_finished),
+    cmocka_unit_test(the_next_run_of_a_key_finds_its_worker_warm),
+    cmocka_unit_test(credit_counts_assignments_whose_end_is_not_known),
+    cmocka_unit_test(a_cancelled_run_ends_cancelled_and_says_so_once),
+    cmocka_unit_test(a_worker_killed_in_mid_run_is_one_error_within_a_second),
+    cmocka_unit_test(a_warm_worker_that_died_unnoticed_costs_no_run),
+    cmocka_unit_test(a_refused_write_is_repeated_until_it_is_taken),
+    cmocka_unit_test(a_fenced_run_publishes_nothing_more_and_its_worker_is_gone),
+    cmocka_unit_test(what_the_store_says_is_not_ours_is_dropped),
+    cmocka_unit_test(a_repeated_assignment_runs_once),
+    cmocka_unit_test(a_broker_that_forgot_the_runner_hears_hello_again),
+    cmocka_unit_test(a_dead_incarnation_stops_its_work_and_comes_back_as_another),
+    cmocka_unit_test(steering_reaches_only_a_living_run),
+    cmocka_unit_test(the_watchdog_ends_a_silent_run_with_its_sentence),
+    cmocka_unit_test(an_unknown_profile_is_one_clear_error),
+    cmocka_unit_test(a_program_that_cannot_be_started_is_one_clear_error),
+    cmocka_unit_test(idle_workers_grow_old_and_go),
+    cmocka_unit_test(a_drained_runner_lets_work_end_and_says_bye),
+    cmocka_unit_test(an_assignment_that_meets_a_draining_runner_goes_back),
+    cmocka_unit_test(nothing_outlives_a_killed_runner),
+    cmocka_unit_test(nothing_outlives_a_killed_keeper),
+    cmocka_unit_test(a_stopped_runner_is_ended_by_its_keeper),
+};
+RZ_FACTS(tests)
