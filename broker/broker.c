@@ -96,8 +96,6 @@ static void become_ready(broker_t *broker)
 
 static void on_store_up(broker_t *broker)
 {
-    rz_log_info("store.up", "id=%s durability=%s", rz_store_id(broker->store),
-                rz_store_durability(broker->store));
     placement_recheck(broker->placement);
     waiters_poke_all(broker->waiters);
     if (!broker->was_ready)
@@ -107,7 +105,6 @@ static void on_store_up(broker_t *broker)
 static void on_store_down(broker_t *broker, const char *detail)
 {
     snprintf(broker->store_detail, sizeof broker->store_detail, "%s", detail != NULL ? detail : "");
-    rz_log_warn("store.down", "%s", broker->store_detail);
     reaper_gap(broker->reaper);
 }
 
@@ -317,7 +314,8 @@ broker_t *broker_open(uv_loop_t *loop, const setup_t *setup, broker_ready_fn rea
     broker->ready = ready;
     broker->arg = arg;
     snprintf(broker->store_detail, sizeof broker->store_detail, "not connected yet");
-    /* the store first: a bad url is told before a taken port; nothing of it calls back before the loop runs */
+    /* the store first: a bad url is told before a taken port; nothing of it calls back before the loop runs
+     */
     if (!open_store(broker, err) || !open_sockets(broker, err)) {
         close_all(broker);
         uv_run(loop, UV_RUN_DEFAULT);

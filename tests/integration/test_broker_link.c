@@ -1,0 +1,175 @@
+/* test_broker_link.c - what goes wrong between broker and runner: lost assigns, wrong tokens, runners that
+ * vanish. */
+#include "facts.h"
+
+#include "bare.h"
+
+/* ---- facts: the link goes wrong ---- */
+
+static void an_unknown_peer_is_refused_not_found(void **state)
+{
+    (void)state;
+    runner_t stranger = { .sock = connected(ZMQ_DEALER, stage.runners_at) };
+    credit(&stranger, 1);
+    cJSON *refused = hear_only(&stranger, "refused");
+    answers(refused, "NOT_FOUND");
+    runner_gone(&stranger);
+}
+
+static void a_wrong_token_is_fenced(void **state)
+{
+    (void)state;
+    runner_t runner = runner_link("r1", "", 1);
+    answers(submit("c1", ""), "OK");
+    assigned_t a = take_assign(&runner);
+    assigned_t forged = a;
+    memset(forged.token, 'a', sizeof forged.token - 1);
+    start(&runner, &forged);
+    expect_ack(&runner, "start", "FENCED");
+    start(&runner, &a);
+    expect_ack(&runner, "start", "OK");
+    runner_gone(&runner);
+}
+
+static void a_write_with_a_missing_frame_is_refused_and_hurts_nobody(void **state)
+{
+    (void)state;
+    runner_t runner = runner_link("r1", "", 1);
+    answers(submit("c1", ""), "OK");
+    assigned_t a = take_assign(&runner);
+    const char *const half[] = { "{\"v\":1,\"seq\":1}" };
+    tell_write(&runner, "start", &a, "1", "", half, 1);
+    expect_ack(&runner, "start", "BAD_FIELD");
+    tell(&runner, "garbage", NULL, 0);
+    answers(hear_only(&runner, "refused"), "BAD_JSON");
+    start(&runner, &a);
+    expect_ack(&runner, "start", "OK");
+    runner_gone(&runner);
+}
+
+static void what_a_runner_released_is_given_out_again(void **state)
+{
+    (void)state;
+    runner_t runner = runner_link("r1", "", 2);
+    answers(submit("c1", ""), "OK");
+    assigned_t a = take_assign(&runner);
+    tell_f(&runner,
+           "{\"kind\":\"release\",\"child\":\"c1\",\"epoch\":%u,\"token\":\"%s\",\"reason\":\"no room\"}",
+           a.epoch, a.token);
+    expect_ack(&runner, "release", "OK");
+    assigned_t again = take_assign(&runner);
+    assert_string_equal(again.child, "c1");
+    assert_int_equal(again.epoch, 2);
+    assert_string_not_equal(again.token, a.token);
+    runner_gone(&runner);
+}
+
+static void an_assign_that_got_lost_comes_again_after_sync(void **state)
+{
+    (void)state;
+    runner_t first = runner_link("r1", "", 1);
+    answers(submit("c1", ""), "OK");
+    assigned_t a = take_assign(&first);
+    /* the same incarnation on a new connection, as after a broken one: it never heard of c1 */
+    runner_t second = { .sock = connected(ZMQ_DEALER, stage.runners_at) };
+    memcpy(second.incarnation, first.incarnation, sizeof second.incarnation);
+    runner_gone(&first);
+    hello(&second, "r1", "");
+    cJSON_Delete(hear_only(&second, "welcome"));
+    credit(&second, 1);
+    cJSON *synced = sync_of(&second, NULL, 0, "");
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(synced, "owned")), 1);
+    cJSON_Delete(synced);
+    cJSON_Delete(sync_of(&second, NULL, 0, ",\"held\":[]"));
+    assigned_t again = take_assign(&second);
+    assert_string_equal(again.token, a.token);
+    assert_int_equal(again.epoch, a.epoch);
+    runner_gone(&second);
+}
+
+static void what_a_dead_runner_had_not_started_goes_to_another(void **state)
+{
+    (void)state;
+    runner_t first = runner_link("r1", "", 1);
+    answers(submit("c1", ""), "OK");
+    assigned_t a = take_assign(&first);
+    runner_gone(&first);
+    runner_t second = runner_link("r2", "", 1);
+    assigned_t again = sync_until_assigned(&second);
+    assert_string_equal(again.child, "c1");
+    assert_int_equal(again.epoch, a.epoch + 1);
+    start(&second, &a);
+    expect_ack(&second, "start", "FENCED");
+    runner_gone(&second);
+}
+
+static void what_a_dead_runner_was_running_ends_with_runner_lost(void **state)
+{
+    (void)state;
+    void *sub = subscribed("root/c1/");
+    runner_t runner = runner_link("r1", "", 1);
+    answers(submit("c1", ""), "OK");
+    assigned_t a = take_assign(&runner);
+    start(&runner, &a);
+    expect_ack(&runner, "start", "OK");
+    runner_gone(&runner);
+    cJSON *reply = ask("{\"op\":\"wait\",\"child\":\"c1\",\"timeout_ms\":8000}");
+    expect(reply, "activation.status", "error");
+    expect(reply, "activation.error", "runner lost: r1");
+    answers(reply, "OK");
+    next_event(sub, "root/c1/sub_agent_completed", "runner lost");
+    disconnected(sub);
+}
+
+static void a_condemned_incarnation_is_told_that_it_is_dead(void **state)
+{
+    (void)state;
+    runner_t runner = runner_link("r1", "", 1);
+    answers(hear_only(&runner, "refused"), "DEAD");
+    hello(&runner, "r1", "");
+    answers(hear_only(&runner, "refused"), "DEAD");
+    runner_gone(&runner);
+}
+
+static void bye_gives_back_what_was_not_started_at_once(void **state)
+{
+    (void)state;
+    runner_t first = runner_link("r1", "", 1);
+    answers(submit("c1", ""), "OK");
+    (void)take_assign(&first);
+    tell_f(&first, "{\"kind\":\"bye\",\"incarnation\":\"%s\"}", first.incarnation);
+    runner_t second = runner_link("r2", "", 1);
+    assert_string_equal(take_assign(&second).child, "c1");
+    runner_gone(&first);
+    runner_gone(&second);
+}
+
+static void a_hello_said_twice_still_brings_work(void **state)
+{
+    (void)state;
+    runner_t runner = { .sock = connected(ZMQ_DEALER, stage.runners_at), .incarnation = "i1" };
+    hello(&runner, "r1", "");
+    cJSON_Delete(hear_only(&runner, "welcome"));
+    hello(&runner, "r1", ""); /* as if it was sent before the welcome came */
+    credit(&runner, 1);
+    answers(submit("c1", ""), "OK");
+    assert_string_equal(take_assign(&runner).child, "c1");
+    runner_gone(&runner);
+}
+
+static const struct CMUnitTest tests[] = {
+    /* clang-format off */
+    cmocka_unit_test_setup_teardown(an_unknown_peer_is_refused_not_found, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_wrong_token_is_fenced, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_write_with_a_missing_frame_is_refused_and_hurts_nobody, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(what_a_runner_released_is_given_out_again, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(an_assign_that_got_lost_comes_again_after_sync, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(what_a_dead_runner_had_not_started_goes_to_another, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(what_a_dead_runner_was_running_ends_with_runner_lost, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_condemned_incarnation_is_told_that_it_is_dead, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(bye_gives_back_what_was_not_started_at_once, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_hello_said_twice_still_brings_work, stage_up, stage_down),
+    /* clang-format on */
+};
+
+RZ_FACTS(tests)
