@@ -193,12 +193,10 @@ static void init_store(rig_t *rig)
 
 static void connect_control(rig_t *rig)
 {
-    int linger = 0, patience = RIG_PATIENCE_MS, on = 1;
+    int linger = 0, patience = RIG_PATIENCE_MS;
     rig->control = zmq_socket(rig->zmq, ZMQ_REQ);
     zmq_setsockopt(rig->control, ZMQ_LINGER, &linger, sizeof linger);
     zmq_setsockopt(rig->control, ZMQ_RCVTIMEO, &patience, sizeof patience);
-    zmq_setsockopt(rig->control, ZMQ_REQ_RELAXED, &on, sizeof on);
-    zmq_setsockopt(rig->control, ZMQ_REQ_CORRELATE, &on, sizeof on);
     assert_int_equal(zmq_connect(rig->control, rig_endpoint(rig, "control")), 0);
 }
 

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 
+import zmq
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ["RZ_BIN_DIR"])
 README = (TOP / "README.md").read_text()
@@ -54,9 +56,13 @@ class Up:
         return subprocess.run(command, shell=True, env=environment, cwd=TOP, timeout=PATIENCE, stdout=subprocess.PIPE, text=True)
 
     def endpoint(self, name):
-        done = self.shell("rhizome status --json")
-        assert done.returncode == 0, "rhizome status failed"
-        return self.context["endpoints"][name] if "endpoints" in self.context else json.loads(done.stdout)["endpoints"][name]
+        socket = zmq.Context.instance().socket(zmq.REQ)
+        socket.connect(self.context["control"])
+        socket.send_json({"op": "hello"})
+        try:
+            return socket.recv_json()["endpoints"][name]
+        finally:
+            socket.close(0)
 
 
 def the_first_run_prints_its_tokens_and_its_result():
