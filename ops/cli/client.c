@@ -16,9 +16,11 @@
 #include <string.h>
 #include <zmq.h>
 
-#define HELLO_MS      3000
-#define SYNC_MS       5000 /* how long emitters may take to echo our nonce         */
-#define SYNC_ROUND_MS 50   /* then we ask again: the first echoes may have passed us by */
+#define HELLO_MS 3000
+#define SYNC_MS  5000 /* how long emitters may take to echo our nonce */
+#define ROUND_MS                                                                                             \
+    5 /* then we ask again: the first echoes may have passed us by; each round is twice as long */
+#define ROUND_MAX 200
 
 /* An event that came while we waited for something else. */
 typedef struct stashed {
@@ -331,9 +333,10 @@ static bool has_text(const cJSON *list, const char *text)
 
 /* Gathers echoes of the nonce for a moment: their emitters' names into `seen`; all other events wait their
  * turn. */
-static void gather_echoes(client_t *client, const char *prefix, cJSON *seen, const cJSON *emitters)
+static void gather_echoes(client_t *client, const char *prefix, cJSON *seen, const cJSON *emitters,
+                          uint64_t round_ms)
 {
-    uint64_t deadline = rz_now_ms() + SYNC_ROUND_MS;
+    uint64_t deadline = rz_now_ms() + round_ms;
     for (uint64_t now = rz_now_ms(); now < deadline; now = rz_now_ms()) {
         zmq_pollitem_t item = { client->events, 0, ZMQ_POLLIN, 0 };
         event_t event;
@@ -369,6 +372,7 @@ static bool sync_emitters(client_t *client)
     zmq_setsockopt(client->events, ZMQ_SUBSCRIBE, prefix, strlen(prefix));
     cJSON *seen = cJSON_CreateArray();
     uint64_t deadline = rz_now_ms() + SYNC_MS;
+    uint64_t round_ms = ROUND_MS;
     bool ok = false;
     const char *missing = "";
     while (missing != NULL) {
@@ -378,7 +382,8 @@ static bool sync_emitters(client_t *client)
         if (!ok)
             break;
         const cJSON *emitters = pick(reply.tree, "emitters");
-        gather_echoes(client, prefix, seen, emitters);
+        gather_echoes(client, prefix, seen, emitters, round_ms);
+        round_ms = round_ms < ROUND_MAX ? 2 * round_ms : round_ms;
         missing = missing_of(emitters, seen);
         if (missing != NULL && rz_now_ms() > deadline) {
             say("emitter %s stays silent: events it sends may be missed", missing);

@@ -55,6 +55,14 @@ static void gather_token(gathered_t *gathered, const event_t *event, const char 
         rz_buf_putc(&gathered->text, *token == '\n' ? ' ' : *token);
 }
 
+/* Echoes of somebody's handshake concern nobody else; heartbeats tell a program something, a person nothing.
+ */
+static bool is_noise(const event_t *event)
+{
+    return strncmp(event->topic.data, "$sys/sync/", 10) == 0 ||
+           (!common.json && strcmp(event_name(event), "heartbeat") == 0);
+}
+
 static void print_event(gathered_t *gathered, const event_t *event)
 {
     const char *token = event_token(event);
@@ -77,6 +85,14 @@ static void print_event_json(const event_t *event)
     rz_buf_fini(&line);
 }
 
+static void show_event(gathered_t *gathered, const event_t *event)
+{
+    if (common.json)
+        print_event_json(event);
+    else
+        print_event(gathered, event);
+}
+
 static void watch(client_t *client)
 {
     gathered_t gathered = { { 0 }, { 0 }, { 0 } };
@@ -85,10 +101,8 @@ static void watch(client_t *client)
         reply_t reply = { 0 };
         switch (client_next(client, -1, gathered.text.len > 0 ? QUIET_MS : 60000, &reply, &event)) {
         case CAME_EVENT:
-            if (common.json)
-                print_event_json(&event);
-            else
-                print_event(&gathered, &event);
+            if (!is_noise(&event))
+                show_event(&gathered, &event);
             event_fini(&event);
             break;
         case CAME_REPLY:
