@@ -120,6 +120,16 @@ static void watch_signal(program_t *program, uv_signal_t *handle, int signum)
     uv_unref((uv_handle_t *)handle);
 }
 
+/* From here TERM has nothing left to ask for; a second one must not turn a clean end into a death by signal.
+ */
+static void hold_term(void)
+{
+    sigset_t term;
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_BLOCK, &term, NULL);
+}
+
 static void raise_file_limit(void)
 {
     struct rlimit limit;
@@ -147,6 +157,7 @@ static int run(const setup_t *setup, int ready_fd)
     watch_signal(&program, &program.interrupt, SIGINT);
     uv_run(&program.loop, UV_RUN_DEFAULT);
 
+    hold_term();
     broker_destroy(&program.broker);
     uv_close((uv_handle_t *)&program.term, NULL);
     uv_close((uv_handle_t *)&program.interrupt, NULL);
