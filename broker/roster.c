@@ -167,8 +167,7 @@ void runner_credit(runner_t *runner, uint64_t granted, const cJSON *idle)
     runner->granted = granted;
     idle_clear(runner);
     size_t n = idle == NULL ? 0 : (size_t)cJSON_GetArraySize(idle);
-    if (n > 0)
-        runner->idle = rz_alloc(n * sizeof *runner->idle);
+    runner->idle = rz_alloc((n + 1) * sizeof *runner->idle);
     const cJSON *item;
     cJSON_ArrayForEach(item, idle)
     {
