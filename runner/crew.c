@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define SURPLUS_MS 1000 /* how long more than idle_per_key workers of one key are kept */
+
 /* Pointers to workers; order does not matter. */
 typedef struct {
     worker_t **list;
@@ -288,6 +290,7 @@ crew_t *crew_open(uv_loop_t *loop, rz_ws_context_t *ws, fabric_t *fabric, const 
     crew_t *crew = rz_alloc(sizeof *crew);
     pool_limits_t limits = { .per_key = settings->idle_per_key,
                              .total = settings->idle_max_total,
+                             .linger_ms = SURPLUS_MS,
                              .idle_ms = settings->idle_secs * 1000 };
     crew->env = (worker_env_t){ .loop = loop,
                                 .ws = ws,

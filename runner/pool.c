@@ -53,17 +53,18 @@ static void copy_key(char *out, size_t size, const char *key)
     out[n] = '\0';
 }
 
-static size_t count_of_key(const pool_t *pool, const char *pool_key)
+/* Is it one of more than per_key, counted from the newest? */
+static bool is_surplus(const pool_t *pool, const entry_t *entry)
 {
-    size_t n = 0;
-    for (const entry_t *e = pool->ends.next; e != &pool->ends; e = e->next)
-        n += strcmp(e->pool_key, pool_key) == 0;
-    return n;
+    size_t newer = 0;
+    for (const entry_t *e = entry->prev; e != &pool->ends; e = e->prev)
+        newer += strcmp(e->pool_key, entry->pool_key) == 0;
+    return newer >= pool->limits.per_key;
 }
 
 void *pool_park(pool_t *pool, const char *pool_key, const char *affinity, void *worker, uint64_t now_ms)
 {
-    if (pool->limits.total == 0 || count_of_key(pool, pool_key) >= pool->limits.per_key)
+    if (pool->limits.total == 0 || pool->limits.per_key == 0)
         return worker;
     entry_t *entry = rz_alloc(sizeof *entry);
     copy_key(entry->pool_key, sizeof entry->pool_key, pool_key);
@@ -95,10 +96,14 @@ bool pool_remove(pool_t *pool, const void *worker)
 
 void *pool_expire(pool_t *pool, uint64_t now_ms)
 {
-    entry_t *oldest = pool->ends.prev;
-    if (oldest == &pool->ends || now_ms - oldest->parked_ms < pool->limits.idle_ms)
-        return NULL;
-    return entry_out(pool, oldest);
+    for (entry_t *e = pool->ends.prev; e != &pool->ends; e = e->prev) { /* oldest first */
+        uint64_t age_ms = now_ms - e->parked_ms;
+        if (age_ms < pool->limits.linger_ms && age_ms < pool->limits.idle_ms)
+            return NULL;
+        if (age_ms >= pool->limits.idle_ms || is_surplus(pool, e))
+            return entry_out(pool, e);
+    }
+    return NULL;
 }
 
 void *pool_pop(pool_t *pool)

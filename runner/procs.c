@@ -20,17 +20,27 @@ typedef struct {
     size_t count, cap;
 } procs_t;
 
+/* The next number of a space-separated line; moves *text behind it. */
+static pid_t next_number(const char **text)
+{
+    char *end;
+    long number = strtol(*text, &end, 10);
+    *text = end;
+    return (pid_t)number;
+}
+
 /* "<pid> (<name>) <state> <ppid> <pgrp> <session> ...": the name may hold anything, so look behind its last
  * ')'. */
 static bool parse_stat(const char *text, proc_t *out)
 {
     const char *behind = strrchr(text, ')');
-    char state;
-    int parent, group, session;
-    if (behind == NULL || sscanf(behind + 1, " %c %d %d %d", &state, &parent, &group, &session) != 4)
+    if (behind == NULL || strlen(behind) < 4)
         return false;
-    out->parent = parent;
-    out->session = session;
+    char state = behind[2];
+    const char *numbers = behind + 3;
+    out->parent = next_number(&numbers);
+    next_number(&numbers); /* the group */
+    out->session = next_number(&numbers);
     return state != 'Z' && state != 'X';
 }
 
