@@ -134,7 +134,25 @@ static void a_worker_killed_in_mid_run_is_one_error_within_a_second(void **state
     assert_int_equal(stand_in_down(&s), 0);
 }
 
-static void a_warm_worker_that_died_unnoticed_costs_no_run(void **state)
+static void wait_until_gone(const pid_t *pids, size_t n)
+{
+    uint64_t deadline = process_now_ms() + STAND_IN_PATIENCE_MS;
+    for (size_t i = 0; i < n; i++)
+        while (kill(pids[i], 0) == 0 && process_now_ms() < deadline) {
+            char path[64], text[64] = "";
+            snprintf(path, sizeof path, "/proc/%d/stat", (int)pids[i]);
+            FILE *file = fopen(path, "r");
+            const char *behind =
+                file != NULL && fgets(text, sizeof text, file) != NULL ? strrchr(text, ')') : NULL;
+            if (file != NULL)
+                fclose(file);
+            if (behind == NULL || behind[2] == 'Z')
+                break;
+        }
+    assert_true(process_now_ms() < deadline);
+}
+
+static void a_warm_worker_that_died_costs_no_run(void **state)
 {
     (void)state;
     pid_t workers[8];
@@ -143,6 +161,7 @@ static void a_warm_worker_that_died_unnoticed_costs_no_run(void **state)
     stand_in_wait(&s, "ch-1");
     assert_int_equal(stand_in_workers(&s, workers, 8), 1);
     kill(workers[0], SIGKILL);
+    wait_until_gone(workers, 1);
     echo("ch-2", "two");
     assert_string_equal(stand_in_wait(&s, "ch-2")->status, "completed");
     assert_int_equal(stand_in_down(&s), 0);
@@ -353,24 +372,6 @@ static void an_assignment_that_meets_a_draining_runner_goes_back(void **state)
     assert_int_equal(stand_in_end(&s, 0), 0);
 }
 
-static void wait_until_gone(const pid_t *pids, size_t n)
-{
-    uint64_t deadline = process_now_ms() + STAND_IN_PATIENCE_MS;
-    for (size_t i = 0; i < n; i++)
-        while (kill(pids[i], 0) == 0 && process_now_ms() < deadline) {
-            char path[64], text[64] = "";
-            snprintf(path, sizeof path, "/proc/%d/stat", (int)pids[i]);
-            FILE *file = fopen(path, "r");
-            const char *behind =
-                file != NULL && fgets(text, sizeof text, file) != NULL ? strrchr(text, ')') : NULL;
-            if (file != NULL)
-                fclose(file);
-            if (behind == NULL || behind[2] == 'Z')
-                break;
-        }
-    assert_true(process_now_ms() < deadline);
-}
-
 static void nothing_outlives_a_killed_runner(void **state)
 {
     (void)state;
@@ -417,7 +418,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(credit_counts_assignments_whose_end_is_not_known),
     cmocka_unit_test(a_cancelled_run_ends_cancelled_and_says_so_once),
     cmocka_unit_test(a_worker_killed_in_mid_run_is_one_error_within_a_second),
-    cmocka_unit_test(a_warm_worker_that_died_unnoticed_costs_no_run),
+    cmocka_unit_test(a_warm_worker_that_died_costs_no_run),
     cmocka_unit_test(a_refused_write_is_repeated_until_it_is_taken),
     cmocka_unit_test(a_fenced_run_publishes_nothing_more_and_its_worker_is_gone),
     cmocka_unit_test(what_the_store_says_is_not_ours_is_dropped),
