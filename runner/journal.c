@@ -95,7 +95,8 @@ static size_t fitting(const journal_t *journal)
     return n;
 }
 
-/* finish only when everything left fits into it; until then append makes room. */
+/* finish as soon as everything not acknowledged fits into it, even where start was never sent; until then
+ * append makes room. */
 static write_t choose(const journal_t *journal, size_t fits)
 {
     if (journal->settled)
@@ -104,11 +105,19 @@ static write_t choose(const journal_t *journal, size_t fits)
         return WRITE_RELEASE;
     if (!journal->wanted)
         return WRITE_NONE;
-    if (!journal->started)
-        return WRITE_START;
     if (journal->ended && fits == journal->count)
         return WRITE_FINISH;
+    if (!journal->started)
+        return WRITE_START;
     return fits > 0 ? WRITE_APPEND : WRITE_NONE;
+}
+
+/* finish does not wait for the acks of start and append: link and store keep the order of what we send, and
+ * finish carries again whatever is not acknowledged, which the log skips where it has it. A short run ends
+ * one round trip sooner. */
+static bool overtakes(write_t op, write_t in_flight)
+{
+    return op == WRITE_FINISH && (in_flight == WRITE_START || in_flight == WRITE_APPEND);
 }
 
 /* The event that ends the activation belongs to finish alone: the broker must not log it as one of many. */
@@ -123,10 +132,10 @@ static size_t carried_by(const journal_t *journal, write_t op, size_t fits)
 
 write_t journal_due(journal_t *journal, uint64_t now_ms)
 {
-    if (journal->in_flight != WRITE_NONE)
-        return now_ms >= journal->due_ms ? journal->in_flight : WRITE_NONE;
     size_t fits = fitting(journal);
     write_t op = choose(journal, fits);
+    if (journal->in_flight != WRITE_NONE && !overtakes(op, journal->in_flight))
+        return now_ms >= journal->due_ms ? journal->in_flight : WRITE_NONE;
     if (op == WRITE_NONE)
         return op;
     journal->in_flight = op;

@@ -4,9 +4,9 @@
  *     start → append* → finish          or          release
  *
  * One write is in flight at a time and is kept until its ack came; it is repeated after a refusal that means
- * "not now", after silence, and when the link changed (the store tells repeats by token and seq). Durable
- * events queue up here: they travel with the next write whatever it is, so a short run needs only start and
- * finish.
+ * "not now", after silence, and when the link changed (the store tells repeats by token and seq). Only finish
+ * overtakes what is in flight, and carries it again. Durable events queue up here: they travel with the next
+ * write whatever it is, so a short run needs only start and finish.
  *
  * Pure: no socket, no clock. journal_due() says what to send now, journal_parts() lends its frames. */
 #pragma once

@@ -62,6 +62,18 @@ static void start_ticking(runner_t *runner)
     rz_timer_start(runner->tick, TICK_MS, TICK_MS);
 }
 
+/* Writes what is due of what changed, and lets go of what is done. */
+static void write_touched(runner_t *runner)
+{
+    run_t *run;
+    while ((run = run_next_touched(&runner->house)) != NULL) {
+        if (run_state(run) == ACT_DONE)
+            held_drop(runner->held, &run);
+        else
+            run_write(run, now_of(runner));
+    }
+}
+
 /* The same assignment again is a repeat of what we hold; another token means that ours was lost. */
 static bool holds_already(runner_t *runner, const rz_link_t *assign)
 {
@@ -71,12 +83,7 @@ static bool holds_already(runner_t *runner, const rz_link_t *assign)
     if (strcmp(run_token(run), assign->token) == 0)
         return true;
     run_feed(run, EV_FENCED);
-    while (run_next_touched(&runner->house) !=
-           NULL) { /* the table has one place for a child: make it free now */
-    }
-    held_drop(runner->held, &run);
-    for (run = held_first(runner->held); run != NULL; run = held_next(runner->held, run))
-        run_tick(run, now_of(runner)); /* touches again what was taken off the list */
+    write_touched(runner); /* lets go of it: the table has one place for a child */
     return false;
 }
 
@@ -317,17 +324,6 @@ static const links_events_t links_events = {
 };
 
 /* ---- the end of a turn ---- */
-
-static void write_touched(runner_t *runner)
-{
-    run_t *run;
-    while ((run = run_next_touched(&runner->house)) != NULL) {
-        if (run_state(run) == ACT_DONE)
-            held_drop(runner->held, &run);
-        else
-            run_write(run, now_of(runner));
-    }
-}
 
 static void tell_credit(runner_t *runner)
 {

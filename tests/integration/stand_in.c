@@ -10,8 +10,6 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#define TOKEN "0123456789abcdef0123456789abcdef"
-
 /* ---- sending ---- */
 
 static void send_parts(stand_in_t *s, const rz_link_t *link, const rz_str_t *payload, size_t n)
@@ -34,7 +32,8 @@ void stand_in_send(stand_in_t *s, const rz_link_t *link, const char *payload)
 void stand_in_assign(stand_in_t *s, const char *child, const char *profile, uint64_t epoch,
                      const char *assignment, const char *metadata)
 {
-    char header[1024];
+    char header[1024], token[RZ_TOKEN_LEN + 1];
+    snprintf(token, sizeof token, "%032x", (unsigned)epoch);
     rz_buf_t messages = { 0 };
     snprintf(header, sizeof header, "{\"id\":\"%s\",\"kind\":\"child\",\"metadata\":%s}", child,
              metadata != NULL ? metadata : "{}");
@@ -48,7 +47,7 @@ void stand_in_assign(stand_in_t *s, const char *child, const char *profile, uint
                          .child = child,
                          .parent = "root",
                          .epoch = epoch,
-                         .token = TOKEN,
+                         .token = token,
                          .attempt = 1,
                          .profile = profile,
                          .affinity = "affinity-of-the-test",

@@ -236,6 +236,19 @@ static void a_repeated_assignment_runs_once(void **state)
     assert_int_equal(stand_in_down(&s), 0);
 }
 
+static void a_new_epoch_of_a_child_replaces_the_old_one(void **state)
+{
+    (void)state;
+    up(NULL);
+    echo("ch-1", "__sleep_ms:60000 old");
+    stand_in_wait_event(&s, "ch-1", "sub_agent_heartbeat");
+    stand_in_assign(&s, "ch-1", "echo", 2, "new", NULL);
+    const seen_t *seen = stand_in_wait(&s, "ch-1");
+    assert_true(is_reply(seen, "echo: new"));
+    assert_int_equal(seen->finishes, 1);
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
 static void a_broker_that_forgot_the_runner_hears_hello_again(void **state)
 {
     (void)state;
@@ -423,6 +436,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_fenced_run_publishes_nothing_more_and_its_worker_is_gone),
     cmocka_unit_test(what_the_store_says_is_not_ours_is_dropped),
     cmocka_unit_test(a_repeated_assignment_runs_once),
+    cmocka_unit_test(a_new_epoch_of_a_child_replaces_the_old_one),
     cmocka_unit_test(a_broker_that_forgot_the_runner_hears_hello_again),
     cmocka_unit_test(a_dead_incarnation_stops_its_work_and_comes_back_as_another),
     cmocka_unit_test(steering_reaches_only_a_living_run),
