@@ -120,16 +120,6 @@ static bool overtakes(write_t op, write_t in_flight)
     return op == WRITE_FINISH && (in_flight == WRITE_START || in_flight == WRITE_APPEND);
 }
 
-/* The event that ends the activation belongs to finish alone: the broker must not log it as one of many. */
-static size_t carried_by(const journal_t *journal, write_t op, size_t fits)
-{
-    if (op == WRITE_RELEASE)
-        return 0;
-    if (op != WRITE_FINISH && journal->ended && fits == journal->count)
-        return fits - 1;
-    return fits;
-}
-
 write_t journal_due(journal_t *journal, uint64_t now_ms)
 {
     size_t fits = fitting(journal);
@@ -139,7 +129,7 @@ write_t journal_due(journal_t *journal, uint64_t now_ms)
     if (op == WRITE_NONE)
         return op;
     journal->in_flight = op;
-    journal->carried = carried_by(journal, op, fits);
+    journal->carried = op == WRITE_RELEASE ? 0 : fits;
     journal->last_seq = journal->carried > 0 ? journal_seq(journal, journal->carried - 1) : 0;
     journal->due_ms = now_ms;
     journal->pause_ms = JOURNAL_RETRY_MIN_MS;
