@@ -9,11 +9,35 @@
     X(jobs_received)                                                                                         \
     X(jobs_accepted)                                                                                         \
     X(jobs_duplicate)                                                                                        \
-    X(jobs_rejected) X(jobs_malformed) X(jobs_retried) X(calls) X(calls_refused) X(calls_malformed)          \
-        X(replies_dropped) X(submitted) X(claimed_with_submit) X(claimed) X(assigned) X(reassigned)          \
-            X(unassignable) X(starts) X(appends) X(finishes) X(releases) X(fenced) X(link_messages)          \
-                X(link_malformed) X(link_unknown_peer) X(link_send_failed) X(joins) X(byes) X(events_made)   \
-                    X(events_unsent) X(condemned) X(reaped) X(store_gaps)
+    X(jobs_rejected)                                                                                         \
+    X(jobs_malformed)                                                                                        \
+    X(jobs_retried)                                                                                          \
+    X(calls)                                                                                                 \
+    X(calls_refused)                                                                                         \
+    X(calls_malformed)                                                                                       \
+    X(replies_dropped)                                                                                       \
+    X(submitted)                                                                                             \
+    X(claimed_with_submit)                                                                                   \
+    X(claimed)                                                                                               \
+    X(assigned)                                                                                              \
+    X(reassigned)                                                                                            \
+    X(unassignable)                                                                                          \
+    X(starts)                                                                                                \
+    X(appends)                                                                                               \
+    X(finishes)                                                                                              \
+    X(releases)                                                                                              \
+    X(fenced)                                                                                                \
+    X(link_messages)                                                                                         \
+    X(link_malformed)                                                                                        \
+    X(link_unknown_peer)                                                                                     \
+    X(link_send_failed)                                                                                      \
+    X(joins)                                                                                                 \
+    X(byes)                                                                                                  \
+    X(events_made)                                                                                           \
+    X(events_unsent)                                                                                         \
+    X(condemned)                                                                                             \
+    X(reaped)                                                                                                \
+    X(store_gaps)
 
 typedef struct {
 #define X(name) uint64_t name;

@@ -148,9 +148,9 @@ static bool utf8_valid(const char *bytes, size_t len)
     return true;
 }
 
-/* Answers what breaks our rules with a Close frame, but not by returning -1 from the callback: while libwebsockets then
- * waits for the peer's answer, what is left of the frame is parsed on with a receive buffer that was not reset, and
- * written past its end (seen: heap overflow by a client's 64 MiB frame). */
+/* Answers what breaks our rules with a Close frame, but not by returning -1 from the callback: while
+ * libwebsockets then waits for the peer's answer, what is left of the frame is parsed on with a receive
+ * buffer that was not reset, and written past its end (seen: heap overflow by a client's 64 MiB frame). */
 static int refuse(rz_ws_t *ws, uint16_t code)
 {
     begin_closing(ws);
