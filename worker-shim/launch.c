@@ -18,8 +18,6 @@
 #define VERDICT_FD   3
 #define EXIT_NO_EXEC 127
 
-extern char **environ;
-
 /* ---- the copy that becomes the program ---- */
 
 _Noreturn void launch_exec(int argc, char **argv)

@@ -129,9 +129,10 @@ static rz_rc_t describe(redisContext *redis, const rz_store_options_t *options, 
 /* ---- the record and the library ---- */
 static unsigned version_number(const char *text)
 {
-    unsigned major = 0, minor = 0;
-    (void)sscanf(text, "%u.%u", &major, &minor);
-    return major * 1000 + minor;
+    char *rest = NULL;
+    unsigned long major = strtoul(text, &rest, 10);
+    unsigned long minor = *rest == '.' ? strtoul(rest + 1, NULL, 10) : 0;
+    return (unsigned)(major * 1000 + minor);
 }
 
 /* The version in the record, "" if there is none. */
@@ -191,7 +192,7 @@ rz_rc_t rz_store_init(const rz_store_options_t *options, unsigned shards, rz_sto
     rz_rc_t rc = connect_to(options, &redis, err);
     if (rc != RZ_OK)
         return rc;
-    char recorded[24];
+    char recorded[24] = "";
     rc = recorded_version(redis, recorded, err);
     if (rc == RZ_OK)
         rc = refuse_newer(recorded, err);
@@ -210,7 +211,7 @@ rz_rc_t rz_store_upgrade(const rz_store_options_t *options, rz_store_info_t *out
     rz_rc_t rc = connect_to(options, &redis, err);
     if (rc != RZ_OK)
         return rc;
-    char recorded[24];
+    char recorded[24] = "";
     rc = recorded_version(redis, recorded, err);
     if (rc == RZ_OK && recorded[0] == '\0')
         rc = rz_fail(err, RZ_NOT_FOUND, "the store is not initialised: run `rhizome store init`");
