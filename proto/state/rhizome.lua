@@ -17,7 +17,7 @@
 --   d:<child>           set     ids of every steering message seen
 --   e:<child>           stream  durable events h, e; id <epoch>-<seq>
 --   q:<prio>/<profile>/<labels>            list   ring of parents that have somebody waiting
---   q:<prio>/<profile>/<labels>/<parent>   list   "child activation"; leftovers of cancels are skipped
+--   q:<prio>/<profile>/<labels>/<parent>   list   "child activation"; leftovers of cancels are skipped, or dropped with the class's last
 --   classes             hash    "profile/labels" -> how many wait (exact)
 --   n                   string  entries in all queues, leftovers included: what queue_max bounds
 --   i:<incarnation>     hash    n runner, c counter, s alive|dead, f facts
@@ -169,10 +169,25 @@ local function class_of(t)
     return t[PROFILE] .. '/' .. t[LABELS]
 end
 
+-- Nobody waits in this class: what its queues still hold are leftovers, and no claim would come to skip them.
+local function drop_leftovers(class)
+    for priority = 0, 2 do
+        local ring = P .. 'q:' .. priority .. '/' .. class
+        local parent = call('LPOP', ring)
+        while parent do
+            local list = ring .. '/' .. parent
+            call('DECRBY', P .. 'n', call('LLEN', list))
+            call('UNLINK', list)
+            parent = call('LPOP', ring)
+        end
+    end
+end
+
 local function class_shrink(class, n)
     local left = call('HINCRBY', P .. 'classes', class, -n)
     if left <= 0 then
         call('HDEL', P .. 'classes', class)
+        drop_leftovers(class)
     end
     return left
 end

@@ -417,6 +417,24 @@ static void a_cancelled_queued_activation_ends_at_once_and_is_never_claimed(void
     assert_string_equal(redis_do(&calls->redis, "XLEN rz:{0}:completions"), "1");
 }
 
+/* One that nobody serves: no claim comes to throw away what cancels left in a long queue. */
+static void a_long_queue_that_is_cancelled_as_a_whole_counts_for_nothing(void **state)
+{
+    calls_t *calls = *state;
+    char child[16];
+    for (int i = 0; i < 600; i++) {
+        snprintf(child, sizeof child, "c%d", i);
+        rz_submit_t request = plain_submit(child);
+        assert_int_equal(call_submit(calls, &request), RZ_OK);
+    }
+    for (int i = 0; i < 600; i++) {
+        snprintf(child, sizeof child, "c%d", i);
+        assert_int_equal(call_cancel(calls, child, NULL), RZ_OK);
+    }
+    assert_string_equal(redis_do(&calls->redis, "GET rz:{0}:n"), "0");
+    assert_string_equal(redis_do(&calls->redis, "KEYS rz:{0}:q:*"), "");
+}
+
 static void the_end_of_a_queued_cancel_is_broadcast_and_logged(void **state)
 {
     calls_t *calls = *state;
@@ -495,61 +513,44 @@ static void the_owner_can_fetch_its_assignment_again(void **state)
     assert_int_equal(call_reassign(calls, "c1", "i1"), RZ_FENCED);
 }
 
-/* clang-format off: one fact a line, where CMake finds them */
+/* One fact a line, where CMake finds them. */
+/* clang-format off */
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test_setup_teardown(a_submit_stores_the_session_and_queues_the_activation, calls_setup,
-                                    calls_teardown),
-    cmocka_unit_test_setup_teardown(the_same_job_again_is_a_duplicate_and_tells_its_state, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(a_submit_stores_the_session_and_queues_the_activation, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(the_same_job_again_is_a_duplicate_and_tells_its_state, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_job_id_with_other_content_is_a_conflict, calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(a_child_of_another_parent_is_a_conflict_that_names_it, calls_setup,
-                                    calls_teardown),
-    cmocka_unit_test_setup_teardown(a_second_job_for_a_live_child_is_already_running, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(a_child_of_another_parent_is_a_conflict_that_names_it, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_second_job_for_a_live_child_is_already_running, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(without_a_job_id_nothing_is_a_duplicate, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_child_without_session_is_not_found, calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(a_full_queue_takes_no_more_but_a_runner_with_room_does, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(a_full_queue_takes_no_more_but_a_runner_with_room_does, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_session_above_its_limit_is_too_large, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_class_that_cannot_be_a_key_is_a_bad_field, calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(a_submit_with_credit_is_claimed_in_the_same_step, calls_setup,
-                                    calls_teardown),
-    cmocka_unit_test_setup_teardown(a_submit_behind_others_of_its_class_waits_its_turn, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(a_submit_with_credit_is_claimed_in_the_same_step, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_submit_behind_others_of_its_class_waits_its_turn, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_submit_for_a_dead_runner_is_queued, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_later_job_appends_to_the_stored_session, calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(an_earlier_job_is_still_known_with_its_outcome, calls_setup,
-                                    calls_teardown),
-    cmocka_unit_test_setup_teardown(a_start_makes_it_running_and_may_be_repeated, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(an_earlier_job_is_still_known_with_its_outcome, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_start_makes_it_running_and_may_be_repeated, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_stranger_with_any_other_token_is_fenced, calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(an_event_is_logged_once_however_often_it_is_sent, calls_setup,
-                                    calls_teardown),
-    cmocka_unit_test_setup_teardown(an_append_after_the_end_or_of_an_older_epoch_is_refused, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(an_event_is_logged_once_however_often_it_is_sent, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(an_append_after_the_end_or_of_an_older_epoch_is_refused, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(events_keep_nul_bytes, calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(a_finish_writes_the_end_the_reply_and_one_completion, calls_setup,
-                                    calls_teardown),
-    cmocka_unit_test_setup_teardown(a_second_finish_with_the_same_token_is_a_duplicate_and_changes_nothing,
-                                    calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_finish_writes_the_end_the_reply_and_one_completion, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_second_finish_with_the_same_token_is_a_duplicate_and_changes_nothing, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_finish_wins_over_a_later_cancel, calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(a_finish_merges_every_steering_message_once_and_in_order, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(a_finish_merges_every_steering_message_once_and_in_order, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_finish_logs_its_last_events_first, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(what_is_released_is_first_in_line_again, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(what_runs_is_not_released, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(what_was_cancelled_ends_when_it_is_released, calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(a_cancelled_queued_activation_ends_at_once_and_is_never_claimed,
-                                    calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(the_end_of_a_queued_cancel_is_broadcast_and_logged, calls_setup,
-                                    calls_teardown),
-    cmocka_unit_test_setup_teardown(a_cancel_of_a_running_one_is_stored_for_its_owner, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(a_cancelled_queued_activation_ends_at_once_and_is_never_claimed, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_long_queue_that_is_cancelled_as_a_whole_counts_for_nothing, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(the_end_of_a_queued_cancel_is_broadcast_and_logged, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_cancel_of_a_running_one_is_stored_for_its_owner, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_cancel_of_nothing_is_not_found, calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(steering_with_no_live_activation_enters_the_session_at_once, calls_setup,
-                                    calls_teardown),
-    cmocka_unit_test_setup_teardown(steering_of_a_queued_one_that_is_cancelled_is_kept, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(steering_with_no_live_activation_enters_the_session_at_once, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(steering_of_a_queued_one_that_is_cancelled_is_kept, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(the_owner_can_fetch_its_assignment_again, calls_setup, calls_teardown),
 };
 /* clang-format on */
