@@ -101,9 +101,10 @@ const verb_t verb_send = {
     .name = "send",
     .synopsis = "CHILD TEXT|-",
     .summary = "steer a child: a message for its running worker, or for its next run",
-    .detail = "Prints the message's id and how it was delivered: `live` (written to the worker's socket) or "
-              "`queued`\n"
-              "(it will be in the session after the run). Either way it is stored, exactly once.",
+    .detail =
+        "Prints the message's id and how it was delivered: `live` (written to the worker's socket) or `queued`\n"
+        "(in the session: before a run that has not begun, after one that has). Either way it is stored,\n"
+        "exactly once.",
     .examples = "rhizome send ch-41 \"look at the tests too\"\n"
                 "cat notes.txt | rhizome send ch-41 -",
     .options = send_options,

@@ -108,7 +108,8 @@ void rz_op_start(rz_store_t *store, const rz_write_t *request, rz_done_fn fn, vo
 void rz_op_append(rz_store_t *store, const rz_write_t *request, rz_done_fn fn, void *arg);
 /* The end: terminal state, `reply` (assistant message, raw, may be empty) appended, then every pending
  * steering message exactly once, status and error, a `completions` entry, the owner's set shrinks.
- * RZ_DUPLICATE: this very finish was committed before (same token): treat as OK. */
+ * RZ_DUPLICATE: this very finish was committed before (same token, status and error): treat as OK. Another
+ * end under the same token is RZ_FENCED. */
 void rz_op_finish(rz_store_t *store, const rz_write_t *request, const char *status, const char *error,
                   rz_str_t reply, rz_done_fn fn, void *arg);
 /* Give back what never started (assigned -> queued, at the front of its parent's list). RZ_STATE: it runs
@@ -127,7 +128,7 @@ typedef void (*rz_cancel_fn)(rz_rc_t rc, const rz_cancel_result_t *result, void 
 void rz_op_cancel(rz_store_t *store, const char *child, const char *reason, rz_cancel_fn fn, void *arg);
 
 /* ---- steer: store one steering message (raw user message object with its id). It enters the session when
- * the activation ends, or at once if none lives (act.state terminal or none). A repeated id changes nothing
+ * the activation is claimed or ends, or at once if none lives (act.state terminal or none). A repeated id changes nothing
  * (RZ_DUPLICATE). */
 typedef void (*rz_act_fn)(rz_rc_t rc, const rz_act_t *act, void *arg);
 void rz_op_steer(rz_store_t *store, const char *child, const char *id, rz_str_t message, rz_act_fn fn,

@@ -93,7 +93,7 @@ end }
 -- child parent affinity profile rev header message...; answers the activation
 ops.session_put = { n = 6, fn = function(A, i, n, R)
     local child, parent, header = A[i], A[i + 1], A[i + 5]
-    if find(A[i + 2] .. A[i + 3], '%s') or not find(A[i + 4], '^%d+$') then
+    if find(A[i + 2] .. A[i + 3], '[%s/]') or not find(A[i + 4], '^%d+$') then
         return 'BAD_FIELD'
     end
     local c = call('HMGET', P .. 'c:' .. child, 'a', 'e')

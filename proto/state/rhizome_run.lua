@@ -191,6 +191,14 @@ local function waiting(entry)
     end
 end
 
+-- What came while it was queued, or for an attempt that was lost, this run hears as part of its session.
+local function hear_steering(child, t)
+    if t[STEERS] ~= '0' then
+        merge_steering(child, t)
+        add(t, REV, 1)
+    end
+end
+
 ops.claim = { n = 4, fn = function(A, i, n, R)
     local max, count = tonumber(A[i + 2]), tonumber(A[i + 3])
     if not max or not count or n < 4 + 3 * count + max then
@@ -215,6 +223,7 @@ ops.claim = { n = 4, fn = function(A, i, n, R)
                 local candidate = choose(candidates, match(c[2], '^[^\n]*'))
                 taken = taken + 1
                 candidate.room = candidate.room - 1
+                hear_steering(child, t)
                 assign(child, t, candidate.owner, A[tokens + taken])
                 local a, messages = concat(t, ' '), messages_json(child)
                 call('HSET', P .. 'c:' .. child, 'a', a)
@@ -291,6 +300,12 @@ ops.append = { n = 3, fn = function(A, i, n)
     return write_events(A, i, n)
 end }
 
+-- Did it end just so? Then this finish was committed before, and only its answer was lost.
+local function same_end(child, status, err)
+    local c = call('HMGET', P .. 'c:' .. child, 'a', 'e')
+    return unpack_act(c[1])[STATUS] == status and (c[2] or '') == err
+end
+
 -- child epoch token status error reply seq header event...
 ops.finish = { n = 6, fn = function(A, i, n)
     local child, reply = A[i], A[i + 5]
@@ -298,8 +313,11 @@ ops.finish = { n = 6, fn = function(A, i, n)
         return 'BAD_FIELD'
     end
     local t, code = owned(child, A[i + 1], A[i + 2])
+    if code == 'ENDED' then
+        return same_end(child, A[i + 3], A[i + 4]) and 'DUPLICATE' or 'FENCED'
+    end
     if not t then
-        return code == 'ENDED' and 'DUPLICATE' or code
+        return code
     end
     log_events(child, t, A, i + 6, i + n - 1)
     if reply ~= '' then

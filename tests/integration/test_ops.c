@@ -142,6 +142,8 @@ static void a_class_that_cannot_be_a_key_is_a_bad_field(void **state)
     request = plain_submit("c1");
     request.model = "two\nlines";
     assert_int_equal(call_submit(calls, &request), RZ_BAD_FIELD);
+    const rz_session_put_t put = { .child = "c1", .session_profile = "a/b", .header = RZ_STR("{}") };
+    assert_int_equal(call_session_put(calls, &put), RZ_BAD_FIELD);
 }
 
 static void a_submit_with_credit_is_claimed_in_the_same_step(void **state)
@@ -315,11 +317,13 @@ static void a_finish_writes_the_end_the_reply_and_one_completion(void **state)
     assert_string_equal(redis_do(&calls->redis, "EXISTS rz:{0}:o:i1"), "0");
 }
 
-static void a_second_finish_with_the_same_token_is_a_duplicate_and_changes_nothing(void **state)
+static void the_same_finish_again_is_a_duplicate_and_any_other_is_fenced(void **state)
 {
     calls_t *calls = with_running(state);
     assert_int_equal(call_finish(calls, C1, "completed", "", "{\"role\":\"assistant\"}"), RZ_OK);
-    assert_int_equal(call_finish(calls, C1, "error", "late", "{\"role\":\"assistant\"}"), RZ_DUPLICATE);
+    assert_int_equal(call_finish(calls, C1, "completed", "", "{\"role\":\"assistant\"}"), RZ_DUPLICATE);
+    assert_int_equal(call_finish(calls, C1, "error", "late", "{\"role\":\"assistant\"}"), RZ_FENCED);
+    assert_int_equal(call_finish(calls, C1, "completed", "late", "{\"role\":\"assistant\"}"), RZ_FENCED);
     assert_int_equal(call_finish(calls, "c1", 1, token(9), "error", "late", ""), RZ_FENCED);
     assert_int_equal(call_session_get(calls, "c1"), RZ_OK);
     assert_string_equal(calls->answer.status, "completed");
@@ -500,6 +504,39 @@ static void steering_of_a_queued_one_that_is_cancelled_is_kept(void **state)
     assert_string_equal(calls->answer.messages, "[{\"role\":\"user\",\"content\":\"hi\"},{\"id\":\"s1\"}]");
 }
 
+static void steering_of_a_queued_one_is_heard_by_its_run(void **state)
+{
+    calls_t *calls = *state;
+    rz_submit_t request = plain_submit("c1");
+    assert_int_equal(call_join(calls, "i1", "runner-1"), RZ_OK);
+    assert_int_equal(call_submit(calls, &request), RZ_OK);
+    assert_int_equal(call_steer(calls, "c1", "s1", "{\"id\":\"s1\"}"), RZ_OK);
+    assert_int_equal(call_claim(calls, "i1", 1), RZ_OK);
+    assert_string_equal(calls->answer.assigned[0].messages,
+                        "[{\"role\":\"user\",\"content\":\"hi\"},{\"id\":\"s1\"}]");
+    assert_int_equal(call_finish(calls, C1, "completed", "", "{}"), RZ_OK);
+    assert_int_equal(call_session_get(calls, "c1"), RZ_OK);
+    assert_string_equal(calls->answer.messages,
+                        "[{\"role\":\"user\",\"content\":\"hi\"},{\"id\":\"s1\"},{}]");
+}
+
+static void steering_of_a_lost_attempt_is_heard_by_the_next(void **state)
+{
+    calls_t *calls = *state;
+    rz_submit_t request = plain_submit("c1");
+    request.max_attempts = 2;
+    assert_int_equal(call_join(calls, "i1", "runner-1"), RZ_OK);
+    assert_int_equal(call_submit(calls, &request), RZ_OK);
+    assert_int_equal(call_claim(calls, "i1", 1), RZ_OK);
+    assert_int_equal(call_start(calls, C1), RZ_OK);
+    assert_int_equal(call_steer(calls, "c1", "s1", "{\"id\":\"s1\"}"), RZ_OK);
+    assert_int_equal(call_join(calls, "i2", "runner-1"), RZ_OK);
+    assert_int_equal(call_claim(calls, "i2", 1), RZ_OK);
+    assert_int_equal(calls->answer.assigned[0].attempt, 2);
+    assert_string_equal(calls->answer.assigned[0].messages,
+                        "[{\"role\":\"user\",\"content\":\"hi\"},{\"id\":\"s1\"}]");
+}
+
 /* ---- reassign ---- */
 static void the_owner_can_fetch_its_assignment_again(void **state)
 {
@@ -537,7 +574,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(an_append_after_the_end_or_of_an_older_epoch_is_refused, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(events_keep_nul_bytes, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_finish_writes_the_end_the_reply_and_one_completion, calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(a_second_finish_with_the_same_token_is_a_duplicate_and_changes_nothing, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(the_same_finish_again_is_a_duplicate_and_any_other_is_fenced, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_finish_wins_over_a_later_cancel, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_finish_merges_every_steering_message_once_and_in_order, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_finish_logs_its_last_events_first, calls_setup, calls_teardown),
@@ -551,6 +588,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_cancel_of_nothing_is_not_found, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(steering_with_no_live_activation_enters_the_session_at_once, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(steering_of_a_queued_one_that_is_cancelled_is_kept, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(steering_of_a_queued_one_is_heard_by_its_run, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(steering_of_a_lost_attempt_is_heard_by_the_next, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(the_owner_can_fetch_its_assignment_again, calls_setup, calls_teardown),
 };
 /* clang-format on */
