@@ -50,8 +50,9 @@ static size_t add_flags(const char **argv, size_t n, const char *const *flags)
     return n;
 }
 
-/* RZ_WRAP="valgrind --quiet ..." runs the daemons under that program. */
-static void start_wrapped(process_t *process, const char *const *argv, const char *log)
+/* RZ_WRAP="valgrind --quiet ..." runs the broker under that program. (Debian 12's valgrind knows no
+ * pidfd_open, which the runner cannot do without.) */
+static void start_broker(process_t *process, const char *const *argv, const char *log)
 {
     char words[512];
     const char *wrapped[80], *wrap = getenv("RZ_WRAP");
@@ -113,7 +114,7 @@ void rig_broker_up(rig_t *rig)
         argv[n++] = rig->endpoint[i][0] != '\0' ? rig->endpoint[i] : "tcp://127.0.0.1:*";
     }
     add_flags(argv, n, rig->broker_flags);
-    start_wrapped(&rig->broker, argv, log_path(rig, "broker", log, sizeof log));
+    start_broker(&rig->broker, argv, log_path(rig, "broker", log, sizeof log));
     process_ready(&rig->broker, line, sizeof line, RIG_PATIENCE_MS);
     take_endpoints(rig, line);
 }
@@ -140,7 +141,7 @@ void rig_runner_up(rig_t *rig)
                              "--runner-brokers",
                              rig_endpoint(rig, "runners") };
     add_flags(argv, 9, rig->runner_flags);
-    start_wrapped(&rig->runner[i], argv, log_path(rig, name, log, sizeof log));
+    process_start(&rig->runner[i], argv, log_path(rig, name, log, sizeof log), 1);
     process_ready(&rig->runner[i], line, sizeof line, RIG_PATIENCE_MS);
 }
 
