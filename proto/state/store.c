@@ -21,6 +21,7 @@
 
 #define FLYING_MAX      2
 #define QUEUE_MAX       100000
+#define QUEUE_BYTES_MAX ((size_t)256 << 20)
 #define PROBE_EVERY_MS  10000
 #define FIXED_ARGUMENTS 4 /* FCALL rz1_batch 1 <prefix> */
 
@@ -36,7 +37,7 @@ typedef struct op {
 
 typedef struct {
     op_t *head, **tail;
-    size_t count;
+    size_t count, bytes;
 } op_list_t;
 
 typedef struct {
@@ -53,10 +54,10 @@ struct rz_store {
     batch_t *flying[FLYING_MAX]; /* oldest first */
     size_t flying_count;
     uint64_t timeout_ms, probe_due_ms;
-    size_t queue_max;
+    size_t queue_max, queue_bytes_max;
     bool up, told; /* told: on_state was called at least once */
     bool closed;
-    unsigned depth; /* batches in flight and callbacks of ours on the stack: memory stays until they end */
+    unsigned depth; /* commands in flight and callbacks of ours on the stack: memory stays until they end */
     rz_probe_t probe;
     size_t probe_next; /* the reply that is expected next */
     bool probing;
@@ -75,6 +76,7 @@ static void list_push(op_list_t *list, op_t *op)
     *list->tail = op;
     list->tail = &op->next;
     list->count++;
+    list->bytes += op->bytes;
 }
 
 static op_t *list_pop(op_list_t *list)
@@ -83,6 +85,7 @@ static op_t *list_pop(op_list_t *list)
     if (op != NULL) {
         list->head = op->next;
         list->count--;
+        list->bytes -= op->bytes;
     }
     return op;
 }
@@ -323,7 +326,8 @@ void rz_store_call(rz_store_t *store, const char *op, const rz_str_t *args, size
                    void *arg)
 {
     op_t *new_op = op_create(op, args, n, fn, arg);
-    if (store->waiting.count >= store->queue_max) {
+    if (store->waiting.count >= store->queue_max ||
+        (store->waiting.count > 0 && store->waiting.bytes + new_op->bytes > store->queue_bytes_max)) {
         list_push(&store->refused, new_op);
         rz_timer_start(store->refusal, 0, 0);
         return;
@@ -364,9 +368,8 @@ static void probe_done(rz_store_t *store)
     store_flush(store);
 }
 
-static void on_probe(const redisReply *reply, void *arg)
+static void take_probe(rz_store_t *store, const redisReply *reply)
 {
-    rz_store_t *store = arg;
     if (store->closed || !store->probing)
         return;
     if (reply == NULL) {
@@ -377,9 +380,14 @@ static void on_probe(const redisReply *reply, void *arg)
     if (store->probe_next < RZ_PROBES)
         return;
     store->probing = false;
-    store_enter(store);
     probe_done(store);
-    store_leave(store);
+}
+
+static void on_probe(const redisReply *reply, void *arg)
+{
+    rz_store_t *store = arg;
+    take_probe(store, reply);
+    store_leave(store); /* entered by probe_start */
 }
 
 static void probe_start(rz_store_t *store)
@@ -390,7 +398,8 @@ static void probe_start(rz_store_t *store)
     store->probe_due_ms = rz_now_ms() + PROBE_EVERY_MS;
     for (size_t i = 0; i < RZ_PROBES; i++) {
         rz_probe_command_t command = rz_probe_command[i];
-        rz_channel_send(store->channel, command.argc, command.argv, NULL, on_probe, store);
+        if (rz_channel_send(store->channel, command.argc, command.argv, NULL, on_probe, store))
+            store_enter(store);
     }
 }
 
@@ -441,6 +450,7 @@ rz_store_t *rz_store_open(uv_loop_t *loop, const rz_store_options_t *options, rz
     }
     store->timeout_ms = options->call_timeout_ms != 0 ? options->call_timeout_ms : RZ_STORE_TIMEOUT_MS;
     store->queue_max = options->queue_max != 0 ? options->queue_max : QUEUE_MAX;
+    store->queue_bytes_max = options->queue_bytes_max != 0 ? options->queue_bytes_max : QUEUE_BYTES_MAX;
     (void)snprintf(store->expected_id, sizeof(store->expected_id), "%s",
                    options->expected_id != NULL ? options->expected_id : "");
     (void)snprintf(store->durability, sizeof(store->durability), "relaxed");

@@ -25,8 +25,9 @@ typedef struct {
     const char *url; /* "unix:/path/redis.sock", "redis://host:port", "redis://:password@host:port/db"     */
     const char *user, *password; /* NULL: from the url, or none */
     uint64_t call_timeout_ms;    /* a batch unanswered this long breaks the connection; 0 = 5000    */
-    size_t queue_max; /* operations waiting here before RZ_UNAVAILABLE is answered at once; 0 = 100,000 */
-    const char *expected_id; /* the store id that must be met, or NULL: the first one met */
+    size_t queue_max;            /* operations waiting here before RZ_UNAVAILABLE is answered; 0 = 100,000 */
+    size_t queue_bytes_max;      /* and their bytes, unless it is one alone; 0 = 256 MiB                  */
+    const char *expected_id;     /* the store id that must be met, or NULL: the first one met */
     /* up: verified and usable. down: not. Called on each change, from the loop. detail: why it is down. */
     void (*on_state)(bool up, const char *detail, void *arg);
     void *arg;

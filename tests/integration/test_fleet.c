@@ -378,37 +378,27 @@ static void a_rejection_is_broadcast_and_kept(void **state)
     assert_string_equal(redis_do(&calls->redis, "XLEN rz:{0}:rejected"), "1");
 }
 
-/* clang-format off: one fact a line, where CMake finds them */
+/* One fact a line, where CMake finds them. */
+/* clang-format off */
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test_setup_teardown(a_parent_with_a_thousand_children_does_not_starve_one_with_three,
-                                    calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_parent_with_a_thousand_children_does_not_starve_one_with_three, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_higher_priority_goes_first, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_claim_takes_only_its_own_class, calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(a_runner_with_an_idle_worker_of_the_key_is_preferred, calls_setup,
-                                    calls_teardown),
-    cmocka_unit_test_setup_teardown(a_claim_gives_no_more_than_there_is_room_and_nothing_to_the_dead,
-                                    calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(leftovers_of_a_long_queue_are_skipped_and_counted_out, calls_setup,
-                                    calls_teardown),
-    cmocka_unit_test_setup_teardown(a_join_condemns_the_older_incarnation_of_the_same_runner, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(a_runner_with_an_idle_worker_of_the_key_is_preferred, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_claim_gives_no_more_than_there_is_room_and_nothing_to_the_dead, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(leftovers_of_a_long_queue_are_skipped_and_counted_out, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_join_condemns_the_older_incarnation_of_the_same_runner, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_sync_that_agrees_lists_nothing, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_sync_of_an_unknown_incarnation_is_dead, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_condemn_with_a_stale_counter_is_refused, calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(reaping_settles_what_was_assigned_and_what_ran, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(reaping_settles_what_was_assigned_and_what_ran, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(reaping_goes_in_steps_until_nothing_is_left, calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(a_session_is_put_only_over_the_rev_it_was_read_at, calls_setup,
-                                    calls_teardown),
-    cmocka_unit_test_setup_teardown(a_session_is_not_put_under_a_live_activation, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(a_session_is_put_only_over_the_rev_it_was_read_at, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_session_is_not_put_under_a_live_activation, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_submit_without_profile_takes_the_sessions, calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(a_session_of_nine_thousand_messages_is_stored_whole, calls_setup,
-                                    calls_teardown),
-    cmocka_unit_test_setup_teardown(children_are_listed_newest_first_and_by_parent, calls_setup,
-                                    calls_teardown),
-    cmocka_unit_test_setup_teardown(a_replay_begins_where_it_is_asked_to_and_stops_at_its_limit, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(a_session_of_nine_thousand_messages_is_stored_whole, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(children_are_listed_newest_first_and_by_parent, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_replay_begins_where_it_is_asked_to_and_stops_at_its_limit, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_rejection_is_broadcast_and_kept, calls_setup, calls_teardown),
 };
 /* clang-format on */

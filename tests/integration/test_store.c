@@ -102,6 +102,22 @@ static void the_queue_is_bounded_and_refuses_later_not_at_once(void **state)
     calls->store = mine;
 }
 
+static void the_queue_is_bounded_by_its_bytes_as_well(void **state)
+{
+    calls_t *calls = *state;
+    const rz_store_options_t options = { .url = calls->redis.url, .queue_bytes_max = 100 };
+    rz_store_t *mine = calls->store;
+    tally_t tally = { 0 };
+    slot_t slots[20];
+    calls->store = rz_store_open(&calls->loop, &options, NULL);
+    queue_gets(calls, &tally, slots, 20);
+    calls_until_count(calls, &tally.count, 20);
+    assert_in_range(tally.code[RZ_NOT_FOUND], 1, 19);
+    assert_int_equal(tally.code[RZ_UNAVAILABLE], 20 - tally.code[RZ_NOT_FOUND]);
+    rz_store_close(&calls->store);
+    calls->store = mine;
+}
+
 /* ---- closing ---- */
 static void closing_answers_every_operation_first(void **state)
 {
@@ -517,43 +533,35 @@ static void a_check_of_no_redis_is_unavailable(void **state)
     assert_non_null(strstr(err.text, "No such file"));
 }
 
-/* clang-format off: one fact a line, where CMake finds them */
+/* One fact a line, where CMake finds them. */
+/* clang-format off */
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test_setup_teardown(many_operations_are_answered_in_order_and_in_few_batches, calls_setup,
-                                    calls_teardown),
-    cmocka_unit_test_setup_teardown(operations_take_effect_in_the_order_they_were_called, calls_setup,
-                                    calls_teardown),
-    cmocka_unit_test_setup_teardown(an_operation_that_fails_half_way_does_not_hurt_its_neighbours,
-                                    calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(the_queue_is_bounded_and_refuses_later_not_at_once, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(many_operations_are_answered_in_order_and_in_few_batches, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(operations_take_effect_in_the_order_they_were_called, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(an_operation_that_fails_half_way_does_not_hurt_its_neighbours, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(the_queue_is_bounded_and_refuses_later_not_at_once, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(the_queue_is_bounded_by_its_bytes_as_well, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(closing_answers_every_operation_first, calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(the_store_may_be_closed_from_inside_an_answer, calls_setup,
-                                    calls_teardown),
-    cmocka_unit_test_setup_teardown(a_reply_that_redis_takes_to_its_grave_is_unknown, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(the_store_may_be_closed_from_inside_an_answer, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_reply_that_redis_takes_to_its_grave_is_unknown, calls_setup, calls_teardown),
     cmocka_unit_test(a_redis_that_stands_still_is_unknown_after_the_time_out),
     cmocka_unit_test(without_redis_an_operation_is_unavailable_in_time),
     cmocka_unit_test(after_a_restart_work_goes_on_by_itself),
     cmocka_unit_test_setup_teardown(a_store_with_another_id_is_not_used, calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(an_uninitialised_store_says_so_and_is_used_once_it_is, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(an_uninitialised_store_says_so_and_is_used_once_it_is, calls_setup, calls_teardown),
     cmocka_unit_test(durability_is_read_from_redis),
     cmocka_unit_test_setup_teardown(a_replica_is_not_used, calls_setup, calls_teardown),
     cmocka_unit_test(a_password_is_needed_and_used),
     cmocka_unit_test(a_refused_connection_is_noticed_at_once),
     cmocka_unit_test(a_url_that_cannot_be_read_is_refused_by_name),
-    cmocka_unit_test_setup_teardown(at_maxmemory_what_runs_can_end_but_nothing_new_comes_in, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(at_maxmemory_what_runs_can_end_but_nothing_new_comes_in, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_tail_hears_what_comes_from_now_on, calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(a_tail_goes_on_after_a_reconnect_without_a_gap, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(a_tail_goes_on_after_a_reconnect_without_a_gap, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_tail_may_be_closed_from_inside_an_entry, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(init_twice_keeps_the_id, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(more_than_one_shard_is_not_served, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_store_of_a_newer_library_is_left_alone, calls_setup, calls_teardown),
-    cmocka_unit_test_setup_teardown(a_check_tells_a_missing_store_and_a_missing_library, calls_setup,
-                                    calls_teardown),
+    cmocka_unit_test_setup_teardown(a_check_tells_a_missing_store_and_a_missing_library, calls_setup, calls_teardown),
     cmocka_unit_test(a_check_of_no_redis_is_unavailable),
 };
 /* clang-format on */
