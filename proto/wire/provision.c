@@ -117,9 +117,12 @@ static void read_credential(rz_err_t *err, const cJSON *item, size_t index, rz_c
 static void read_secrets(rz_fields_t *top, rz_provision_t *out)
 {
     static const char field[] = "secrets.provider_credentials";
-    const cJSON *object = rz_field_object(top, "secrets", RZ_DEFAULTED);
-    const cJSON *list =
-        object != NULL ? cJSON_GetObjectItemCaseSensitive(object, "provider_credentials") : NULL;
+    const cJSON *object = cJSON_GetObjectItemCaseSensitive(top->obj, "secrets");
+    if (object != NULL && !cJSON_IsObject(object)) { /* here, too, no message may show what was found */
+        rz_fail_field(top->err, RZ_BAD_FIELD, "secrets", "allowed: an object");
+        return;
+    }
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, "provider_credentials");
     if (list == NULL)
         return;
     if (!cJSON_IsArray(list)) {
@@ -136,6 +139,15 @@ static void read_secrets(rz_fields_t *top, rz_provision_t *out)
     }
 }
 
+static void read_folders(rz_fields_t *top, rz_provision_t *out)
+{
+    out->fabric_dir = rz_field_str(top, "fabric_dir", RZ_REQUIRED, PATH_BYTES_MAX);
+    if (out->fabric_dir != NULL && out->fabric_dir[0] == '\0')
+        rz_fail_field(top->err, RZ_BAD_FIELD, "fabric_dir", "allowed: a path");
+    out->storage_dir = rz_field_str(top, "storage_dir", RZ_OPTIONAL, PATH_BYTES_MAX);
+    out->workspace = rz_field_str(top, "workspace", RZ_OPTIONAL, PATH_BYTES_MAX);
+}
+
 rz_rc_t rz_provision_decode(const char *bytes, size_t len, rz_provision_t *out, rz_err_t *err)
 {
     rz_err_t local = { 0 };
@@ -149,9 +161,7 @@ rz_rc_t rz_provision_decode(const char *bytes, size_t len, rz_provision_t *out, 
     out->version = (uint32_t)rz_field_u64(&f, "version", RZ_REQUIRED, 0, 0, UINT32_MAX);
     read_identity(&f, out);
     read_executor(&f, out);
-    out->fabric_dir = rz_field_str(&f, "fabric_dir", RZ_REQUIRED, PATH_BYTES_MAX);
-    out->storage_dir = rz_field_str(&f, "storage_dir", RZ_OPTIONAL, PATH_BYTES_MAX);
-    out->workspace = rz_field_str(&f, "workspace", RZ_OPTIONAL, PATH_BYTES_MAX);
+    read_folders(&f, out);
     read_model(&f, out);
     out->disabled_tools = rz_field_strings(&f, "disabled_tools", RZ_OPTIONAL, RZ_NAME_MAX);
     read_limits(&f, out);

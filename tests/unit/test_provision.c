@@ -221,14 +221,33 @@ static void a_bad_field_is_refused_by_name(void **state)
 static void a_failure_does_not_show_a_key(void **state)
 {
     (void)state;
+    static const char *const secrets[] = {
+        "{\"provider_credentials\":[{\"provider\":\"p\",\"api_key\":{\"k\":\"hush\"}}]}",
+        "{\"provider_credentials\":\"hush\"}", "\"hush\""
+    };
+    for (size_t i = 0; i < COUNT(secrets); i++) {
+        char text[512];
+        int n = snprintf(text, sizeof(text),
+                         "{\"version\":1,\"identity\":{\"child_id\":\"x\"},\"executor\":{\"kind\":\"echo\"},"
+                         "\"fabric_dir\":\"/f\",\"secrets\":%s}",
+                         secrets[i]);
+        rz_provision_t got;
+        rz_err_t err = { 0 };
+        assert_int_equal(rz_provision_decode(text, (size_t)n, &got, &err), RZ_BAD_FIELD);
+        assert_null(strstr(err.text, "hush"));
+    }
+}
+
+static void an_empty_fabric_dir_is_refused(void **state)
+{
+    (void)state;
     static const char text[] =
-        "{\"version\":1,\"identity\":{\"child_id\":\"x\"},\"executor\":{\"kind\":\"echo\"},\"fabric_dir\":\"/"
-        "f\","
-        "\"secrets\":{\"provider_credentials\":[{\"provider\":\"p\",\"api_key\":{\"k\":\"hush\"}}]}}";
+        "{\"version\":1,\"identity\":{\"child_id\":\"x\"},\"executor\":{\"kind\":\"echo\"},"
+        "\"fabric_dir\":\"\"}";
     rz_provision_t got;
     rz_err_t err = { 0 };
     assert_int_equal(rz_provision_decode(text, sizeof(text) - 1, &got, &err), RZ_BAD_FIELD);
-    assert_null(strstr(err.text, "hush"));
+    assert_string_equal(err.field, "fabric_dir");
 }
 
 static void too_many_credentials_are_refused(void **state)
@@ -258,6 +277,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_spec_cut_anywhere_is_refused),
     cmocka_unit_test(a_bad_field_is_refused_by_name),
     cmocka_unit_test(a_failure_does_not_show_a_key),
+    cmocka_unit_test(an_empty_fabric_dir_is_refused),
     cmocka_unit_test(too_many_credentials_are_refused),
 };
 
