@@ -44,8 +44,9 @@ static void tell_token(transcript_t *t, rz_str_t content)
 /* JSON carries neither NUL nor what is not UTF-8: such bytes become '?'. */
 static void make_text(rz_buf_t *line)
 {
-    for (char *nul; line->len > 0 && (nul = memchr(line->data, '\0', line->len)) != NULL;)
-        *nul = '?';
+    for (size_t i = 0; i < line->len; i++)
+        if (line->data[i] == '\0')
+            line->data[i] = '?';
     if (line->len > 0)
         rz_utf8_scrub(line->data);
 }
