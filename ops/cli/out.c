@@ -159,11 +159,20 @@ void table_open(table_t *table, const char *const *heads, size_t columns)
     table_add(table, heads);
 }
 
+/* On one line, whatever it holds: an error may quote several. */
+static char *cell_text(const char *text)
+{
+    char *cell = rz_strdup(text != NULL ? text : "");
+    for (char *c = cell; (c = strpbrk(c, "\n\t")) != NULL;)
+        *c = ' ';
+    return cell;
+}
+
 void table_add(table_t *table, const char *const *cells)
 {
     table->cells = rz_realloc(table->cells, (table->count + table->columns) * sizeof *table->cells);
     for (size_t i = 0; i < table->columns; i++)
-        table->cells[table->count++] = rz_strdup(cells[i] != NULL ? cells[i] : "");
+        table->cells[table->count++] = cell_text(cells[i]);
 }
 
 static size_t column_width(const table_t *table, size_t column)

@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define QUIET_MS 150 /* tokens of one child are gathered into a line until nothing came for this long */
+#define QUIET_MS   150 /* tokens of one child are gathered into a line until nothing came for this long */
+#define NAME_LEAST 16  /* columns of a child's or an event's name, filled up  */
+#define NAME_MOST  40  /* and cut                                             */
 
 typedef struct {
     char child[RZ_ID_MAX + 1];
@@ -24,13 +26,23 @@ static const char *time_of(const event_t *event)
     return strlen(ts) > 23 ? ts + 11 : "";
 }
 
+/* One cell: what a worker named is cleaned like all else that it says. */
+static void print_name(const char *name)
+{
+    size_t n = text_cut(name, strlen(name), NAME_MOST);
+    size_t columns = text_columns(name, n);
+    out_text(stdout, name, n);
+    printf("%*s", columns < NAME_LEAST ? (int)(NAME_LEAST - columns) + 1 : 1, "");
+}
+
 static void print_line(const char *time, const char *child, const char *name, rz_str_t detail)
 {
     size_t columns = out_columns();
-    const size_t used = 12 + 2 + 16 + 1 + 16 + 1;
+    const size_t used = 12 + 2 + 2 * (NAME_LEAST + 1);
     size_t n = columns > used ? text_cut(detail.p, detail.n, columns - used) : detail.n;
     printf("%s%.12s%s  ", look(LOOK_DIM), time, unlook());
-    printf("%-16.40s %-16.40s ", child, name);
+    print_name(child);
+    print_name(name);
     out_text(stdout, detail.p, n);
     putchar('\n');
     fflush(stdout);
