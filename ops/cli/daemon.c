@@ -65,6 +65,7 @@ void daemon_program(const char *name, char out[PATH_MAX])
 /* In the child: everything the program must not inherit is undone here. */
 static void become(daemon_t *daemon, int ready_fd, pid_t parent)
 {
+    static char flag[] = "--ready-fd";
     char number[16];
     sigset_t none;
     sigemptyset(&none);
@@ -76,11 +77,13 @@ static void become(daemon_t *daemon, int ready_fd, pid_t parent)
     dup2(in, STDIN_FILENO);
     dup2(out, STDOUT_FILENO);
     dup2(out, STDERR_FILENO);
-    close(in);
-    close(out);
+    if (in > STDERR_FILENO)
+        close(in);
+    if (out > STDERR_FILENO)
+        close(out);
     if (ready_fd >= 0) {
         snprintf(number, sizeof number, "%d", ready_fd);
-        daemon->argv[daemon->argc] = (char[]){ "--ready-fd" };
+        daemon->argv[daemon->argc] = flag;
         daemon->argv[daemon->argc + 1] = number;
         daemon->argv[daemon->argc + 2] = NULL;
         fcntl(ready_fd, F_SETFD, 0);
