@@ -28,7 +28,7 @@ struct serve {
     desk_t *desk;
     guest_t *line;     /* in order of arrival; the first is served */
     rz_timer_t *alone; /* runs while nobody is connected           */
-    bool had_guest, done;
+    bool done;
     bool closing; /* connections end because we do: nothing more to decide */
 };
 
@@ -106,7 +106,6 @@ static void on_open(rz_ws_t *ws, void *arg)
     guest->ws = ws;
     rz_ws_set_arg(ws, guest);
     line_append(serve, guest);
-    serve->had_guest = true;
     rz_timer_stop(serve->alone);
 }
 

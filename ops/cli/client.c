@@ -16,11 +16,10 @@
 #include <string.h>
 #include <zmq.h>
 
-#define HELLO_MS 3000
-#define SYNC_MS  5000 /* how long emitters may take to echo our nonce */
-#define ROUND_MS                                                                                             \
-    5 /* then we ask again: the first echoes may have passed us by; each round is twice as long */
-#define ROUND_MAX 200
+#define HELLO_MS     3000
+#define SYNC_MS      5000 /* how long emitters may take to echo our nonce                                  */
+#define ROUND_MS     5    /* then we ask again: the first echoes may have passed us by; each round is twice */
+#define ROUND_MAX_MS 200  /* as long, up to this                                                           */
 
 /* An event that came while we waited for something else. */
 typedef struct stashed {
@@ -383,7 +382,7 @@ static bool sync_emitters(client_t *client)
             break;
         const cJSON *emitters = pick(reply.tree, "emitters");
         gather_echoes(client, prefix, seen, emitters, round_ms);
-        round_ms = round_ms < ROUND_MAX ? 2 * round_ms : round_ms;
+        round_ms = round_ms < ROUND_MAX_MS ? 2 * round_ms : round_ms;
         missing = missing_of(emitters, seen);
         if (missing != NULL && rz_now_ms() > deadline) {
             say("emitter %s stays silent: events it sends may be missed", missing);

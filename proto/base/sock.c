@@ -1,8 +1,8 @@
 /* sock.c - see sock.h.  One turn of the loop, for one socket:
  *
- *   prepare   reads ZMQ_EVENTS, the only thing that can be trusted before the loop sleeps: whatever ran since
- * the last turn may have sent, and a send may have eaten the edge that announced a message.  If messages
- *             wait, an idle handle keeps the loop from sleeping.
+ *   prepare   reads ZMQ_EVENTS, the only thing that can be trusted before the loop sleeps: whatever ran
+ *             since the last turn may have sent, and a send may have eaten the edge that announced a
+ *             message.  If messages wait, an idle handle keeps the loop from sleeping.
  *   poll      an edge on ZMQ_FD: libzmq has news.
  *   check     hands over at most SOCK_BATCH messages, if prepare or poll found reason to look.
  *

@@ -84,17 +84,16 @@ enum { /* as in rhizome.lua */
 /* Cuts `text` at its spaces; "-" becomes "". True if there are exactly WORDS words. */
 static bool cut(char *text, const char *word[WORDS])
 {
+    char *at = text;
     size_t n = 0;
-    for (char *at = text; at != NULL && n < WORDS; n++) {
+    while (at != NULL && n < WORDS) {
         char *space = strchr(at, ' ');
         if (space != NULL)
             *space++ = '\0';
-        else if (n + 1 != WORDS)
-            return false;
-        word[n] = strcmp(at, "-") == 0 ? "" : at;
+        word[n++] = strcmp(at, "-") == 0 ? "" : at;
         at = space;
     }
-    return n == WORDS;
+    return n == WORDS && at == NULL;
 }
 
 static uint64_t word_number(const char *word)
