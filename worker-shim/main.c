@@ -14,30 +14,25 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static const char help[] = "rhizome-worker - serves the runs of one agent over WebSocket\n"
-                           "\n"
-                           "Usage: rhizome-worker < provision.json\n"
-                           "\n"
-                           "A runner starts it with a ProvisionSpec (proto/README.md) on stdin and closes "
-                           "stdin. It then listens on a free\n"
-                           "port of 127.0.0.1, publishes that in <fabric_dir>/<child_id>.json, and serves "
-                           "one connection after another.\n"
-                           "\n"
-                           "Executors: echo, and cli_adapter {command, args}: one program per run that reads "
-                           "JSON lines on stdin and writes\n"
-                           "events or plain text on stdout.\n"
-                           "\n"
-                           "  --help      this text\n"
-                           "  --version   the version\n"
-                           "\n"
-                           "Exit codes: 0 served its connection, idled out, or was asked to stop (SIGTERM); "
-                           "1 failed, and says why.\n"
-                           "\n"
-                           "Example:\n"
-                           "  echo "
-                           "'{\"version\":1,\"identity\":{\"child_id\":\"me\"},\"executor\":{\"kind\":"
-                           "\"echo\"},\"fabric_dir\":\"/tmp/f\"}' \\\n"
-                           "    | rhizome-worker & cat /tmp/f/me.json\n";
+static const char help[] =
+    "rhizome-worker - serves the runs of one agent over WebSocket\n"
+    "\n"
+    "Usage: rhizome-worker < provision.json\n"
+    "\n"
+    "A runner starts it with a ProvisionSpec (proto/README.md) on stdin and closes stdin. It then listens on a free\n"
+    "port of 127.0.0.1, publishes that in <fabric_dir>/<child_id>.json, and serves one connection after another.\n"
+    "\n"
+    "Executors: echo, and cli_adapter {command, args}: one program per run that reads JSON lines on stdin and writes\n"
+    "events or plain text on stdout.\n"
+    "\n"
+    "  --help      this text\n"
+    "  --version   the version\n"
+    "\n"
+    "Exit codes: 0 served its connection, idled out, or was asked to stop (SIGTERM); 1 failed, and says why.\n"
+    "\n"
+    "Example:\n"
+    "  echo '{\"version\":1,\"identity\":{\"child_id\":\"me\"},\"executor\":{\"kind\":\"echo\"},\"fabric_dir\":\"/tmp/f\"}' \\\n"
+    "    | rhizome-worker & cat /tmp/f/me.json\n";
 
 typedef struct {
     uv_loop_t loop;

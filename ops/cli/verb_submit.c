@@ -160,14 +160,11 @@ const verb_t verb_submit = {
     .synopsis = "JSON|FILE|-",
     .summary = "hand over spawn jobs and print a receipt for each",
     .detail =
-        "The argument is one job as JSON, a file, or - for standard input; files and input hold one job, or "
-        "one\n"
+        "The argument is one job as JSON, a file, or - for standard input; files and input hold one job, or one\n"
         "a line. Every receipt is durable: what is printed will run. The exit code is that of the worst.",
     .examples =
         "rhizome submit '{\"parent_session_id\":\"p\",\"child_session_id\":\"c\",\"session\":{\"id\":\"c\",\n"
-        "  "
-        "\"kind\":\"child\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]},\"require\":{"
-        "\"profile\":\"echo\"}}'\n"
+        "  \"kind\":\"child\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]},\"require\":{\"profile\":\"echo\"}}'\n"
         "rhizome submit jobs.ndjson\n"
         "generate-jobs | rhizome submit --json -",
     .min = 1,

@@ -242,8 +242,7 @@ static void hostile_headers_are_refused_by_field(void **state)
         { "{\"kind\":\"start\",\"child\":\"c\",\"epoch\":1,\"token\":7,\"seqs\":[]}", RZ_BAD_FIELD, "token" },
         { "{\"kind\":\"start\",\"child\":\"c\",\"epoch\":1,\"token\":\"\",\"seqs\":[]}", RZ_BAD_FIELD,
           "token" },
-        { "{\"kind\":\"start\",\"child\":\"c\",\"epoch\":1,\"token\":\"0123456789ABCDEF0123456789ABCDEF\","
-          "\"seqs\":[]}",
+        { "{\"kind\":\"start\",\"child\":\"c\",\"epoch\":1,\"token\":\"0123456789ABCDEF0123456789ABCDEF\",\"seqs\":[]}",
           RZ_BAD_FIELD, "token" },
         { "{\"kind\":\"start\",\"child\":\"c\",\"epoch\":1,\"token\":\"" TOKEN "0\",\"seqs\":[]}",
           RZ_BAD_FIELD, "token" },

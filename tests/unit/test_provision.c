@@ -242,8 +242,7 @@ static void an_empty_fabric_dir_is_refused(void **state)
 {
     (void)state;
     static const char text[] =
-        "{\"version\":1,\"identity\":{\"child_id\":\"x\"},\"executor\":{\"kind\":\"echo\"},"
-        "\"fabric_dir\":\"\"}";
+        "{\"version\":1,\"identity\":{\"child_id\":\"x\"},\"executor\":{\"kind\":\"echo\"},\"fabric_dir\":\"\"}";
     rz_provision_t got;
     rz_err_t err = { 0 };
     assert_int_equal(rz_provision_decode(text, sizeof(text) - 1, &got, &err), RZ_BAD_FIELD);

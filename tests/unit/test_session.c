@@ -416,8 +416,7 @@ static void affinity_is_what_a_worker_was_made_for(void **state)
         { "{\"id\":\"a\"}", "{\"id\":\"a\",\"metadata\":{\"provider_name\":\"p\"}}", false },
         { "{\"id\":\"a\",\"model_ref\":{\"provider\":\"p\",\"model\":\"m\"}}",
           "{\"id\":\"a\",\"model_ref\":{\"provider\":\"p\",\"model\":\"n\"}}", false },
-        { "{\"id\":\"a\",\"model_ref\":{\"provider\":\"p\",\"model\":\"m\"},\"metadata\":{\"provider_name\":"
-          "\"q\"}}",
+        { "{\"id\":\"a\",\"model_ref\":{\"provider\":\"p\",\"model\":\"m\"},\"metadata\":{\"provider_name\":\"q\"}}",
           "{\"id\":\"a\",\"model_ref\":{\"provider\":\"p\",\"model\":\"m\"}}", true },
         { "{\"id\":\"a\",\"metadata\":{\"external.permission_profile\":\"read\"}}", "{\"id\":\"a\"}", false },
     };
