@@ -4,7 +4,7 @@ import collections
 import hashlib
 import json
 import os
-import pathlib
+import re
 import time
 
 import zmq
@@ -142,7 +142,8 @@ class Subscriber:
 def topic_of(event):
     kind = event["type"]
     if kind == "sub_agent_event":
-        kind += "." + event["event"]["type"]
+        inner = event["event"]["type"]
+        kind += "." + (inner if re.fullmatch("[a-z0-9_.]{1,64}", inner) else "other")
     return f"{event['parent_session_id']}/{event['child_session_id']}/{kind}"
 
 
@@ -283,11 +284,15 @@ class Runner:
     def publish(self, header, event):
         self.publisher.send_multipart([topic_of(event).encode(), pack(header), pack(event)])
 
-    def log(self, op, held, events, *payload, **members):
-        """start, append or finish: durable (header, event) pairs, and the code of the `ack`."""
+    def write(self, op, held, events, *payload, **members):
+        """Sends start, append or finish with durable (header, event) pairs."""
         self.send({"kind": op, "child": held.child, "epoch": held.epoch, "token": held.token,
                    "seqs": [header["seq"] for header, _ in events], **members},
                   *payload, *(pack(part) for pair in events for part in pair))
+
+    def log(self, op, held, *what, **members):
+        """The same, and the code of its `ack`."""
+        self.write(op, held, *what, **members)
         ack, _ = self.expect("ack", op=op, child=held.child, epoch=held.epoch)
         return ack["code"]
 

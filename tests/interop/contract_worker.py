@@ -76,8 +76,8 @@ class Run:
         for word in words:
             if word in ACTS:
                 await ACTS[word](self)
-            elif word == "fail":
-                return {"status": "error", "error": "no luck"}
+            elif word in ENDS:
+                return ENDS[word]
             else:
                 await self.event("token", content=word + " ")
         await self.event("complete")
@@ -104,10 +104,16 @@ class Run:
         await self.say(kind="event", event=None)
         await self.say(kind="event_batch", batch={"first_seq": 1, "last_seq": 2, "qos": "durable",
                                                   "events": [{"type": "token", "content": "b"}, {"type": "note"}]})
+        for kind in ("Odd Type!", "runner_progress"):
+            await self.event(kind)
+        await self.event("sub_agent_event", event={"type": "token", "content": "c"})
 
 
 ACTS = {"spec?": Run.tell_spec, "steering?": Run.await_steering, "approval?": Run.ask_approval, "grumble!": Run.grumble,
         "vanish!": Run.vanish, "nonsense!": Run.send_nonsense}
+
+
+ENDS = {"fail": {"status": "error", "error": "no luck"}, "suspend": {"status": "suspended"}}
 
 
 class Server:

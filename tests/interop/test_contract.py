@@ -219,6 +219,16 @@ def a_stored_session_runs_again_with_one_more_message(stage):
                                  ("assistant", "echo: second")])
 
 
+def an_earlier_job_keeps_its_outcome(stage):
+    parent, child = stage.family()
+    for number in range(2):
+        stage.submit(parent, child, "echo", job_id=f"j-{number}")
+        stage.wait(child)
+    holds(stage.client.ok("get", child=child, job_id="j-0")["activation"], state="terminal", status="completed", activation=1)
+    holds(stage.client.ok("wait", child=child, job_id="j-0")["activation"], activation=1)
+    holds(stage.client.ok("get", child=child)["activation"], job="j-1", activation=2)
+
+
 def replay_gives_the_durable_events_from_a_place_on(stage):
     parent, child = stage.family()
     subscriber = stage.subscribe(f"{parent}/")
@@ -299,11 +309,24 @@ def what_is_sent_again_is_answered_again(stage):
         same(runner.log("append", held, [event]), "OK")
         assert runner.log("append", held, [event]) in ("OK", "DUPLICATE")
         same(runner.finish(held, "completed", "done"), "OK")
-        runner.send({"kind": "finish", "child": child, "epoch": held.epoch, "token": held.token, "seqs": [],
-                     "status": "completed"}, pack({"role": "assistant", "content": "done"}))
-        holds(runner.expect("ack", op="finish")[0], code="DUPLICATE")
+        same(runner.log("finish", held, [], b"", status="error", error="the first end stands"), "DUPLICATE")
+        holds(stage.wait(child), status="completed")
         same(stage.messages(child), [("user", "hello"), ("assistant", "done")])
         same([entry["header"]["seq"] for entry in stage.client.ok("replay", child=child)["events"]], [1, 2, 3])
+
+
+def finish_need_not_wait_for_earlier_acks(stage):
+    parent, child = stage.family()
+    with stage.runner() as runner:
+        stage.submit(parent, child, runner.name)
+        held = runner.take(child)
+        events = [runner.tell(held, {"type": "tool_start"}, "durable") for _ in range(4)]
+        for op, carried in (("start", events[:1]), ("append", events[1:3])):
+            runner.write(op, held, carried)
+        same(runner.finish(held, "completed", events=events), "OK")
+        holds(runner.expect("ack", op="start")[0], code="OK", seq=1)
+        holds(runner.expect("ack", op="append")[0], code="OK", seq=3)
+        same([entry["header"]["seq"] for entry in stage.client.ok("replay", child=child)["events"]], [1, 2, 3, 4, 5])
 
 
 def a_wrong_token_is_fenced(stage):
@@ -334,14 +357,23 @@ def credit_is_the_number_of_assignments_that_may_come(stage):
         holds(stage.wait(f"{child}-1"), status="skipped")
 
 
-def an_unknown_peer_is_asked_to_say_hello(stage):
-    with stage.runner() as runner:
+def an_unknown_peer_says_hello_again_and_keeps_what_it_holds(stage):
+    parent, child = stage.family()
+    with stage.runner(slots=1) as runner:
+        stage.submit(parent, child, runner.name)
+        held = runner.take(child)
         runner.link.close(0)
         runner.link = socket_to(zmq.DEALER, runner.endpoint)
-        runner.credit(1)
+        runner.credit(0)
         holds(runner.expect("refused")[0], code="NOT_FOUND")
         runner.hello()
         runner.expect("welcome")
+        runner.granted = 0  # counts anew
+        same(runner.start(held), "OK")
+        same(runner.synced().get("owned"), None)
+        same(runner.finish(held, "completed"), "OK")
+        stage.submit(parent, f"{child}-next", runner.name)
+        same(runner.finish(runner.take(f"{child}-next"), "completed"), "OK")
 
 
 def a_hello_without_what_it_needs_is_refused_by_name(stage):
@@ -362,6 +394,7 @@ def sync_brings_an_assignment_that_was_not_heard_of(stage):
         lost = runner.take(child)
         del runner.held[child]
         same(runner.synced()["owned"], [f"{child} {lost.epoch}"])
+        runner.granted += 1  # a repeated assignment uses credit too
         again = runner.take(child)
         same((again.epoch, again.token, again.messages), (lost.epoch, lost.token, lost.messages))
         same(runner.synced().get("owned"), None)
@@ -447,6 +480,9 @@ def logs_are_asked_of_the_runner(stage):
         asked, _ = runner.expect("logs", child=child)
         runner.send({"kind": "output", "id": asked["id"], "code": "OK"}, "läuft\n".encode())
         holds(stage.client.reply(), code="OK", runner=runner.name, text="läuft\n")
+        stage.client.send("logs", child=child)
+        runner.send({"kind": "output", "id": runner.expect("logs", child=child)[0]["id"], "code": "NOT_FOUND"})
+        holds(stage.client.reply(), code="NOT_FOUND")
 
 
 def a_new_incarnation_ends_the_older_one(stage):
@@ -462,6 +498,8 @@ def a_new_incarnation_ends_the_older_one(stage):
         older.sync()
         holds(older.expect("refused")[0], code="NOT_FOUND")
         newer.start(again)
+        same(newer.release(again, "too late"), "STATE")
+        newer.held[child] = again
         same(newer.finish(again, "completed", "second try"), "OK")
         holds(stage.wait(child), status="completed", attempt=2)
     older.hello()
@@ -565,7 +603,8 @@ def a_cancel_frame_ends_the_run_of_the_worker(stage):
 
 
 def errors_of_a_worker_are_told(stage):
-    for text, error in (("fail", "LLM error: no luck"), ("vanish!", "LLM error: actor child closed before terminal")):
+    for text, error in (("fail", "LLM error: no luck"), ("vanish!", "LLM error: actor child closed before terminal"),
+                        ("suspend", "LLM error: actor child suspended, which is not served")):
         child, got = run_worker(stage, text)
         holds(got[-1][2], status="error", error=error)
         holds(stage.wait(child), status="error", error=error)
@@ -578,7 +617,10 @@ def an_approval_request_is_answered_no(stage):
 
 def unknown_frames_are_passed_over_and_batches_are_taken_apart(stage):
     _, got = run_worker(stage, "nonsense!")
-    same([event["type"] for event in inner_events(got)], ["token", "note", "complete"])
+    told = [(topic.rsplit("/", 1)[1].removeprefix("sub_agent_event."), header["class"]) for topic, header, event in got
+            if event["type"] == "sub_agent_event"]
+    same(told, [("token", "ephemeral"), ("note", "durable"), ("other", "durable"), ("runner_progress", "snapshot"),
+                ("sub_agent_event", "ephemeral"), ("complete", "durable")])
     holds(got[-1][2], status="completed")
 
 
