@@ -4,6 +4,6 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=build/release
 [ -f "$build/compile_commands.json" ] || { echo "build it first: cmake --preset release" >&2; exit 1; }
+# findings go to stdout; stderr only counts what was suppressed
 git ls-files 'proto/*.c' 'broker/*.c' 'runner/*.c' 'worker-shim/*.c' 'ops/*.c' |
-  xargs -P "$(nproc)" -n 4 clang-tidy -p "$build" --quiet 2>&1 | grep -vE '^[0-9]+ warnings? (generated|treated)|^Suppressed|^Use -header-filter' || true
-exit "${PIPESTATUS[1]}"
+  xargs -P "$(nproc)" -n 4 clang-tidy -p "$build" --quiet 2>/dev/null
