@@ -161,13 +161,17 @@ void fabric_close(fabric_t **fabric_ref)
 
 /* ---- one spawn's folder ---- */
 
+/* The worker may have put anything there: a link elsewhere, or a FIFO on which we would wait for ever. */
 static size_t read_record(const folder_t *folder, char *bytes)
 {
     char path[PATH_MAX];
-    int fd = join(path, folder->path, folder->name) ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    int fd = join(path, folder->path, folder->name) ? open(path, flags) : -1;
     if (fd < 0)
         return 0;
-    ssize_t n = read(fd, bytes, RECORD_MAX);
+    struct stat info;
+    bool regular = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+    ssize_t n = regular ? read(fd, bytes, RECORD_MAX) : 0;
     close(fd);
     return n > 0 ? (size_t)n : 0;
 }
