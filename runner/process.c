@@ -12,6 +12,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -103,16 +104,21 @@ static const char *status_text(const siginfo_t *info, char out[PROCESS_STATUS_MA
     return out;
 }
 
-/* What was written before the end is read before the end is told. A grandchild may hold the pipe open, so
- * this does not wait for end of file. */
+/* What was written before the end is read before the end is told: what the pipe holds now, and no more. A
+ * grandchild may hold it open, and write faster than we read. */
 static void drain_stderr(process_t *process)
 {
-    int fd;
-    if (uv_is_closing((uv_handle_t *)&process->err) || uv_fileno((uv_handle_t *)&process->err, &fd) != 0)
+    int fd, held = 0;
+    if (uv_is_closing((uv_handle_t *)&process->err) || uv_fileno((uv_handle_t *)&process->err, &fd) != 0 ||
+        ioctl(fd, FIONREAD, &held) != 0)
         return;
     ssize_t n;
-    while ((n = read(fd, process->chunk, sizeof process->chunk)) > 0)
+    for (size_t left = (size_t)held; left > 0; left -= (size_t)n) {
+        n = read(fd, process->chunk, left < CHUNK ? left : CHUNK);
+        if (n <= 0)
+            return;
         process->on_stderr(process->chunk, (size_t)n, process->arg);
+    }
 }
 
 static void on_pidfd(uv_poll_t *poll, int status, int events)
