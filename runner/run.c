@@ -12,6 +12,9 @@
 #include <string.h>
 
 #define REASON_MAX 1024
+#define ERROR_MAX  ((size_t)16 << 10)   /* bytes of an outcome's error: escaped, it still fits every message    */
+#define RESULT_MAX (RZ_SESSION_MAX / 2) /* of a worker's result: the session it joins still fits a frame        */
+#define EVENTS_MAX 64                   /* of one batch (spec 4.6)                                              */
 #define CANCELLED  "Cancelled"
 
 struct run {
@@ -164,6 +167,23 @@ static void do_ask_to_stop(run_t *run)
     run->grace_ms = now_of(run) + run->house->settings->cancel_grace_ms;
 }
 
+static const char *error_of(const run_t *run)
+{
+    return run->error.len > 0 ? run->error.data : NULL;
+}
+
+/* A worker may say as much as a frame holds; what is too long is cut between two characters. */
+static void keep_error(run_t *run, const char *error)
+{
+    size_t n = strlen(error), kept = n;
+    if (n > ERROR_MAX)
+        for (kept = ERROR_MAX; kept > 0 && ((unsigned char)error[kept] & 0xc0) == 0x80;)
+            kept--;
+    rz_buf_put(&run->error, error, kept);
+    if (kept < n)
+        rz_buf_printf(&run->error, " ... (cut, %zu bytes)", n);
+}
+
 /* Every end comes through here. error NULL: none. */
 static void end(run_t *run, const char *status, const char *error)
 {
@@ -172,9 +192,9 @@ static void end(run_t *run, const char *status, const char *error)
     rz_buf_fini(&run->header);
     run->status = status;
     if (error != NULL)
-        rz_buf_puts(&run->error, error);
+        keep_error(run, error);
     begin(run);
-    publish_prepare_completed(&run->stream, &run->journal, status, error, &run->last_header,
+    publish_prepare_completed(&run->stream, &run->journal, status, error_of(run), &run->last_header,
                               &run->last_event);
     journal_end(&run->journal);
     rz_log_debug("run.end", "child=%s epoch=%" PRIu64 " status=%s error=%s", run_child(run), run_epoch(run),
@@ -184,6 +204,11 @@ static void end(run_t *run, const char *status, const char *error)
 static void end_completed(run_t *run, bool worker_is_clean)
 {
     rz_str_t result = run->told->result;
+    if (result.n > RESULT_MAX) {
+        set_reason(run, "LLM error: the result has %zu bytes, at most %zu are kept", result.n, RESULT_MAX);
+        end(run, "error", run->reason);
+        return;
+    }
     if (rz_json_kind(result) == '"' && result.n > 2)
         rz_message_encode(RZ_ROLE_ASSISTANT, NULL, result, NULL, &run->reply);
     if (worker_is_clean) {
@@ -335,8 +360,13 @@ static void on_batch(run_t *run, rz_str_t batch)
 {
     rz_json_iter_t it = rz_json_iter(rz_json_member(batch, "events"));
     rz_str_t event;
-    while (rz_json_next_element(&it, &event))
+    for (size_t n = 0; rz_json_next_element(&it, &event); n++) {
+        if (n == EVENTS_MAX) {
+            drop_event(run, "the rest of a batch that is too long", batch.n);
+            return;
+        }
         on_event(run, event);
+    }
 }
 
 /* Nobody here can say yes, and a worker that waits for an answer would wait for the watchdog. */
@@ -665,7 +695,7 @@ static rz_rc_t send_write(const run_t *run, write_t op)
                        .seq_count = carried,
                        .reason = "the runner stops",
                        .status = run->status,
-                       .error = run->error.len > 0 ? run->error.data : NULL };
+                       .error = error_of(run) };
     return links_send(run->house->links, &link, payload, n);
 }
 

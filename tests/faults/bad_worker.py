@@ -29,6 +29,9 @@ def register(spec, port):
     if MODE == "foreign-record":
         record["pid"] = 1
     path = os.path.join(spec["fabric_dir"], record["agent_id"] + ".json")
+    if MODE == "fifo-record":
+        os.mkfifo(path)
+        return
     with open(path + ".tmp", "w") as file:
         file.write("{]" if MODE == "garbage-record" else json.dumps(record))
     os.rename(path + ".tmp", path)
@@ -125,6 +128,13 @@ def misbehave(conn, run):
         conn.sendall(terminal(result="first") + terminal("error", error="second"))
     elif MODE == "late-events":
         conn.sendall(terminal(result="first") + event({"type": "token", "content": "late"}))
+    elif MODE == "long-error":
+        conn.sendall(terminal("error", error="\u00e9\u0001" * (1 << 20)))
+    elif MODE == "long-result":
+        conn.sendall(terminal(result="x" * (15 << 20)))
+    elif MODE == "long-batch":
+        conn.sendall(text({"kind": "event_batch", "batch": {"first_seq": 1, "last_seq": 65, "qos": "ephemeral",
+                                                            "events": [{"type": "token", "content": "a"}] * 65}}) + good)
     elif MODE == "dies":
         os._exit(3)
     elif MODE == "closes":
@@ -181,7 +191,7 @@ def main():
     if MODE == "refuses":
         listener.close()
     register(spec, port)
-    if MODE in ("refuses", "foreign-record", "garbage-record", "elsewhere"):
+    if MODE in ("refuses", "foreign-record", "garbage-record", "fifo-record", "elsewhere"):
         time.sleep(3600)
     while True:
         try:

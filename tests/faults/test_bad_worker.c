@@ -119,6 +119,12 @@ static void a_record_that_is_no_json(void **state)
     expect_error("garbage-record", "did not register within 1s");
 }
 
+static void a_record_that_is_a_pipe_nobody_writes_to(void **state)
+{
+    (void)state;
+    expect_error("fifo-record", "did not register within 1s");
+}
+
 static void a_record_of_another_process(void **state)
 {
     (void)state;
@@ -215,6 +221,25 @@ static void a_worker_that_dies_in_mid_run(void **state)
     expect_error("dies", "LLM error: actor child closed before terminal");
 }
 
+static void an_error_as_long_as_a_frame_is_cut(void **state)
+{
+    (void)state;
+    expect_error("long-error", "LLM error: \xc3\xa9\x01");
+}
+
+static void a_result_that_no_session_can_hold_is_an_error(void **state)
+{
+    (void)state;
+    expect_error("long-result", "LLM error: the result has 15728642 bytes, at most 4194304 are kept");
+}
+
+static void a_batch_is_read_as_far_as_a_batch_may_go(void **state)
+{
+    (void)state;
+    expect_completed("long-batch", "good", true);
+    assert_int_equal(stand_in_seen(&s, "bad-1")->last_seq, 2 + 64 + 1 + 1);
+}
+
 static void a_worker_that_closes_before_its_terminal(void **state)
 {
     (void)state;
@@ -282,6 +307,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_worker_that_never_reads_its_stdin),
     cmocka_unit_test(a_worker_that_exits_early),
     cmocka_unit_test(a_record_that_is_no_json),
+    cmocka_unit_test(a_record_that_is_a_pipe_nobody_writes_to),
     cmocka_unit_test(a_record_of_another_process),
     cmocka_unit_test(a_record_that_points_to_another_host),
     cmocka_unit_test(a_worker_that_cannot_be_connected_to_is_tried_twice),
@@ -297,6 +323,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(of_two_terminals_the_first_counts_and_the_worker_goes),
     cmocka_unit_test(events_after_the_terminal_are_dropped_and_the_worker_goes),
     cmocka_unit_test(a_worker_that_dies_in_mid_run),
+    cmocka_unit_test(an_error_as_long_as_a_frame_is_cut),
+    cmocka_unit_test(a_result_that_no_session_can_hold_is_an_error),
+    cmocka_unit_test(a_batch_is_read_as_far_as_a_batch_may_go),
     cmocka_unit_test(a_worker_that_closes_before_its_terminal),
     cmocka_unit_test(a_worker_that_stops_answering_meets_its_watchdog),
     cmocka_unit_test(a_worker_that_ignores_cancel_is_killed_after_the_grace),
