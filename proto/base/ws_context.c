@@ -71,6 +71,7 @@ static void on_connect_failed(rz_ws_t *ws, struct lws *wsi, const char *why, siz
         return;
     ws_blame(ws, RZ_WS_REFUSED, "%.*s", why != NULL ? (int)len : 16, why != NULL ? why : "cannot connect");
     ws_finish(ws);
+    lws_set_opaque_user_data(wsi, NULL);
 }
 
 rz_ws_t *rz_ws_connect(rz_ws_context_t *context, const char *host, uint16_t port, const char *path,
@@ -146,7 +147,10 @@ static int on_library_event(struct lws *wsi, enum lws_callback_reasons reason, v
     ws->in_callback = true;
     int rc = dispatch(ws, wsi, reason, in, len);
     ws->in_callback = false;
-    return ws->state == WS_ENDED ? -1 : rc;
+    if (ws->state != WS_ENDED)
+        return rc;
+    lws_set_opaque_user_data(wsi, NULL);
+    return -1;
 }
 
 /* ---- servers ---- */

@@ -6,10 +6,10 @@
  *   opening --> open --> closing --> ended        any state may go straight to ended
  *
  * The wsi carries ours as its opaque user data until one of two things happens.  libwebsockets lets go of the
- * connection (CLOSED, CONNECTION_ERROR): then ours ends.  Or we let go (drop): ours ends, the wsi is told to
- * die and its last callbacks find no user data.  What ended is reported and freed from the next turn of the
- * loop, so on_close never runs inside a caller's rz_ws_ call, and memory is never freed under libwebsockets'
- * feet.
+ * connection (CLOSED, CONNECTION_ERROR): then ours ends.  Or we let go (drop): ours ends and the wsi is told to
+ * die.  Either way the last callbacks of the wsi, which come when the loop has closed its handle, find no user
+ * data.  What ended is reported and freed from the next turn of the loop, so on_close never runs inside a
+ * caller's rz_ws_ call, and memory is never freed under libwebsockets' feet.
  *
  * Why it ended is whatever was blamed first; a connection that goes without blame was lost. */
 #pragma once

@@ -64,6 +64,19 @@ static void a_reset_is_lost(void **state)
     assert_int_equal(f->there.end, RZ_WS_LOST);
 }
 
+/* We refuse the text, libwebsockets the frame behind it, and its last word about the connection comes after our
+ * on_close. */
+static void a_peer_that_breaks_two_rules_at_once_ends_once(void **state)
+{
+    fixture_t *f = *state;
+    listen_with(f, (rz_ws_limits_t){ 0 });
+    raw_open(f);
+    raw_send(f, "\x81\x81\0\0\0\0\xff" /* not UTF-8 */ "\xf1\x80\0\0\0\0" /* reserved bits */, 13);
+    run_until(f, &f->there.closed, 1);
+    assert_int_equal(f->there.end, RZ_WS_BAD_UTF8);
+    assert_int_equal(f->there.closed, 1);
+}
+
 /* The peer is a process of its own, idle on an open connection when it dies. */
 static void a_killed_peer_is_noticed_within_milliseconds(void **state)
 {
@@ -352,6 +365,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_close_frame_is_answered_and_told_from_a_lost_connection, setup, teardown),
     cmocka_unit_test_setup_teardown(the_end_of_the_stream_without_a_close_is_lost, setup, teardown),
     cmocka_unit_test_setup_teardown(a_reset_is_lost, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_peer_that_breaks_two_rules_at_once_ends_once, setup, teardown),
     cmocka_unit_test_setup_teardown(a_killed_peer_is_noticed_within_milliseconds, setup, teardown),
     cmocka_unit_test_setup_teardown(a_peer_that_never_answers_close_is_dropped_after_two_seconds, setup, teardown),
     cmocka_unit_test_setup_teardown(abort_reports_later_and_sends_no_close, setup, teardown),
