@@ -110,14 +110,15 @@ static void put_tools(const cJSON *tools, rz_buf_t *out)
     rz_json_close(out, ']');
 }
 
-/* As `submit` of the store does: SHA-1 over session part and job part. */
+/* As `submit` of the store does: SHA-1 over profile, session part and job part. */
 static void combine_affinity(intake_t *intake)
 {
     unsigned char sum[EVP_MAX_MD_SIZE];
-    char both[2 * RZ_DIGEST_LEN + 1];
+    char parts[RZ_ID_MAX + 2 * RZ_DIGEST_LEN + 2];
     unsigned length = 0;
-    int n = snprintf(both, sizeof both, "%s%s", intake->session.affinity, intake->job_affinity);
-    EVP_Digest(both, (size_t)n, sum, &length, EVP_sha1(), NULL);
+    int n = snprintf(parts, sizeof parts, "%s %s%s", intake->profile, intake->session.affinity,
+                     intake->job_affinity);
+    EVP_Digest(parts, (size_t)n, sum, &length, EVP_sha1(), NULL);
     for (unsigned i = 0; i < length && i < 20; i++)
         snprintf(intake->affinity + (size_t)i * 2, 3, "%02x", sum[i]);
 }

@@ -305,20 +305,15 @@ local function complete(child, t, status, err)
     end
 end
 
--- An end that no runner publishes: it is logged, and every broker finds it in the broadcast stream. What was
--- still queued gets an epoch of its own, because the one before may have had its terminal.
+-- An end that no runner publishes: it is logged, and every broker finds it in the broadcast stream. It gets an epoch of
+-- its own: the store does not know which live numbers a lost runner used up, and whatever that runner still says is now old.
 local function end_by_store(child, t, status, err)
-    if t[STATE] == 'queued' then
-        add(t, EPOCH, 1)
-        t[LOGGED] = '0'
-    end
     disown(child, t)
-    local before = t[LOGGED]
-    add(t, LOGGED, 1)
-    t[TOKEN], t[OWNER] = '-', '-'
+    add(t, EPOCH, 1)
+    t[TOKEN], t[OWNER], t[LOGGED] = '-', '-', '1'
     local job = t[JOB] == '-' and '' or ',"job":"' .. t[JOB] .. '"'
     local header = concat({ '{"v":1,"parent":"', t[PARENT], '","child":"', child, '"', job, ',"epoch":', t[EPOCH],
-        ',"seq":', t[LOGGED], ',"prev_durable":', before, ',"ts":"', now_rfc3339(), '","class":"durable"}' })
+        ',"seq":1,"prev_durable":0,"ts":"', now_rfc3339(), '","class":"durable"}' })
     local event = concat({ '{"type":"sub_agent_completed","parent_session_id":"', t[PARENT],
         '","child_session_id":"', child, '","status":"', status, '","error":', cjson.encode(err), '}' })
     log_event(child, t[EPOCH], t[LOGGED], header, event)

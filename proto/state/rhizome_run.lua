@@ -30,8 +30,8 @@ local function submit_refusal(A, i, R, t, c)
 end
 
 -- j: affinity, model, disabled tools, tenant, traceparent, one a line. nil if one of them is no single line.
-local function job_facts(A, i, session_affinity)
-    local j = concat({ redis.sha1hex(session_affinity .. A[i + 10]), A[i + 5], A[i + 6], A[i + 4], A[i + 7] }, '\n')
+local function job_facts(A, i, profile, session_affinity)
+    local j = concat({ redis.sha1hex(profile .. ' ' .. session_affinity .. A[i + 10]), A[i + 5], A[i + 6], A[i + 4], A[i + 7] }, '\n')
     return match(j, '^[^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n[^\n]*$')
 end
 
@@ -108,7 +108,8 @@ ops.submit = { n = 20, fn = function(A, i, n, R)
 
     local session = header ~= '' and or_dash(A[i + 18]) .. ' ' .. or_dash(A[i + 17])
     local session_profile, affinity = match(session or c[3], '^(%S+) (%S+)$')
-    local j = job_facts(A, i, affinity)
+    local profile = A[i + 8] ~= '' and A[i + 8] or session_profile
+    local j = job_facts(A, i, profile, affinity)
     if not j then
         return 'BAD_FIELD'
     end
@@ -116,7 +117,7 @@ ops.submit = { n = 20, fn = function(A, i, n, R)
     if size > SESSION_MAX then
         return 'TOO_LARGE'
     end
-    t[PROFILE], t[LABELS] = A[i + 8] ~= '' and A[i + 8] or session_profile, or_dash(A[i + 9])
+    t[PROFILE], t[LABELS] = profile, or_dash(A[i + 9])
     local claims = owner ~= '' and call('HEXISTS', P .. 'classes', class_of(t)) == 0 and is_alive(owner)
     if tight() or not claims and tonumber(call('GET', P .. 'n') or 0) >= tonumber(A[i + 13]) then
         return 'FULL'

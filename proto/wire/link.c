@@ -8,7 +8,7 @@
 
 #define HEADER_MAX    RZ_JOB_MAX
 #define INTEGER_MAX   (((uint64_t)1 << 53) - 1)
-#define SEQS_MAX      ((RZ_PARTS_MAX - 2) / 2) /* what fits one message: header, reply, two frames per seq */
+#define SEQS_MAX      RZ_BATCH_ITEMS_MAX /* of one write; with two frames each they fit RZ_PARTS_MAX */
 #define ENDPOINT_MAX  512
 #define SENTENCE_MAX  1024
 #define SHA1_HEX_LEN  40

@@ -309,7 +309,8 @@ def what_is_sent_again_is_answered_again(stage):
         same(runner.log("append", held, [event]), "OK")
         assert runner.log("append", held, [event]) in ("OK", "DUPLICATE")
         same(runner.finish(held, "completed", "done"), "OK")
-        same(runner.log("finish", held, [], b"", status="error", error="the first end stands"), "DUPLICATE")
+        same(runner.log("finish", held, [], b"", status="completed"), "DUPLICATE")
+        same(runner.log("finish", held, [], b"", status="error", error="the first end stands"), "FENCED")
         holds(stage.wait(child), status="completed")
         same(stage.messages(child), [("user", "hello"), ("assistant", "done")])
         same([entry["header"]["seq"] for entry in stage.client.ok("replay", child=child)["events"]], [1, 2, 3])
@@ -518,7 +519,7 @@ def a_silent_runner_is_condemned_and_its_work_settled(stage):
     silent.tell(started, {"type": "token", "content": "live only"})
     holds(stage.wait(started.child), status="error", state="terminal", error=f"runner lost: {silent.name}")
     _, header, event = subscriber.until_completed(started.child)[-1]
-    holds(header, epoch=1, prev_durable=1, seq=2)
+    holds(header, epoch=2, prev_durable=0, seq=1)
     holds(event, status="error", error=f"runner lost: {silent.name}")
     holds(stage.client.ok("get", child=waiting.child)["activation"], state="queued", attempt=1)
     holds(silent.expect("refused")[0], code="DEAD")
