@@ -18,14 +18,16 @@
 #include <unistd.h>
 
 #define SWEEP_PAUSE_MS 2
+#define LOOK_MS        KEEPER_BEAT_MS
 
 typedef struct {
     pid_t runner;
-    int beats;         /* our end of the pair            */
-    int signals;       /* signalfd                       */
-    uint64_t heard_ms; /* last beat                      */
-    bool ended;        /* reaped                         */
-    int status;        /* as waitpid gave it             */
+    int beats;   /* our end of the pair            */
+    int signals; /* signalfd                       */
+    uint64_t looked_ms;
+    uint64_t silent_ms; /* since the last beat, as far as we saw it pass */
+    bool ended;         /* reaped                         */
+    int status;         /* as waitpid gave it             */
 } keeper_t;
 
 /* Reaps whatever has ended: we are the parent of every orphan below us. */
@@ -55,35 +57,37 @@ static void on_beat(keeper_t *keeper)
     char bytes[64];
     ssize_t n = recv(keeper->beats, bytes, sizeof bytes, MSG_DONTWAIT);
     if (n > 0)
-        keeper->heard_ms = rz_now_ms();
+        keeper->silent_ms = 0;
     else if (n == 0) /* its end: SIGCHLD follows, and an fd that is always readable would make us spin */
         shutdown(keeper->beats, SHUT_RDWR);
 }
 
-static int remaining_ms(const keeper_t *keeper)
+/* Time that passed unseen, because we were stopped as well (Ctrl-Z stops us both), is not the runner's. */
+static void count_silence(keeper_t *keeper)
 {
-    uint64_t silent = rz_now_ms() - keeper->heard_ms;
-    return silent >= KEEPER_SILENCE_MS ? 0 : (int)(KEEPER_SILENCE_MS - silent);
+    uint64_t now_ms = rz_now_ms(), passed_ms = now_ms - keeper->looked_ms;
+    keeper->looked_ms = now_ms;
+    keeper->silent_ms += passed_ms < 2 * LOOK_MS ? passed_ms : LOOK_MS;
 }
 
-/* Until the runner ended or was silent for too long. Beats are read before silence is judged: we may have
- * been the one that was stopped. */
+/* Until the runner ended or was silent for too long. Beats are read before silence is judged. */
 static void watch(keeper_t *keeper)
 {
     bool deaf = false;
     while (!keeper->ended) {
         struct pollfd fds[] = { { .fd = keeper->signals, .events = POLLIN },
                                 { .fd = deaf ? -1 : keeper->beats, .events = POLLIN } };
-        int n = poll(fds, 2, remaining_ms(keeper));
+        int n = poll(fds, 2, LOOK_MS);
         if (n < 0 && errno != EINTR)
             return;
+        count_silence(keeper);
         if (n > 0 && fds[1].revents != 0)
             on_beat(keeper);
         if (n > 0 && (fds[1].revents & POLLHUP) != 0)
             deaf = true;
         if (n > 0 && fds[0].revents != 0)
             on_signal(keeper);
-        if (n == 0 && remaining_ms(keeper) == 0) {
+        if (keeper->silent_ms >= KEEPER_SILENCE_MS) {
             rz_log_error("keeper.runner_silent", "pid=%d silent_ms=%d", (int)keeper->runner,
                          KEEPER_SILENCE_MS);
             return;
@@ -116,7 +120,7 @@ static int exit_code(const keeper_t *keeper)
 
 _Noreturn static void keep(pid_t runner, int beats, const sigset_t *watched)
 {
-    keeper_t keeper = { .runner = runner, .beats = beats, .heard_ms = rz_now_ms() };
+    keeper_t keeper = { .runner = runner, .beats = beats, .looked_ms = rz_now_ms() };
     keeper.signals = signalfd(-1, watched, SFD_CLOEXEC | SFD_NONBLOCK);
     if (keeper.signals >= 0)
         watch(&keeper);
@@ -134,7 +138,7 @@ static void become_runner(pid_t keeper, const sigset_t *before)
         _exit(70);
 }
 
-int keeper_fork(rz_err_t *err)
+int keeper_fork(int ready_fd, rz_err_t *err)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
@@ -160,6 +164,8 @@ int keeper_fork(rz_err_t *err)
     }
     if (runner > 0) {
         close(pair[1]);
+        if (ready_fd >= 0)
+            close(ready_fd);
         keep(runner, pair[0], &watched);
     }
     close(pair[0]);

@@ -18,5 +18,6 @@
 /* Forks; call it before any thread, loop or ZeroMQ context exists. Returns only in the runner's process: the
  * file descriptor to beat on (one byte a beat), or -1 and err when there could be no keeper. The other
  * process lives inside this call: it forwards TERM, INT and HUP and exits with the runner's status,
- * 128+signal when it was killed. */
-int keeper_fork(rz_err_t *err);
+ * 128+signal when it was killed. ready_fd: closed there, so that whoever reads it sees the end of it when the
+ * runner closes it; -1: none. */
+int keeper_fork(int ready_fd, rz_err_t *err);

@@ -89,7 +89,7 @@ static int run_kept(const settings_t *settings, int ready_fd)
 {
     rz_err_t err = { 0 };
     runner_fds_t fds = { .ready_fd = ready_fd };
-    fds.keeper_fd = keeper_fork(&err);
+    fds.keeper_fd = keeper_fork(ready_fd, &err);
     if (fds.keeper_fd < 0) {
         rz_log_error("keeper.fork", "error=%s", err.text);
         return EXIT_BUG;

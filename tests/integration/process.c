@@ -89,27 +89,26 @@ void process_show_log(const char *path)
     fclose(file);
 }
 
+/* One read within the time that is left: 0 at the end of the pipe, -1 when nothing came. */
+static ssize_t read_until(int fd, char *bytes, size_t max, uint64_t deadline)
+{
+    uint64_t now = process_now_ms();
+    struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+    return poll(&poll_fd, 1, now >= deadline ? 0 : (int)(deadline - now)) > 0 ? read(fd, bytes, max) : -1;
+}
+
 void process_ready(process_t *process, char *line, size_t max, int patience_ms)
 {
     size_t n = 0;
+    ssize_t got;
     uint64_t deadline = process_now_ms() + (uint64_t)patience_ms;
-    for (;;) {
-        uint64_t now = process_now_ms();
-        struct pollfd poll_fd = { .fd = process->ready_fd, .events = POLLIN };
-        int ready = poll(&poll_fd, 1, now >= deadline ? 0 : (int)(deadline - now));
-        ssize_t got = ready > 0 ? read(process->ready_fd, line + n, max - 1 - n) : -1;
-        if (got <= 0) {
-            process_show_log(process->log);
-            fail_msg("not ready: %s", process->log);
-        }
+    while ((got = read_until(process->ready_fd, line + n, max - 1 - n, deadline)) > 0)
         n += (size_t)got;
-        line[n] = '\0';
-        char *end = strchr(line, '\n');
-        if (end != NULL) {
-            *end = '\0';
-            break;
-        }
+    if (got < 0 || n == 0 || line[n - 1] != '\n') {
+        process_show_log(process->log);
+        fail_msg("not ready, or the pipe was left open: %s", process->log);
     }
+    line[n - 1] = '\0';
     close(process->ready_fd);
     process->ready_fd = -1;
 }

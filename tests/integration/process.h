@@ -16,7 +16,7 @@ typedef struct {
  * room for two more and the NULL). It is killed if this test dies. */
 void process_start(process_t *process, const char *const *argv, const char *log, int ready);
 /* The one line written to the ready pipe, NUL-terminated without newline; fails the test (with the log's
- * tail) if the program exits or is silent for patience_ms. */
+ * tail) if the program exits, is silent for patience_ms or leaves the pipe open behind the line. */
 void process_ready(process_t *process, char *line, size_t max, int patience_ms);
 /* Sends the signal (0: none) and waits for the exit, KILL after patience_ms. Returns the wait status, -1 if
  * not running. */
