@@ -61,12 +61,12 @@ rz_rc_t links_send(links_t *links, const rz_link_t *link, const rz_str_t *payloa
     return links->home == NULL ? RZ_AGAIN : link_answer(links->home, link, payload, n);
 }
 
-void links_credit(links_t *links, uint64_t room, const cJSON *idle)
+rz_rc_t links_credit(links_t *links, uint64_t room, const cJSON *idle)
 {
     if (links->home == NULL)
-        return;
+        return RZ_AGAIN;
     rz_link_t credit = { .kind = RZ_LINK_CREDIT, .granted = links->home->assigned + room, .idle = idle };
-    links_send(links, &credit, NULL, 0);
+    return links_send(links, &credit, NULL, 0);
 }
 
 /* ---- hello ---- */

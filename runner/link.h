@@ -36,4 +36,4 @@ void links_tick(links_t *links, uint64_t now_ms); /* a few times a second */
 rz_rc_t links_send(links_t *links, const rz_link_t *link, const rz_str_t *payload, size_t n);
 rz_rc_t link_answer(link_peer_t *peer, const rz_link_t *link, const rz_str_t *payload, size_t n);
 /* Tells home how many more it may assign: `room` beyond what came so far. idle: {"<affinity>": n}. */
-void links_credit(links_t *links, uint64_t room, const cJSON *idle);
+rz_rc_t links_credit(links_t *links, uint64_t room, const cJSON *idle);

@@ -12,9 +12,11 @@
 #include <string.h>
 
 #define REASON_MAX 1024
-#define ERROR_MAX  ((size_t)16 << 10)   /* bytes of an outcome's error: escaped, it still fits every message    */
-#define RESULT_MAX (RZ_SESSION_MAX / 2) /* of a worker's result: the session it joins still fits a frame        */
-#define EVENTS_MAX 64                   /* of one batch (spec 4.6)                                              */
+#define ERROR_MAX                                                                                            \
+    ((size_t)16 << 10) /* bytes of an outcome's error: escaped, it still fits every message    */
+#define RESULT_MAX                                                                                           \
+    (RZ_SESSION_MAX / 2) /* of a worker's result: the session it joins still fits a frame        */
+#define EVENTS_MAX 64    /* of one batch (spec 4.6)                                              */
 #define CANCELLED  "Cancelled"
 
 struct run {

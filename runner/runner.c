@@ -19,6 +19,7 @@
 #define SLOW_MS   200 /* links                                                    */
 #define DRAIN_MS  10000
 #define ENDING_MS 3000
+#define ACKS_MS   500 /* how long LEAVING waits for what it wrote last to be taken, and so published */
 #define AGAIN_MS  500 /* two signals within this are one: a service manager tells keeper and runner alike */
 #define SIGNALS   4
 
@@ -325,19 +326,31 @@ static const links_events_t links_events = {
 
 /* ---- the end of a turn ---- */
 
+static uint64_t room(const runner_t *runner)
+{
+    size_t open = held_open(runner->held), slots = runner->settings->slots;
+    return runner->phase == PHASE_UP && open < slots ? slots - open : 0;
+}
+
+/* A credit that the link did not take stays due: lost, it could be the last one for long. */
 static void tell_credit(runner_t *runner)
 {
-    if (!runner->credit_due || runner->phase != PHASE_UP)
+    links_t *links = runner->house.links;
+    if (!runner->credit_due || links_home(links) == NULL)
         return;
-    runner->credit_due = false;
-    size_t open = held_open(runner->held), slots = runner->settings->slots;
     cJSON *idle = crew_idle(runner->house.crew);
-    links_credit(runner->house.links, open < slots ? slots - open : 0, idle);
+    runner->credit_due = links_credit(links, room(runner), idle) != RZ_OK;
     cJSON_Delete(idle);
 }
 
 static void look_at_phase(runner_t *runner);
 static void close_all(runner_t *runner);
+
+static bool acks_are_in(runner_t *runner)
+{
+    return held_count(runner->held) == 0 || links_home(runner->house.links) == NULL ||
+           now_of(runner) >= runner->phase_ends_ms;
+}
 
 /* Everything that happened since the last turn is answered here, once: free workers are handed on, writes and
  * credit go out. This handle was started last, so it runs before those of the sockets (libuv runs the newest
@@ -351,7 +364,7 @@ static void on_turn(uv_prepare_t *prepare)
     tell_credit(runner);
     if (runner->phase == PHASE_DRAINING || runner->phase == PHASE_ENDING)
         look_at_phase(runner);
-    if (runner->phase == PHASE_LEAVING && runner->crew_empty)
+    if (runner->phase == PHASE_LEAVING && runner->crew_empty && acks_are_in(runner))
         close_all(runner);
 }
 
@@ -373,6 +386,7 @@ static void leave(runner_t *runner, bool gentle)
     feed_all(runner, EV_STOP);
     write_touched(runner);
     runner->phase = PHASE_LEAVING;
+    runner->phase_ends_ms = now_of(runner) + ACKS_MS;
     crew_stop(runner->house.crew, gentle);
 }
 
@@ -388,6 +402,8 @@ static void drain(runner_t *runner)
     rz_log_info("runner.drain", "held=%zu", held_count(runner->held));
     runner->phase = PHASE_DRAINING;
     runner->phase_ends_ms = now_of(runner) + DRAIN_MS;
+    runner->credit_due =
+        true; /* that there is none any more: else what comes goes straight back, again and again */
     feed_all(runner, EV_DRAIN);
 }
 

@@ -4,7 +4,8 @@
  * reaped──► end └────────────── second TERM or INT, QUIT, keeper gone ───────────────────►
  *
  * Draining gives back what has not started and lets the rest run; ENDING kills what still runs (`error`,
- * "runner stopped") and waits for the acks; LEAVING retires the workers and says bye. */
+ * "runner stopped") and waits for the acks; LEAVING retires the workers, gives the last acks half a second and
+ * says bye. */
 #pragma once
 
 #include "base/rc.h"

@@ -11,6 +11,8 @@
 
 #define ECHO_EVENTS "sub_agent_started sub_agent_heartbeat token token complete sub_agent_completed"
 
+#define KEEPER_SILENCE_MS 12000
+
 static stand_in_t s; /* large, and one a process is enough */
 
 static void up(const char *const *flags)
@@ -376,13 +378,29 @@ static void an_assignment_that_meets_a_draining_runner_goes_back(void **state)
     echo("ch-1", "__sleep_ms:1500 x");
     stand_in_wait_event(&s, "ch-1", "sub_agent_started");
     kill(s.runner.pid, SIGTERM);
-    pump_for(300);
+    while (s.granted != 1) /* as many as came: it takes no more */
+        stand_in_pump(&s, 100);
     echo("ch-2", "too late");
     stand_in_wait(&s, "ch-1");
     const seen_t *late = stand_in_wait(&s, "ch-2");
     assert_int_equal(late->releases, 1);
     assert_int_equal(late->starts, 0);
     assert_int_equal(stand_in_end(&s, 0), 0);
+}
+
+static void an_end_that_is_taken_while_the_runner_leaves_is_published(void **state)
+{
+    (void)state;
+    up(NULL);
+    s.write_code = RZ_UNAVAILABLE;
+    stand_in_assign(&s, "ch-1", "nobody", 1, "x", NULL); /* ends at once, and needs no worker */
+    const seen_t *seen = stand_in_wait(&s, "ch-1");
+    kill(stand_in_runner(&s), SIGQUIT);
+    s.write_code = RZ_OK;
+    stand_in_wait(&s, "ch-1");
+    assert_true(seen->completed);
+    assert_int_equal(stand_in_end(&s, 0), 131);
+    assert_int_equal(s.byes, 1);
 }
 
 static void nothing_outlives_a_killed_runner(void **state)
@@ -425,6 +443,24 @@ static void a_stopped_runner_is_ended_by_its_keeper(void **state)
     assert_int_equal(stand_in_down(&s), 137);
 }
 
+static void a_stop_of_keeper_and_runner_together_is_no_silence(void **state)
+{
+    (void)state;
+    up(NULL);
+    echo("ch-1", "before");
+    stand_in_wait(&s, "ch-1");
+    pid_t runner = stand_in_runner(&s);
+    kill(s.runner.pid, SIGSTOP); /* as Ctrl-Z does: a terminal's whole group */
+    kill(runner, SIGSTOP);
+    pump_for(KEEPER_SILENCE_MS + 1000);
+    kill(s.runner.pid, SIGCONT);
+    pump_for(200); /* the keeper looks first */
+    kill(runner, SIGCONT);
+    echo("ch-2", "after");
+    assert_string_equal(stand_in_wait(&s, "ch-2")->status, "completed");
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_echo_assignment_is_started_run_and_finished),
     cmocka_unit_test(the_next_run_of_a_key_finds_its_worker_warm),
@@ -446,8 +482,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(idle_workers_grow_old_and_go),
     cmocka_unit_test(a_drained_runner_lets_work_end_and_says_bye),
     cmocka_unit_test(an_assignment_that_meets_a_draining_runner_goes_back),
+    cmocka_unit_test(an_end_that_is_taken_while_the_runner_leaves_is_published),
     cmocka_unit_test(nothing_outlives_a_killed_runner),
     cmocka_unit_test(nothing_outlives_a_killed_keeper),
     cmocka_unit_test(a_stopped_runner_is_ended_by_its_keeper),
+    cmocka_unit_test(a_stop_of_keeper_and_runner_together_is_no_silence),
 };
 RZ_FACTS(tests)
