@@ -3,6 +3,7 @@
 #include "verb.h"
 
 #include "base/buf.h"
+#include "base/setting.h"
 #include "state/store.h"
 
 #include <inttypes.h>
@@ -70,8 +71,10 @@ static outcome_t report(rz_rc_t rc, const rz_store_info_t *info, const rz_err_t 
         (common.json ? print_json : print_info)(info);
         return EXIT_DONE;
     }
-    say("%s: %s (%s)", rz_config_str(common.config, "redis.url"),
-        err->text[0] != '\0' ? err->text : rz_rc_text(rc), rz_rc_name(rc));
+    rz_buf_t url = { 0 };
+    rz_setting_show(rz_setting_find("redis.url"), rz_config_str(common.config, "redis.url"), &url);
+    say("store at %s: %s (%s)", url.data, err->text[0] != '\0' ? err->text : rz_rc_text(rc), rz_rc_name(rc));
+    rz_buf_fini(&url);
     return rc == RZ_SYS || rc == RZ_CLOSED ? EXIT_UNAVAILABLE : outcome_of_code(rc);
 }
 

@@ -67,7 +67,7 @@ static rz_rc_t connect_to(const rz_store_options_t *options, redisContext **out,
     redisContext *redis = address.path != NULL ? redisConnectUnixWithTimeout(address.path, limit)
                                                : redisConnectWithTimeout(address.host, address.port, limit);
     if (redis == NULL || redis->err != 0 || redisSetTimeout(redis, limit) != REDIS_OK)
-        rc = fail_redis(err, redis, NULL, options->url);
+        rc = fail_redis(err, redis, NULL, address.path != NULL ? address.path : address.host);
     else if (!greet(redis, &address, err))
         rc = RZ_UNAVAILABLE;
     rz_address_fini(&address);
@@ -182,6 +182,21 @@ static rz_rc_t refuse_newer(const char *recorded, rz_err_t *err)
                    recorded, RZ_STORE_LIBRARY_VERSION);
 }
 
+/* Connects, and tells the version in the record; a store of a newer library is left alone. */
+static rz_rc_t open_known(const rz_store_options_t *options, redisContext **out, char recorded[24],
+                          rz_err_t *err)
+{
+    rz_rc_t rc = connect_to(options, out, err);
+    if (rc != RZ_OK)
+        return rc;
+    rc = recorded_version(*out, recorded, err);
+    if (rc == RZ_OK)
+        rc = refuse_newer(recorded, err);
+    if (rc != RZ_OK)
+        redisFree(*out);
+    return rc;
+}
+
 rz_rc_t rz_store_init(const rz_store_options_t *options, unsigned shards, rz_store_info_t *out, rz_err_t *err)
 {
     *out = (rz_store_info_t){ 0 };
@@ -189,17 +204,12 @@ rz_rc_t rz_store_init(const rz_store_options_t *options, unsigned shards, rz_sto
         return rz_fail_field(err, RZ_NOT_SERVED, "shards", "%u shards are not served yet; allowed: 1",
                              shards);
     redisContext *redis = NULL;
-    rz_rc_t rc = connect_to(options, &redis, err);
+    char recorded[24] = "";
+    rz_rc_t rc = open_known(options, &redis, recorded, err);
     if (rc != RZ_OK)
         return rc;
-    char recorded[24] = "";
-    rc = recorded_version(redis, recorded, err);
-    if (rc == RZ_OK)
-        rc = refuse_newer(recorded, err);
-    if (rc == RZ_OK && (!load_library(redis, err) || !write_record(redis, shards, err)))
-        rc = RZ_UNAVAILABLE;
-    if (rc == RZ_OK)
-        rc = describe(redis, options, out, err);
+    bool done = load_library(redis, err) && write_record(redis, shards, err);
+    rc = done ? describe(redis, options, out, err) : RZ_UNAVAILABLE;
     redisFree(redis);
     return rc;
 }
@@ -208,19 +218,14 @@ rz_rc_t rz_store_upgrade(const rz_store_options_t *options, rz_store_info_t *out
 {
     *out = (rz_store_info_t){ 0 };
     redisContext *redis = NULL;
-    rz_rc_t rc = connect_to(options, &redis, err);
+    char recorded[24] = "";
+    rz_rc_t rc = open_known(options, &redis, recorded, err);
     if (rc != RZ_OK)
         return rc;
-    char recorded[24] = "";
-    rc = recorded_version(redis, recorded, err);
-    if (rc == RZ_OK && recorded[0] == '\0')
+    if (recorded[0] == '\0')
         rc = rz_fail(err, RZ_NOT_FOUND, "the store is not initialised: run `rhizome store init`");
-    if (rc == RZ_OK)
-        rc = refuse_newer(recorded, err);
-    if (rc == RZ_OK && !load_library(redis, err))
-        rc = RZ_UNAVAILABLE;
-    if (rc == RZ_OK)
-        rc = describe(redis, options, out, err);
+    else
+        rc = load_library(redis, err) ? describe(redis, options, out, err) : RZ_UNAVAILABLE;
     redisFree(redis);
     return rc;
 }

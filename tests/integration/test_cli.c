@@ -416,6 +416,9 @@ static void no_broker_is_exit_code_69_and_names_the_remedy(void **state)
     has(said.err, "connection refused");
     has(said.err, "rhizome up");
     has(said.err, "RHIZOME_CONTROL");
+    shell("rhizome store check --redis-url redis://:hush@127.0.0.1:1");
+    ended_with(69);
+    assert_null(strstr(said.err, "hush"));
 }
 
 static void wrong_use_is_exit_code_two(void **state)

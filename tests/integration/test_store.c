@@ -533,6 +533,17 @@ static void a_check_of_no_redis_is_unavailable(void **state)
     assert_non_null(strstr(err.text, "No such file"));
 }
 
+static void a_failed_check_does_not_show_the_password(void **state)
+{
+    (void)state;
+    rz_store_info_t info;
+    rz_err_t err = { 0 };
+    const rz_store_options_t options = { .url = "redis://:hush@127.0.0.1:1" };
+    assert_int_equal(rz_store_check(&options, &info, &err), RZ_UNAVAILABLE);
+    assert_non_null(strstr(err.text, "127.0.0.1"));
+    assert_null(strstr(err.text, "hush"));
+}
+
 /* One fact a line, where CMake finds them. */
 /* clang-format off */
 static const struct CMUnitTest tests[] = {
@@ -563,6 +574,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_store_of_a_newer_library_is_left_alone, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_check_tells_a_missing_store_and_a_missing_library, calls_setup, calls_teardown),
     cmocka_unit_test(a_check_of_no_redis_is_unavailable),
+    cmocka_unit_test(a_failed_check_does_not_show_the_password),
 };
 /* clang-format on */
 
