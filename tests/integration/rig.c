@@ -106,7 +106,9 @@ static void take_endpoints(rig_t *rig, const char *line)
 void rig_broker_up(rig_t *rig)
 {
     char path[300], log[256], line[2048], flag[ENDPOINTS][32];
-    const char *argv[64] = { program(rig, "rhizome-broker", path, sizeof path), "--config", rig->config };
+    const char *other = getenv("RZ_BROKER"); /* another build of it */
+    const char *argv[64] = { other != NULL ? other : program(rig, "rhizome-broker", path, sizeof path),
+                             "--config", rig->config };
     size_t n = 3;
     for (int i = 0; i < ENDPOINTS; i++) {
         snprintf(flag[i], sizeof flag[i], "--broker-%s", endpoint_names[i]);
