@@ -9,30 +9,53 @@ struct call {
     desk_t *desk;
     const char *op; /* static, NULL: it could not be read */
     rz_buf_t reply;
-    size_t peer_len, id_len;
-    char bytes[]; /* peer, then id */
+    rz_str_t part[ENVELOPE_FRAMES + 1]; /* in bytes: the envelope; behind it room for the reply */
+    size_t frames;                      /* of the envelope */
+    rz_str_t id;                        /* in bytes */
+    char bytes[];
 };
 
-call_t *call_create(desk_t *desk, rz_str_t peer, rz_str_t id, const char *op)
+bool envelope_read(const rz_msg_t *msg, envelope_t *out)
 {
-    call_t *call = rz_alloc(sizeof *call + peer.n + id.n);
+    size_t n = 1, bytes = 0;
+    while (n < msg->n && msg->part[n].n > 0)
+        bytes += msg->part[n++].n;
+    *out = (envelope_t){ .frame = msg->part, .n = n + 1 };
+    return out->n + 1 == msg->n && out->n <= ENVELOPE_FRAMES && bytes <= ENVELOPE_BYTES;
+}
+
+/* Copies to *at and moves it behind the copy. */
+static rz_str_t copy(rz_str_t text, char **at)
+{
+    rz_str_t copied = { *at, text.n };
+    if (text.n > 0)
+        memcpy(*at, text.p, text.n);
+    *at += text.n;
+    return copied;
+}
+
+call_t *call_create(desk_t *desk, const envelope_t *envelope, rz_str_t id, const char *op)
+{
+    size_t bytes = id.n;
+    for (size_t i = 0; i < envelope->n; i++)
+        bytes += envelope->frame[i].n;
+    call_t *call = rz_alloc(sizeof *call + bytes);
+    char *at = call->bytes;
     call->desk = desk;
     call->op = op;
-    call->peer_len = peer.n;
-    call->id_len = id.n;
-    memcpy(call->bytes, peer.p, peer.n);
-    if (id.n > 0)
-        memcpy(call->bytes + peer.n, id.p, id.n);
+    call->frames = envelope->n;
+    for (size_t i = 0; i < envelope->n; i++)
+        call->part[i] = copy(envelope->frame[i], &at);
+    call->id = copy(id, &at);
     desk->in_hand++;
     return call;
 }
 
 rz_buf_t *call_reply(call_t *call, rz_rc_t code, const rz_err_t *err)
 {
-    rz_str_t id = { call->bytes + call->peer_len, call->id_len };
     if (code != RZ_OK && code != RZ_DUPLICATE)
         call->desk->counters->calls_refused++;
-    rz_control_reply(&call->reply, call->op, id, code, err);
+    rz_control_reply(&call->reply, call->op, call->id, code, err);
     return &call->reply;
 }
 
@@ -41,8 +64,8 @@ void call_send(call_t **call_ref)
     call_t *call = *call_ref;
     *call_ref = NULL;
     rz_json_close(&call->reply, '}');
-    rz_str_t parts[] = { { call->bytes, call->peer_len }, { "", 0 }, rz_buf_str(&call->reply) };
-    if (rz_sock_send(call->desk->sock, parts, 3) != RZ_OK) {
+    call->part[call->frames] = rz_buf_str(&call->reply);
+    if (rz_sock_send(call->desk->sock, call->part, call->frames + 1) != RZ_OK) {
         call->desk->counters->replies_dropped++;
         rz_log_debug("call.reply_dropped", "op=%s", call->op != NULL ? call->op : "");
     }

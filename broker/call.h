@@ -13,9 +13,20 @@ typedef struct {
 
 typedef struct call call_t;
 
+/* What stands before a request and comes back before its reply, as REP does it: the peer's routing id, whatever
+ * the client put in front, and the first empty frame. Lent. */
+#define ENVELOPE_FRAMES 8
+#define ENVELOPE_BYTES  256 /* behind the routing id */
+typedef struct {
+    const rz_str_t *frame;
+    size_t n; /* 2..ENVELOPE_FRAMES */
+} envelope_t;
+/* The envelope of msg, with exactly one frame behind it. False: it has none such, or a longer one. */
+bool envelope_read(const rz_msg_t *msg, envelope_t *out);
+
 /* Remembers who asked and what; both are copied. Each call ends in exactly one call_send() or call_refuse().
  */
-call_t *call_create(desk_t *desk, rz_str_t peer, rz_str_t id, const char *op);
+call_t *call_create(desk_t *desk, const envelope_t *envelope, rz_str_t id, const char *op);
 
 /* Opens the reply; add members, then call_send(). err NULL: the sentence of the code. */
 rz_buf_t *call_reply(call_t *call, rz_rc_t code, const rz_err_t *err);

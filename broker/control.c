@@ -4,11 +4,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define PEER_PART  0
-#define EMPTY_PART 1
-#define BODY_PART  2
-#define PARTS      3
-
 typedef struct {
     op_handler_t handle;
     bool needs_store;
@@ -76,17 +71,17 @@ static void refuse_without_store(control_t *control, call_t *call)
     call_refuse_err(&call, &err);
 }
 
-static void serve(control_t *control, rz_str_t peer, rz_str_t body)
+static void serve(control_t *control, const envelope_t *envelope, rz_str_t body)
 {
     rz_control_request_t request;
     rz_err_t err = { 0 };
     if (rz_control_decode(body.p, body.n, &request, &err) != RZ_OK) {
-        call_t *call = call_create(control->part.desk, peer, request.id, NULL);
+        call_t *call = call_create(control->part.desk, envelope, request.id, NULL);
         call_refuse_err(&call, &err);
         return;
     }
     const op_t *op = &ops[request.op];
-    call_t *call = call_create(control->part.desk, peer, request.id, rz_control_op_name(request.op));
+    call_t *call = call_create(control->part.desk, envelope, request.id, rz_control_op_name(request.op));
     if (op->needs_store && !rz_store_up(control->part.store))
         refuse_without_store(control, call);
     else
@@ -99,10 +94,12 @@ void control_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
     control_t *control = arg;
     (void)sock;
     control->part.counters->calls++;
-    if (msg->n == PARTS && msg->part[EMPTY_PART].n == 0) {
-        serve(control, msg->part[PEER_PART], msg->part[BODY_PART]);
+    envelope_t envelope;
+    if (envelope_read(msg, &envelope)) {
+        serve(control, &envelope, msg->part[envelope.n]);
         return;
     }
     control->part.counters->calls_malformed++;
-    rz_log_warn("call.malformed", "parts=%zu, a request is an empty frame and one JSON frame", msg->n);
+    rz_log_warn("call.malformed", "parts=%zu, a request is an envelope, an empty frame and one JSON frame",
+                msg->n);
 }

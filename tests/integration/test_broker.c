@@ -22,6 +22,54 @@ static void a_plain_req_client_is_told_the_endpoints(void **state)
     cJSON_Delete(reply);
 }
 
+static void send_frames(void *sock, const char *const *frame, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        assert_true(zmq_send(sock, frame[i], strlen(frame[i]), i + 1 < n ? ZMQ_SNDMORE : 0) >= 0);
+}
+
+static void a_req_client_that_correlates_its_requests_is_answered(void **state)
+{
+    (void)state;
+    int on = 1;
+    void *req = connected(ZMQ_REQ, stage.control_at);
+    frames_t frames;
+    assert_int_equal(zmq_setsockopt(req, ZMQ_REQ_CORRELATE, &on, sizeof on), 0);
+    send_frames(req, (const char *const[]){ "{\"op\":\"hello\"}" }, 1);
+    assert_true(frames_recv(req, &frames, PATIENCE_MS));
+    assert_int_equal(frames.n, 1);
+    assert_non_null(strstr(frames.part[0], "\"broker\":\"b1\""));
+    frames_fini(&frames);
+    disconnected(req);
+}
+
+static void an_envelope_of_at_most_eight_frames_comes_back_before_the_reply(void **state)
+{
+    (void)state;
+    static const char *const longest[] = { "a", "bb", "c", "d", "e", "f", "", "{\"op\":\"hello\"}" };
+    static const char *const too_long[] = { "a", "bb", "c", "d", "e", "f", "g", "", "{\"op\":\"hello\"}" };
+    char large[258];
+    memset(large, 'x', 257);
+    large[257] = '\0';
+    void *dealer = connected(ZMQ_DEALER, stage.control_at);
+    frames_t frames;
+    send_frames(dealer, too_long, 9);
+    send_frames(dealer, (const char *const[]){ large, "", "{\"op\":\"hello\"}" }, 3);
+    send_frames(dealer, (const char *const[]){ "no empty frame", "{\"op\":\"hello\"}" }, 2);
+    send_frames(dealer, longest, 8);
+    assert_true(frames_recv(dealer, &frames, PATIENCE_MS)); /* the only answer: to the last */
+    assert_int_equal(frames.n, 8);
+    for (size_t i = 0; i < 7; i++)
+        assert_string_equal(frames.part[i], longest[i]);
+    assert_non_null(strstr(frames.part[7], "\"code\":\"OK\""));
+    frames_fini(&frames);
+    cJSON *reply = ask("{\"op\":\"status\"}");
+    const cJSON *counters = cJSON_GetObjectItem(reply, "counters");
+    assert_int_equal((int)cJSON_GetNumberValue(cJSON_GetObjectItem(counters, "calls_malformed")), 3);
+    cJSON_Delete(reply);
+    disconnected(dealer);
+}
+
 static void receipts_tell_good_duplicate_conflicting_and_running_jobs_apart(void **state)
 {
     (void)state;
@@ -80,6 +128,8 @@ static void a_rejected_push_is_published_with_its_reason(void **state)
     const char *bad = "{\"parent_session_id\":\"root\",\"child_session_id\":\"x\",\"max_attempts\":1000}";
     assert_true(zmq_send(push, bad, strlen(bad), 0) > 0);
     next_event(sub, "$sys/rejected", "\"field\":\"max_attempts\"");
+    send_frames(push, (const char *const[]){ "{}", "{}" }, 2);
+    next_event(sub, "$sys/rejected", "a spawn job is one frame, this one has 2");
     disconnected(push);
     disconnected(sub);
 }
@@ -351,6 +401,8 @@ static void a_thousand_pushed_jobs_are_each_assigned_once(void **state)
 static const struct CMUnitTest tests[] = {
     /* clang-format off */
     cmocka_unit_test_setup_teardown(a_plain_req_client_is_told_the_endpoints, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_req_client_that_correlates_its_requests_is_answered, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(an_envelope_of_at_most_eight_frames_comes_back_before_the_reply, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(receipts_tell_good_duplicate_conflicting_and_running_jobs_apart, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_bad_job_is_refused_with_field_and_message, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_job_nobody_can_take_says_which_label_is_missing, stage_up, stage_down),
