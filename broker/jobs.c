@@ -205,8 +205,10 @@ void jobs_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
     (void)sock;
     jobs->part.counters->jobs_received++;
     if (msg->n != 1) {
+        rz_err_t err = { 0 };
+        rz_fail(&err, RZ_BAD_KIND, "a spawn job is one frame, this one has %zu", msg->n);
         jobs->part.counters->jobs_malformed++;
-        rz_log_warn("job.malformed", "parts=%zu, a spawn job is one frame", msg->n);
+        reject(jobs, err.rc, &err, "", "");
         return;
     }
     pushed_t *pushed = pushed_create(jobs, msg->part[0]);
