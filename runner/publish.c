@@ -124,10 +124,10 @@ static void emit(publisher_t *publisher, stream_t *stream, journal_t *journal, c
     send_event(publisher, rz_buf_str(&publisher->header), rz_buf_str(&publisher->event));
 }
 
-void publish_started(publisher_t *publisher, stream_t *stream, journal_t *journal)
+void publish_started(publisher_t *publisher, stream_t *stream, journal_t *journal, const char *title)
 {
     rz_buf_clear(&publisher->event);
-    rz_event_started(stream->parent, stream->child, NULL, &publisher->event);
+    rz_event_started(stream->parent, stream->child, title, &publisher->event);
     emit(publisher, stream, journal, "sub_agent_started", NULL, RZ_CLASS_DURABLE);
 }
 

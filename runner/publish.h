@@ -24,7 +24,8 @@ typedef struct {
     uint64_t epoch, seq, prev_durable;
 } stream_t;
 
-void publish_started(publisher_t *publisher, stream_t *stream, journal_t *journal);
+/* title: of the session; NULL when none. */
+void publish_started(publisher_t *publisher, stream_t *stream, journal_t *journal, const char *title);
 void publish_heartbeat(publisher_t *publisher, stream_t *stream);
 /* RZ_BAD_FIELD: no object with a type; nothing was published. event: checked JSON. */
 rz_rc_t publish_worker_event(publisher_t *publisher, stream_t *stream, journal_t *journal, rz_str_t event);

@@ -128,9 +128,20 @@ static void begin(run_t *run)
 {
     if (run->begun)
         return;
+    rz_buf_t title = { 0 };
     run->begun = true;
-    publish_started(run->house->publisher, &run->stream, &run->journal);
+    if (run->header.len > 0)
+        rz_json_unescape(rz_json_member(rz_buf_str(&run->header), "title"), &title);
+    publish_started(run->house->publisher, &run->stream, &run->journal, title.len > 0 ? title.data : NULL);
     journal_start(&run->journal);
+    rz_buf_fini(&title);
+}
+
+/* Neither is needed behind the beginning, and a conversation is large. */
+static void forget_payload(run_t *run)
+{
+    rz_buf_fini(&run->frame);
+    rz_buf_fini(&run->header);
 }
 
 static void do_nothing(run_t *run)
@@ -146,9 +157,8 @@ static void do_run(run_t *run)
         run_feed(run, EV_LOST);
         return;
     }
-    rz_buf_fini(&run->frame);
-    rz_buf_fini(&run->header);
     begin(run);
+    forget_payload(run);
     publish_heartbeat(run->house->publisher, &run->stream);
     run->heartbeat_ms = now_of(run) + RUN_HEARTBEAT_MS;
     watchdog_start(&run->watchdog, now_of(run));
@@ -190,12 +200,11 @@ static void keep_error(run_t *run, const char *error)
 static void end(run_t *run, const char *status, const char *error)
 {
     let_go(run);
-    rz_buf_fini(&run->frame);
-    rz_buf_fini(&run->header);
     run->status = status;
     if (error != NULL)
         keep_error(run, error);
     begin(run);
+    forget_payload(run);
     publish_prepare_completed(&run->stream, &run->journal, status, error_of(run), &run->last_header,
                               &run->last_event);
     journal_end(&run->journal);
@@ -591,8 +600,7 @@ void run_close(run_t **run_ref)
         return;
     let_go(run);
     journal_fini(&run->journal);
-    rz_buf_fini(&run->header);
-    rz_buf_fini(&run->frame);
+    forget_payload(run);
     rz_buf_fini(&run->error);
     rz_buf_fini(&run->reply);
     rz_buf_fini(&run->last_header);

@@ -80,6 +80,21 @@ static void a_pushed_echo_job_sends_its_events_in_order_and_completes(void **sta
     rig_sub_close(&sub);
 }
 
+static void the_started_event_names_the_title_of_the_session_if_it_has_one(void **state)
+{
+    rig_t *rig = *state;
+    rig_sub_t *sub = rig_subscribe(rig, "root/c1/sub_agent_started");
+    char status[32];
+    push_job(
+        rig,
+        "{\"parent_session_id\":\"root\",\"child_session_id\":\"c1\",\"require\":{\"profile\":\"echo\"},\"session\":{\"id\":\"c1\",\"kind\":\"child\",\"title\":\"Count \\\"TODO\\\"s\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}}");
+    next_event_is(sub, "root/c1/sub_agent_started", "title", "Count \"TODO\"s");
+    rig_wait(rig, "c1", status);
+    rig_submit(rig, "root", "c1", "echo", "untitled");
+    next_event_is(sub, "root/c1/sub_agent_started", "title", "");
+    rig_sub_close(&sub);
+}
+
 static void the_result_is_the_last_message_of_the_session(void **state)
 {
     rig_t *rig = *state;
@@ -371,6 +386,7 @@ static void a_redis_that_comes_back_still_has_every_receipt(void **state)
 /* clang-format off */
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_pushed_echo_job_sends_its_events_in_order_and_completes, rig_with_one_runner, rig_away),
+    cmocka_unit_test_setup_teardown(the_started_event_names_the_title_of_the_session_if_it_has_one, rig_with_one_runner, rig_away),
     cmocka_unit_test_setup_teardown(the_result_is_the_last_message_of_the_session, rig_with_one_runner, rig_away),
     cmocka_unit_test_setup_teardown(a_second_run_continues_the_stored_session, rig_with_one_runner, rig_away),
     cmocka_unit_test_setup_teardown(event_numbers_have_no_gap_and_name_the_durable_one_before, rig_with_one_runner, rig_away),
