@@ -21,6 +21,7 @@ struct crew {
     pool_t *pool;
     workers_t all;     /* every one until it is gone            */
     workers_t cooling; /* free since this turn of the loop      */
+    size_t enough;     /* as many as can be busy or idle        */
     seeker_t ends;     /* ring of seekers, oldest first         */
     bool stopping;
     uint64_t late_frames; /* came when no run was on */
@@ -80,17 +81,24 @@ static seeker_t *seeker_of(crew_t *crew, const worker_t *coming)
 
 /* ---- bringing the two together ---- */
 
-/* Its own worker, if one is on the way, is then nobody's: the next seeker of the key adopts it, or it parks.
- */
+/* Its own worker, if one is on the way, is then nobody's: the next seeker of the key adopts it, or it parks. */
+static worker_t *detach(seeker_t *seeker)
+{
+    worker_t *orphan = seeker->coming;
+    dequeue(seeker);
+    if (orphan != NULL)
+        worker_set_user(orphan, NULL);
+    seeker->coming = NULL;
+    return orphan;
+}
+
+/* An orphan goes if there are enough without it: whoever asks for one key after the other and cancels at once
+ * would start processes without end. */
 void crew_withdraw(crew_t *crew, seeker_t *seeker)
 {
-    (void)crew;
-    if (!seeker->seeking)
-        return;
-    dequeue(seeker);
-    if (seeker->coming != NULL)
-        worker_set_user(seeker->coming, NULL);
-    seeker->coming = NULL;
+    worker_t *orphan = seeker->seeking ? detach(seeker) : NULL;
+    if (orphan != NULL && crew->all.count > crew->enough)
+        worker_retire(orphan, false);
 }
 
 static void occupy(worker_t *worker, void *user)
@@ -101,7 +109,7 @@ static void occupy(worker_t *worker, void *user)
 
 static void serve(crew_t *crew, seeker_t *seeker, worker_t *worker)
 {
-    crew_withdraw(crew, seeker);
+    detach(seeker);
     occupy(worker, seeker->user);
     crew->events->on_worker(seeker->user, worker, crew->arg);
 }
@@ -183,7 +191,7 @@ static void fetch(crew_t *crew, seeker_t *seeker)
     rz_err_t err = { 0 };
     worker_t *worker = orphan_of_key(crew, seeker->pool_key);
     if (worker == NULL && crew->events->on_spawn(seeker->user, &worker, &err, crew->arg) != RZ_OK) {
-        crew_withdraw(crew, seeker);
+        detach(seeker);
         crew->events->on_none(seeker->user, WORKER_NO_START, err.text, crew->arg);
         return;
     }
@@ -222,7 +230,7 @@ static void on_failed(worker_t *worker, worker_failure_t failure, const char *re
         rz_log_warn("worker.failed", "pid=%d reason=%s", worker_pid(worker), reason);
         return;
     }
-    crew_withdraw(crew, seeker);
+    detach(seeker);
     crew->events->on_none(seeker->user, failure, reason, crew->arg);
 }
 
@@ -301,6 +309,7 @@ crew_t *crew_open(uv_loop_t *loop, rz_ws_context_t *ws, fabric_t *fabric, const 
     crew->events = events;
     crew->arg = arg;
     crew->pool = pool_create(&limits);
+    crew->enough = settings->slots + settings->idle_max_total;
     crew->ends.next = crew->ends.prev = &crew->ends;
     return crew;
 }
