@@ -118,11 +118,23 @@ static void remove_stale(const char *state_dir)
     closedir(dir);
 }
 
+/* Whoever else can write there could move our folders away and register in our workers' names. */
+static bool is_ours(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && info.st_uid == geteuid() && (info.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
 fabric_t *fabric_open(const char *state_dir, rz_err_t *err)
 {
     int sys = make_folders(state_dir);
     if (sys != 0) {
         rz_fail_sys(err, sys, "mkdir %s", state_dir);
+        return NULL;
+    }
+    if (!is_ours(state_dir)) {
+        rz_fail_field(err, RZ_BAD_FIELD, "runner.state_dir",
+                      "%s must be ours, and nobody else may write to it", state_dir);
         return NULL;
     }
     remove_stale(state_dir);

@@ -18,7 +18,7 @@
 typedef struct fabric fabric_t;
 typedef struct folder folder_t;
 
-/* state_dir is created (0700) when missing. NULL and err on failure. */
+/* state_dir is created (0700) when missing; one that others may write to is refused. NULL and err on failure. */
 fabric_t *fabric_open(const char *state_dir, rz_err_t *err);
 void fabric_close(fabric_t **fabric); /* removes everything in it */
 

@@ -7,7 +7,9 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define ECHO_EVENTS "sub_agent_started sub_agent_heartbeat token token complete sub_agent_completed"
 
@@ -343,6 +345,60 @@ static void a_program_that_cannot_be_started_is_one_clear_error(void **state)
     assert_int_equal(stand_in_down(&s), 0);
 }
 
+static void workers_that_nobody_waits_for_any_more_do_not_pile_up(void **state)
+{
+    (void)state;
+    enum { PROFILES = 5, ENOUGH = 2 };
+    char members[2048] = "\"externalAgents\":{";
+    for (int i = 0; i < PROFILES; i++) {
+        size_t len = strlen(members);
+        snprintf(
+            members + len, sizeof members - len,
+            "%s\"p%d\":{\"agent_id\":\"p%d\",\"protocol\":\"actor\",\"permission_profile\":\"p\",\"executor\":\"echo\",\"worker_bin\":\"sleep\",\"worker_args\":[\"60\"]}",
+            i > 0 ? "," : "", i, i);
+    }
+    snprintf(members + strlen(members), sizeof members - strlen(members), "}");
+    const char *flags[] = { "--runner-slots", "1", "--runner-idle-max-total", "1", NULL };
+    stand_in_up(&s, members, flags);
+    for (int i = 0; i < PROFILES; i++) {
+        pid_t pids[16];
+        char profile[8];
+        size_t before = stand_in_workers(&s, pids, 16);
+        uint64_t deadline = process_now_ms() + STAND_IN_PATIENCE_MS;
+        snprintf(profile, sizeof profile, "p%d", i);
+        stand_in_assign(&s, profile, profile, 1, "x", NULL);
+        while (stand_in_workers(&s, pids, 16) <= before && process_now_ms() < deadline)
+            stand_in_pump(&s, 20);
+        rz_link_t cancel = { .kind = RZ_LINK_CANCEL, .child = profile, .epoch = 1 };
+        stand_in_send(&s, &cancel, NULL);
+        assert_string_equal(stand_in_wait(&s, profile)->status, "cancelled");
+        while (stand_in_workers(&s, pids, 16) > ENOUGH && process_now_ms() < deadline)
+            stand_in_pump(&s, 20);
+        assert_in_range(stand_in_workers(&s, pids, 16), 1, ENOUGH);
+    }
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void a_state_folder_that_others_may_write_to_is_refused(void **state)
+{
+    (void)state;
+    char program[512], dir[] = "/tmp/rz-shared-XXXXXX", log[64];
+    snprintf(program, sizeof program, "%s/rhizome-runner", getenv("RZ_BIN_DIR"));
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(chmod(dir, 0777), 0);
+    snprintf(log, sizeof log, "%s/log", dir);
+    const char *argv[] = {
+        program, "--runner-brokers", "tcp://127.0.0.1:1", "--runner-state-dir", dir, NULL
+    };
+    process_t runner;
+    process_start(&runner, argv, log, 0);
+    int status = process_end(&runner, 0, STAND_IN_PATIENCE_MS);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 78);
+    unlink(log);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 static void idle_workers_grow_old_and_go(void **state)
 {
     (void)state;
@@ -479,6 +535,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_watchdog_ends_a_silent_run_with_its_sentence),
     cmocka_unit_test(an_unknown_profile_is_one_clear_error),
     cmocka_unit_test(a_program_that_cannot_be_started_is_one_clear_error),
+    cmocka_unit_test(workers_that_nobody_waits_for_any_more_do_not_pile_up),
+    cmocka_unit_test(a_state_folder_that_others_may_write_to_is_refused),
     cmocka_unit_test(idle_workers_grow_old_and_go),
     cmocka_unit_test(a_drained_runner_lets_work_end_and_says_bye),
     cmocka_unit_test(an_assignment_that_meets_a_draining_runner_goes_back),
