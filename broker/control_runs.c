@@ -4,6 +4,7 @@
 #include "act.h"
 
 #define FULL_RETRY_MS 1000
+#define WAITERS_MAX   65536
 
 /* Refusals of the store that come with the state of the child. */
 static bool tells_state(rz_rc_t rc)
@@ -73,6 +74,10 @@ void op_get(control_t *control, call_t *call, const rz_control_request_t *reques
 
 void op_wait(control_t *control, call_t *call, const rz_control_request_t *request)
 {
+    if (waiters_count(control->part.waiters) >= WAITERS_MAX) {
+        call_refuse(&call, RZ_FULL, "as many wait here as may");
+        return;
+    }
     waiters_add(control->part.waiters, request->child, request->job_id, request->timeout_ms, on_act,
                 asking_open(control, call));
 }

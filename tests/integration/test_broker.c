@@ -190,6 +190,21 @@ static void a_wait_with_a_limit_answers_expired_with_the_state(void **state)
     answers(reply, "EXPIRED");
 }
 
+static void of_those_who_wait_one_too_many_is_told(void **state)
+{
+    (void)state;
+    static const char *const wait[] = { "", "{\"op\":\"wait\",\"child\":\"c1\"}" };
+    void *dealer = connected(ZMQ_DEALER, stage.control_at);
+    frames_t frames;
+    answers(submit("c1", ""), "OK");
+    for (int i = 0; i < 65537; i++)
+        send_frames(dealer, wait, 2);
+    assert_true(frames_recv(dealer, &frames, PATIENCE_MS));
+    assert_non_null(strstr(frames.part[1], "\"code\":\"FULL\""));
+    frames_fini(&frames);
+    disconnected(dealer);
+}
+
 static void a_cancelled_queued_job_is_never_assigned_and_its_end_is_published(void **state)
 {
     (void)state;
@@ -409,6 +424,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_rejected_push_is_published_with_its_reason, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_pushed_job_reaches_a_runner_and_ends_where_a_waiter_sees_it, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_wait_with_a_limit_answers_expired_with_the_state, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(of_those_who_wait_one_too_many_is_told, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_cancelled_queued_job_is_never_assigned_and_its_end_is_published, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_cancel_of_running_work_is_forwarded_and_repeated_by_sync, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_steering_message_is_live_when_the_worker_got_it_and_queued_otherwise, stage_up, stage_down),
