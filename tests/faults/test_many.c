@@ -35,9 +35,7 @@ static void push_children(rig_t *rig, int first, int last)
         char job[512];
         int n = snprintf(
             job, sizeof job,
-            "{\"parent_session_id\":\"root-%d\",\"child_session_id\":\"c%d\",\"require\":{\"profile\":"
-            "\"echo\"},\"session\":{\"id\":\"c%d\",\"kind\":\"child\",\"messages\":[{\"role\":\"user\","
-            "\"content\":\"hello %d\"}]}}",
+            "{\"parent_session_id\":\"root-%d\",\"child_session_id\":\"c%d\",\"require\":{\"profile\":\"echo\"},\"session\":{\"id\":\"c%d\",\"kind\":\"child\",\"messages\":[{\"role\":\"user\",\"content\":\"hello %d\"}]}}",
             i % PARENTS, i, i, i);
         assert_int_equal(zmq_send(push, job, (size_t)n, 0), n);
     }

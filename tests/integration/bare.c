@@ -223,9 +223,7 @@ const char *job(const char *child, const char *more)
     static char text[4096];
     snprintf(
         text, sizeof text,
-        "{\"parent_session_id\":\"root\",\"child_session_id\":\"%s\",\"session\":{\"id\":\"%s\",\"kind\":"
-        "\"child\",\"parent_session_id\":\"root\",\"metadata\":{\"external.agent_id\":\"echo\"},\"messages\":"
-        "[{\"id\":\"m1\",\"role\":\"user\",\"content\":\"hello\"}]}%s}",
+        "{\"parent_session_id\":\"root\",\"child_session_id\":\"%s\",\"session\":{\"id\":\"%s\",\"kind\":\"child\",\"parent_session_id\":\"root\",\"metadata\":{\"external.agent_id\":\"echo\"},\"messages\":[{\"id\":\"m1\",\"role\":\"user\",\"content\":\"hello\"}]}%s}",
         child, child, more);
     return text;
 }
@@ -319,8 +317,7 @@ void hello(runner_t *runner, const char *name, const char *labels)
 {
     tell_f(
         runner,
-        "{\"kind\":\"hello\",\"v\":1,\"runner\":\"%s\",\"incarnation\":\"%s\",\"host\":\"h\",\"pid\":1,\"slots\":8,"
-        "\"version\":\"0\",\"labels\":[%s],\"profiles\":[\"echo\",\"local-actor\"]}",
+        "{\"kind\":\"hello\",\"v\":1,\"runner\":\"%s\",\"incarnation\":\"%s\",\"host\":\"h\",\"pid\":1,\"slots\":8,\"version\":\"0\",\"labels\":[%s],\"profiles\":[\"echo\",\"local-actor\"]}",
         name, runner->incarnation, labels);
 }
 

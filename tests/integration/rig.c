@@ -327,12 +327,10 @@ const char *rig_text(const cJSON *reply, const char *path)
 
 void rig_submit(rig_t *rig, const char *parent, const char *child, const char *profile, const char *text)
 {
-    cJSON *reply =
-        rig_ask(rig,
-                "{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"%s\",\"child_session_id\":\"%s\","
-                "\"require\":{\"profile\":\"%s\"},\"session\":{\"id\":\"%s\",\"kind\":\"child\","
-                "\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]}}}",
-                parent, child, profile, child, text);
+    cJSON *reply = rig_ask(
+        rig,
+        "{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"%s\",\"child_session_id\":\"%s\",\"require\":{\"profile\":\"%s\"},\"session\":{\"id\":\"%s\",\"kind\":\"child\",\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]}}}",
+        parent, child, profile, child, text);
     if (strcmp(rig_text(reply, "code"), "OK") != 0)
         fail_msg("receipt: %s", cJSON_PrintUnformatted(reply));
     cJSON_Delete(reply);

@@ -98,8 +98,7 @@ static void a_bad_job_is_refused_with_field_and_message(void **state)
     expect(reply, "field", "child_session_id");
     answers(reply, "BAD_ID");
     reply = ask(
-        "{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"root\",\"child_session_id\":\"c\",\"session\":"
-        "{\"id\":\"c\",\"messages\":[]}}}");
+        "{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"root\",\"child_session_id\":\"c\",\"session\":{\"id\":\"c\",\"messages\":[]}}}");
     expect(reply, "field", "session.kind");
     answers(reply, "BAD_FIELD");
     answers(

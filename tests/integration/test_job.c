@@ -21,9 +21,7 @@ static int rig_with_agents(void **state)
     static char config[512];
     snprintf(
         config, sizeof config,
-        "\"externalAgents\":{\"agent\":{\"agent_id\":\"agent\",\"protocol\":\"actor\",\"permission_profile\":"
-        "\"test\","
-        "\"executor\":\"command\",\"command\":\"python3\",\"args\":[\"%s/tests/integration/agent.py\"]}}",
+        "\"externalAgents\":{\"agent\":{\"agent_id\":\"agent\",\"protocol\":\"actor\",\"permission_profile\":\"test\",\"executor\":\"command\",\"command\":\"python3\",\"args\":[\"%s/tests/integration/agent.py\"]}}",
         RZ_SOURCE_DIR);
     *state = rig_up(&(rig_options_t){ .runners = 1, .config = config });
     return 0;
@@ -69,9 +67,7 @@ static void a_pushed_echo_job_sends_its_events_in_order_and_completes(void **sta
     rig_sub_t *sub = rig_subscribe(rig, "root/");
     push_job(
         rig,
-        "{\"parent_session_id\":\"root\",\"child_session_id\":\"c1\",\"require\":{\"profile\":\"echo\"},"
-        "\"session\":{\"id\":\"c1\",\"kind\":\"child\",\"messages\":[{\"role\":\"user\",\"content\":\"hello "
-        "world\"}]}}");
+        "{\"parent_session_id\":\"root\",\"child_session_id\":\"c1\",\"require\":{\"profile\":\"echo\"},\"session\":{\"id\":\"c1\",\"kind\":\"child\",\"messages\":[{\"role\":\"user\",\"content\":\"hello world\"}]}}");
     next_event_is(sub, "root/c1/sub_agent_started", "child_session_id", "c1");
     next_event_is(sub, "root/c1/sub_agent_event.token", "event.content", "hello ");
     next_event_is(sub, "root/c1/sub_agent_event.token", "event.content", "world ");
@@ -113,10 +109,9 @@ static void a_second_run_continues_the_stored_session(void **state)
     char status[32], role[16], content[64];
     rig_submit(rig, "root", "c1", "echo", "first");
     rig_wait(rig, "c1", status);
-    cJSON *reply =
-        rig_ask(rig, "{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"root\",\"child_session_id\":\"c1\","
-                     "\"require\":{\"profile\":\"echo\"},"
-                     "\"message\":{\"role\":\"user\",\"content\":\"second\"}}}");
+    cJSON *reply = rig_ask(
+        rig,
+        "{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"root\",\"child_session_id\":\"c1\",\"require\":{\"profile\":\"echo\"},\"message\":{\"role\":\"user\",\"content\":\"second\"}}}");
     assert_string_equal(rig_text(reply, "code"), "OK");
     cJSON_Delete(reply);
     rig_wait(rig, "c1", status);
@@ -171,9 +166,7 @@ static void the_same_job_twice_is_a_duplicate_and_runs_once(void **state)
 {
     rig_t *rig = *state;
     static const char job[] =
-        "{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"root\",\"child_session_id\":\"c1\","
-        "\"job_id\":\"j1\",\"require\":{\"profile\":\"echo\"},\"session\":{\"id\":\"c1\",\"kind\":"
-        "\"child\",\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]}}}";
+        "{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"root\",\"child_session_id\":\"c1\",\"job_id\":\"j1\",\"require\":{\"profile\":\"echo\"},\"session\":{\"id\":\"c1\",\"kind\":\"child\",\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]}}}";
     char status[32];
     cJSON *first = rig_ask(rig, job, "once");
     assert_string_equal(rig_text(first, "code"), "OK");
@@ -214,10 +207,9 @@ static void a_bad_job_on_the_push_socket_is_published_with_its_reason(void **sta
 static void a_job_that_nobody_can_take_says_so_in_its_receipt_and_waits(void **state)
 {
     rig_t *rig = *state;
-    cJSON *reply =
-        rig_ask(rig, "{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"root\",\"child_session_id\":\"c1\","
-                     "\"require\":{\"profile\":\"echo\",\"labels\":[\"gpu\"]},\"session\":{\"id\":\"c1\","
-                     "\"kind\":\"child\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}}}");
+    cJSON *reply = rig_ask(
+        rig,
+        "{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"root\",\"child_session_id\":\"c1\",\"require\":{\"profile\":\"echo\",\"labels\":[\"gpu\"]},\"session\":{\"id\":\"c1\",\"kind\":\"child\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}}}");
     assert_string_equal(rig_text(reply, "code"), "OK");
     assert_string_equal(rig_text(reply, "waiting"), "no runner offers label gpu");
     assert_string_equal(rig_text(reply, "activation.state"), "queued");
@@ -264,9 +256,8 @@ static void a_cancelled_queued_child_never_runs_and_its_end_is_published(void **
     rig_sub_t *sub = rig_subscribe(rig, "root/waiting/");
     char status[32];
     cJSON *reply = rig_ask(
-        rig, "{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"root\",\"child_session_id\":\"waiting\","
-             "\"require\":{\"profile\":\"nobody\"},\"session\":{\"id\":\"waiting\",\"kind\":\"child\","
-             "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}}}");
+        rig,
+        "{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"root\",\"child_session_id\":\"waiting\",\"require\":{\"profile\":\"nobody\"},\"session\":{\"id\":\"waiting\",\"kind\":\"child\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}}}");
     cJSON_Delete(reply);
     reply = rig_ask(rig, "{\"op\":\"cancel\",\"child\":\"waiting\"}");
     assert_string_equal(rig_text(reply, "delivery"), "ended");
@@ -370,9 +361,8 @@ static void a_redis_that_comes_back_still_has_every_receipt(void **state)
     rig_t *rig = *state;
     char status[32];
     cJSON *reply = rig_ask(
-        rig, "{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"root\",\"child_session_id\":\"kept\","
-             "\"require\":{\"profile\":\"echo\",\"labels\":[\"later\"]},\"session\":{\"id\":\"kept\","
-             "\"kind\":\"child\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}}}");
+        rig,
+        "{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"root\",\"child_session_id\":\"kept\",\"require\":{\"profile\":\"echo\",\"labels\":[\"later\"]},\"session\":{\"id\":\"kept\",\"kind\":\"child\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}}}");
     assert_string_equal(rig_text(reply, "code"), "OK");
     cJSON_Delete(reply);
     rig_redis_end(rig, SIGTERM);
