@@ -58,6 +58,8 @@ bool up_add_redis(up_t *up)
     daemon_flag(redis, "--appendfsync", "everysec");
     daemon_flag(redis, "--save", "");
     daemon_flag(redis, "--maxmemory-policy", "noeviction");
+    /* a child's log holds a few short events: the default reserves 4 KiB for the first of them */
+    daemon_flag(redis, "--stream-node-max-bytes", "1024");
     daemon_flag(redis, "--daemonize", "no");
     return true;
 }
