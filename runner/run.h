@@ -31,6 +31,7 @@ typedef struct {
     struct {
         uint64_t bad_events;   /* no object, no type, or too large      */
         uint64_t other_frames; /* of a kind that we do not know         */
+        uint64_t refused;      /* requests of workers                   */
         uint64_t ended;        /* activations whose finish is committed */
         uint64_t fenced;       /* and those that were taken from us     */
     } counters;

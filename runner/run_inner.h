@@ -1,0 +1,48 @@
+/* run_inner.h - one activation from the inside; private to run*.c.
+ *
+ * run.c holds its life and what is written of it, run_act.c does what course.h decides, run_worker.c hears its
+ * worker. */
+#pragma once
+
+#include "run.h"
+
+#include "wire/frame.h"
+
+#define REASON_MAX 1024
+
+struct run {
+    run_place_t place;
+    run_t *touched_next;
+    bool touched;
+
+    house_t *house;
+    rz_link_t assign; /* owns the texts of everything below */
+    rz_buf_t header;  /* session header: until `run` is sent */
+    rz_buf_t frame;   /* the run frame: until it is sent     */
+    const rz_agent_t *agent;
+    char pool_key[RZ_DIGEST_LEN + 1];
+
+    course_t course;
+    journal_t journal;
+    stream_t stream;
+    watchdog_t watchdog;
+    seeker_t seeker;
+    worker_t *worker;                /* NULL unless RUNNING, CANCELLING, EXPIRING */
+    uint64_t heartbeat_ms, grace_ms; /* when the next is due */
+    bool begun;                      /* sub_agent_started is out */
+
+    const rz_child_frame_t *told; /* the terminal frame, while it is fed */
+    char reason[REASON_MAX];      /* of the event that is fed, or the watchdog's */
+    char first_failure[REASON_MAX / 4];
+    const char *status; /* the outcome, once ENDED */
+    rz_buf_t error;     /* empty: none             */
+    rz_buf_t reply;     /* assistant message       */
+    rz_buf_t last_header, last_event;
+};
+
+void run_touch(run_t *run); /* it changed: the runner looks at it at the end of the turn */
+uint64_t run_now(const run_t *run);
+void run_set_reason(run_t *run, const char *fmt, ...) RZ_PRINTF(2, 3);
+void run_let_go(run_t *run);             /* of its worker, or of the one it waits for */
+void run_forget_payload(run_t *run);     /* not needed behind the beginning, and a conversation is large */
+const char *run_error(const run_t *run); /* of the outcome; NULL when none */
