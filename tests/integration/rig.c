@@ -196,10 +196,12 @@ static void init_store(rig_t *rig)
 
 static void connect_control(rig_t *rig)
 {
-    int linger = 0, patience = RIG_PATIENCE_MS;
+    int linger = 0, on = 1;
     rig->control = zmq_socket(rig->zmq, ZMQ_REQ);
     zmq_setsockopt(rig->control, ZMQ_LINGER, &linger, sizeof linger);
-    zmq_setsockopt(rig->control, ZMQ_RCVTIMEO, &patience, sizeof patience);
+    /* a request may follow one that was never answered, and a late answer is not taken for its own */
+    zmq_setsockopt(rig->control, ZMQ_REQ_RELAXED, &on, sizeof on);
+    zmq_setsockopt(rig->control, ZMQ_REQ_CORRELATE, &on, sizeof on);
     assert_int_equal(zmq_connect(rig->control, rig_endpoint(rig, "control")), 0);
 }
 
@@ -285,19 +287,29 @@ const char *rig_endpoint(const rig_t *rig, const char *name)
 
 /* ---- control ---- */
 
+cJSON *rig_try(rig_t *rig, int timeout_ms, const char *request)
+{
+    zmq_setsockopt(rig->control, ZMQ_RCVTIMEO, &timeout_ms, sizeof timeout_ms);
+    zmq_setsockopt(rig->control, ZMQ_SNDTIMEO, &timeout_ms, sizeof timeout_ms);
+    zmq_msg_t message;
+    if (zmq_send(rig->control, request, strlen(request), 0) < 0)
+        return NULL;
+    zmq_msg_init(&message);
+    cJSON *reply = NULL;
+    if (zmq_msg_recv(&message, rig->control, 0) >= 0)
+        reply = cJSON_ParseWithLength(zmq_msg_data(&message), zmq_msg_size(&message));
+    zmq_msg_close(&message);
+    return reply;
+}
+
 static cJSON *ask_text(rig_t *rig, const char *request)
 {
-    assert_true(zmq_send(rig->control, request, strlen(request), 0) >= 0);
-    zmq_msg_t message;
-    zmq_msg_init(&message);
-    if (zmq_msg_recv(&message, rig->control, 0) < 0) {
+    cJSON *reply = rig_try(rig, RIG_PATIENCE_MS, request);
+    if (reply == NULL) {
         char log[256];
         process_show_log(log_path(rig, "broker", log, sizeof log));
         fail_msg("no answer to %s", request);
     }
-    cJSON *reply = cJSON_ParseWithLength(zmq_msg_data(&message), zmq_msg_size(&message));
-    zmq_msg_close(&message);
-    assert_non_null(reply);
     return reply;
 }
 

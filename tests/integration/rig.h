@@ -42,6 +42,8 @@ size_t rig_descendants(const rig_t *rig, unsigned i, pid_t *out, size_t max);
 /* ---- control ---- */
 /* Sends one request and returns the reply; the caller runs cJSON_Delete(). */
 cJSON *rig_ask(rig_t *rig, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same, but NULL when no answer comes within timeout_ms: for facts in which a broker dies. */
+cJSON *rig_try(rig_t *rig, int timeout_ms, const char *request);
 /* The string at a dotted path of a reply ("activation.status"), "" if absent. Lent by the reply. */
 const char *rig_text(const cJSON *reply, const char *path);
 /* Submits a session with one user message for `profile`; fails unless the receipt is OK. */

@@ -1,0 +1,112 @@
+/* test_kill.c - brokers and runners killed under load: whatever had a receipt ends, and ends once. */
+#include "facts.h"
+#include "process.h"
+#include "rig.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#define CHILDREN 1000
+
+static int rig_with_two_runners(void **state)
+{
+    *state = rig_up(&(rig_options_t){ .runners = 2 });
+    return 0;
+}
+
+static int rig_away(void **state)
+{
+    rig_t *rig = *state;
+    rig_down(&rig);
+    return 0;
+}
+
+/* Repeats the job with its id until it has a receipt: nobody knows whether an unanswered one was stored. */
+static void submit_until_receipted(rig_t *rig, int i)
+{
+    char request[512];
+    snprintf(
+        request, sizeof request,
+        "{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"root-%d\",\"child_session_id\":\"c%d\",\"job_id\":\"j\","
+        "\"require\":{\"profile\":\"echo\"},\"session\":{\"id\":\"c%d\",\"kind\":\"child\",\"messages\":[{\"role\":"
+        "\"user\",\"content\":\"hello\"}]}}}",
+        i % 20, i, i);
+    uint64_t deadline = process_now_ms() + RIG_PATIENCE_MS;
+    for (;;) {
+        cJSON *reply = rig_try(rig, 1000, request);
+        const char *code = rig_text(reply, "code");
+        bool receipted = strcmp(code, "OK") == 0 || strcmp(code, "DUPLICATE") == 0;
+        if (!receipted && process_now_ms() > deadline)
+            fail_msg("c%d never had a receipt: %s", i, code);
+        cJSON_Delete(reply);
+        if (receipted)
+            return;
+    }
+}
+
+/* How often each child stands in the outbox. */
+static void count_completions(const rig_t *rig, unsigned char *ended)
+{
+    char command[400], line[256];
+    snprintf(command, sizeof command, "redis-cli -s %s/redis.sock xrange 'rz:{0}:completions' - +",
+             rig_dir(rig));
+    FILE *output = popen(command, "r"); /* NOLINT(cert-env33-c): a fixed command on the test's own socket */
+    assert_non_null(output);
+    for (bool child = false; fgets(line, sizeof line, output) != NULL; child = strcmp(line, "child\n") == 0)
+        if (child)
+            ended[atoi(line + 1)]++;
+    pclose(output);
+}
+
+static void a_broker_killed_three_times_loses_no_receipt_and_ends_nothing_twice(void **state)
+{
+    rig_t *rig = *state;
+    char status[32], child[16];
+    for (int i = 0; i < CHILDREN; i++) {
+        submit_until_receipted(rig, i);
+        if (i % 300 == 200) {
+            rig_broker_end(rig, SIGKILL);
+            rig_broker_up(rig);
+        }
+    }
+    for (int i = 0; i < CHILDREN; i++) {
+        snprintf(child, sizeof child, "c%d", i);
+        rig_wait(rig, child, status);
+        assert_string_equal(status, "completed");
+    }
+    unsigned char *ended = calloc(CHILDREN, 1);
+    count_completions(rig, ended);
+    for (int i = 0; i < CHILDREN; i++)
+        assert_int_equal(ended[i], 1);
+    free(ended);
+}
+
+static void what_a_killed_runner_had_not_started_runs_elsewhere(void **state)
+{
+    rig_t *rig = *state;
+    char status[32], child[16];
+    for (int i = 0; i < CHILDREN; i++) {
+        submit_until_receipted(rig, i);
+        if (i == CHILDREN / 2)
+            rig_runner_end(rig, 0, SIGKILL);
+    }
+    int lost = 0;
+    for (int i = 0; i < CHILDREN; i++) {
+        snprintf(child, sizeof child, "c%d", i);
+        rig_wait(rig, child, status);
+        if (strcmp(status, "completed") != 0) {
+            assert_string_equal(status, "error"); /* it ran there: not run again, since max_attempts is 1 */
+            lost++;
+        }
+    }
+    assert_in_range(lost, 0, 8); /* the slots of the one that died */
+}
+
+/* clang-format off */
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup_teardown(a_broker_killed_three_times_loses_no_receipt_and_ends_nothing_twice, rig_with_two_runners, rig_away),
+    cmocka_unit_test_setup_teardown(what_a_killed_runner_had_not_started_runs_elsewhere, rig_with_two_runners, rig_away),
+};
+/* clang-format on */
+
+RZ_FACTS(tests)
