@@ -188,6 +188,48 @@ static void a_refused_write_is_repeated_until_it_is_taken(void **state)
     assert_int_equal(stand_in_down(&s), 0);
 }
 
+static void run_until_refused(const char *child, const char *text, rz_rc_t code)
+{
+    s.write_code = code;
+    echo(child, text);
+    const seen_t *seen = stand_in_seen(&s, child);
+    while (seen->finishes == 0)
+        stand_in_pump(&s, 100);
+}
+
+static void a_finish_whose_answer_was_lost_is_published_once(void **state)
+{
+    (void)state;
+    up(NULL);
+    run_until_refused("ch-1", "once only", RZ_UNKNOWN);
+    assert_null(strstr(stand_in_seen(&s, "ch-1")->events, "sub_agent_completed"));
+    s.write_code = RZ_DUPLICATE;
+    stand_in_wait_event(&s, "ch-1", "sub_agent_completed");
+    s.write_code = RZ_OK;
+    pump_for(300);
+    assert_string_equal(stand_in_seen(&s, "ch-1")->events, ECHO_EVENTS);
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void cancel_and_steering_come_too_late_for_a_run_that_has_ended(void **state)
+{
+    (void)state;
+    up(NULL);
+    run_until_refused("ch-1", "too late", RZ_UNAVAILABLE);
+    rz_link_t cancel = { .kind = RZ_LINK_CANCEL, .child = "ch-1", .epoch = 1, .now = true };
+    rz_link_t steer = { .kind = RZ_LINK_STEER, .child = "ch-1", .epoch = 1, .id = "m-1" };
+    stand_in_send(&s, &cancel, NULL);
+    stand_in_send(&s, &steer, "\"hello\"");
+    while (stand_in_seen(&s, "ch-1")->steered_dead == 0)
+        stand_in_pump(&s, 100);
+    s.write_code = RZ_OK;
+    const seen_t *seen = stand_in_wait(&s, "ch-1");
+    assert_string_equal(seen->status, "completed");
+    assert_string_equal(seen->events, ECHO_EVENTS);
+    assert_int_equal(seen->steered_live, 0);
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
 static void a_fenced_run_publishes_nothing_more_and_its_worker_is_gone(void **state)
 {
     (void)state;
@@ -266,6 +308,24 @@ static void a_broker_that_forgot_the_runner_hears_hello_again(void **state)
     assert_string_equal(s.incarnation, before);
     echo("ch-1", "still here");
     assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void a_run_goes_on_over_a_new_link_and_still_takes_its_slot(void **state)
+{
+    (void)state;
+    const char *flags[] = { "--runner-slots", "3", NULL };
+    up(flags);
+    echo("ch-1", "__sleep_ms:1000 x");
+    stand_in_wait_event(&s, "ch-1", "sub_agent_heartbeat");
+    rz_link_t refused = { .kind = RZ_LINK_REFUSED, .code = RZ_NOT_FOUND, .message = "who are you" };
+    stand_in_send(&s, &refused, NULL);
+    while (s.hellos < 2 || s.granted != 2) /* nothing came over this link, and one of three is taken */
+        stand_in_pump(&s, 100);
+    assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
+    while (s.granted != 3)
+        stand_in_pump(&s, 100);
+    assert_int_equal(stand_in_seen(&s, "ch-1")->finishes, 1);
     assert_int_equal(stand_in_down(&s), 0);
 }
 
@@ -525,11 +585,14 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_worker_killed_in_mid_run_is_one_error_within_a_second),
     cmocka_unit_test(a_warm_worker_that_died_costs_no_run),
     cmocka_unit_test(a_refused_write_is_repeated_until_it_is_taken),
+    cmocka_unit_test(a_finish_whose_answer_was_lost_is_published_once),
+    cmocka_unit_test(cancel_and_steering_come_too_late_for_a_run_that_has_ended),
     cmocka_unit_test(a_fenced_run_publishes_nothing_more_and_its_worker_is_gone),
     cmocka_unit_test(what_the_store_says_is_not_ours_is_dropped),
     cmocka_unit_test(a_repeated_assignment_runs_once),
     cmocka_unit_test(a_new_epoch_of_a_child_replaces_the_old_one),
     cmocka_unit_test(a_broker_that_forgot_the_runner_hears_hello_again),
+    cmocka_unit_test(a_run_goes_on_over_a_new_link_and_still_takes_its_slot),
     cmocka_unit_test(a_dead_incarnation_stops_its_work_and_comes_back_as_another),
     cmocka_unit_test(steering_reaches_only_a_living_run),
     cmocka_unit_test(the_watchdog_ends_a_silent_run_with_its_sentence),
