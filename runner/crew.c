@@ -346,11 +346,6 @@ void crew_stop(crew_t *crew, bool gentle)
         crew->events->on_empty(crew->arg);
 }
 
-size_t crew_size(const crew_t *crew)
-{
-    return crew->all.count;
-}
-
 cJSON *crew_idle(const crew_t *crew)
 {
     return pool_idle(crew->pool);

@@ -50,6 +50,5 @@ void crew_discard(worker_t *worker);                 /* after anything else    *
 void crew_turn(crew_t *crew, uint64_t now_ms);   /* at the end of every turn of the loop */
 void crew_expire(crew_t *crew, uint64_t now_ms); /* now and then */
 void crew_stop(crew_t *crew, bool gentle);       /* retires all; nothing may seek any more */
-size_t crew_size(const crew_t *crew);
-cJSON *crew_idle(const crew_t *crew); /* gives: {"<affinity>": n} */
-uint64_t crew_late_frames(const crew_t *crew);
+cJSON *crew_idle(const crew_t *crew);            /* gives: {"<affinity>": n} */
+uint64_t crew_late_frames(const crew_t *crew);   /* came when no run was on */

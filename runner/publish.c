@@ -8,8 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define SEND_QUEUE                                                                                           \
-    8192 /* events waiting for a broker that reads slowly; further ones are dropped, as PUB does */
+#define SEND_QUEUE 8192 /* events that wait for a slow broker; what comes then is dropped, as PUB does */
 
 typedef struct endpoint endpoint_t;
 struct endpoint {
@@ -183,11 +182,6 @@ void publish_sync(publisher_t *publisher, const char *nonce, const char *name)
     rz_buf_printf(&publisher->topic, "$sys/sync/%s/%s", nonce, name);
     rz_buf_printf(&publisher->header, "{\"v\":%d,\"ts\":\"%s\",\"class\":\"ephemeral\"}", RZ_PROTOCOL_VERSION,
                   ts);
-    rz_buf_printf(&publisher->event, "{\"type\":\"sync\",\"nonce\":\"%s\",\"emitter\":\"%s\"}", nonce, name);
+    rz_buf_printf(&publisher->event, "{\"type\":\"sync\",\"nonce\":\"%s\",\"name\":\"%s\"}", nonce, name);
     send_event(publisher, rz_buf_str(&publisher->header), rz_buf_str(&publisher->event));
-}
-
-uint64_t publish_unlogged(const publisher_t *publisher)
-{
-    return publisher->unlogged;
 }

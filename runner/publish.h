@@ -35,4 +35,3 @@ void publish_prepare_completed(stream_t *stream, journal_t *journal, const char 
 void publish_completed(publisher_t *publisher, const stream_t *stream, rz_str_t header, rz_str_t event);
 /* $sys/sync/<nonce>/<name> */
 void publish_sync(publisher_t *publisher, const char *nonce, const char *name);
-uint64_t publish_unlogged(const publisher_t *publisher); /* durable ones that went out live only */

@@ -293,9 +293,10 @@ static void log_counters(const runner_t *runner)
 {
     const house_t *house = &runner->house;
     rz_log_info("runner.end",
-                "ended=%" PRIu64 " fenced=%" PRIu64 " bad_events=%" PRIu64 " other_frames=%" PRIu64,
+                "ended=%" PRIu64 " fenced=%" PRIu64 " bad_events=%" PRIu64 " other_frames=%" PRIu64
+                " refused=%" PRIu64 " late_frames=%" PRIu64,
                 house->counters.ended, house->counters.fenced, house->counters.bad_events,
-                house->counters.other_frames);
+                house->counters.other_frames, house->counters.refused, crew_late_frames(house->crew));
 }
 
 /* The table's runs hold workers and journals, so it goes before the crew. */

@@ -228,8 +228,7 @@ static void on_record(const rz_record_t *record, void *arg)
     folder_unwatch(worker->folder);
     rz_timer_stop(worker->timer);
     worker->state = WORKER_CONNECTING;
-    rz_ws_limits_t limits = { .max_bytes = worker->env->event_frame_max };
-    worker->ws = rz_ws_connect(worker->env->ws, host, port, "/", &limits, &ws_events, worker);
+    worker->ws = rz_ws_connect(worker->env->ws, host, port, "/", NULL, &ws_events, worker);
 }
 
 /* ---- opening ---- */

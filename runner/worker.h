@@ -36,8 +36,7 @@ typedef struct {
     uv_loop_t *loop;
     rz_ws_context_t *ws;
     fabric_t *fabric;
-    uint64_t register_ms;   /* from spawn to record                                  */
-    size_t event_frame_max; /* bytes of one frame; 0 = RZ_FRAME_MAX                  */
+    uint64_t register_ms; /* from spawn to record                                  */
     const worker_events_t *events;
     void *arg;
 } worker_env_t;
