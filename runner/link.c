@@ -27,6 +27,7 @@ struct link_peer {
     uint64_t heard_ms; /* last message */
     uint64_t assigned; /* assignments since the welcome */
     uint64_t sync_ms;
+    bool outdated; /* what it says next may still be about our incarnation before this one */
     char broker[RZ_ID_MAX + 1];
 };
 
@@ -122,8 +123,10 @@ void links_rejoin(links_t *links)
     rz_uuid_new(links->incarnation);
     links->home = NULL;
     uint64_t now_ms = rz_now_ms();
-    for (size_t i = 0; i < links->count; i++)
+    for (size_t i = 0; i < links->count; i++) {
         lose(&links->peers[i], now_ms);
+        links->peers[i].outdated = true;
+    }
     links_tick(links, now_ms);
 }
 
@@ -149,6 +152,7 @@ static void on_welcome(link_peer_t *peer, const rz_link_t *welcome)
     if (peer->state == PEER_UP)
         return; /* the answer to a hello that was sent twice */
     peer->state = PEER_UP;
+    peer->outdated = false;
     peer->assigned = 0;
     peer->sync_ms = welcome->sync_ms > 0 ? welcome->sync_ms : SYNC_MS;
     snprintf(peer->broker, sizeof peer->broker, "%s", welcome->broker);
@@ -162,13 +166,23 @@ static void on_welcome(link_peer_t *peer, const rz_link_t *welcome)
     links->events->on_home(peer->broker, peer->sync_ms, links->arg);
 }
 
+/* Two brokers, or one twice, may tell us the same death. Taken for that of the incarnation that came after, it
+ * would end what that one was given meanwhile. If it is dead as well, the next hello is answered so. */
+static void on_dead(link_peer_t *peer)
+{
+    bool known = peer->outdated;
+    peer->outdated = false;
+    if (!known)
+        peer->links->events->on_dead(peer->links->arg);
+}
+
 static void on_refused(link_peer_t *peer, const rz_link_t *refused)
 {
     links_t *links = peer->links;
     uint64_t now_ms = rz_now_ms();
     bool forgotten = refused->code == RZ_NOT_FOUND;
     if (refused->code == RZ_DEAD) {
-        links->events->on_dead(links->arg);
+        on_dead(peer);
         return;
     }
     rz_log_warn("link.refused", "endpoint=%s code=%s message=%s", peer->endpoint, rz_rc_name(refused->code),

@@ -347,6 +347,26 @@ static void a_dead_incarnation_stops_its_work_and_comes_back_as_another(void **s
     assert_int_equal(stand_in_down(&s), 0);
 }
 
+static void a_death_that_is_told_twice_is_one(void **state)
+{
+    (void)state;
+    up(NULL);
+    char before[64];
+    snprintf(before, sizeof before, "%s", s.incarnation);
+    rz_link_t refused = { .kind = RZ_LINK_REFUSED, .code = RZ_DEAD, .message = "condemned" };
+    stand_in_send(&s, &refused, NULL);
+    stand_in_send(&s, &refused, NULL);
+    while (s.hellos < 2)
+        stand_in_pump(&s, 100);
+    assert_string_not_equal(s.incarnation, before);
+    pump_for(300);
+    assert_int_equal(s.hellos, 2);
+    stand_in_send(&s, &refused, NULL);
+    while (s.hellos < 3)
+        stand_in_pump(&s, 100);
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
 static void steering_reaches_only_a_living_run(void **state)
 {
     (void)state;
@@ -594,6 +614,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_broker_that_forgot_the_runner_hears_hello_again),
     cmocka_unit_test(a_run_goes_on_over_a_new_link_and_still_takes_its_slot),
     cmocka_unit_test(a_dead_incarnation_stops_its_work_and_comes_back_as_another),
+    cmocka_unit_test(a_death_that_is_told_twice_is_one),
     cmocka_unit_test(steering_reaches_only_a_living_run),
     cmocka_unit_test(the_watchdog_ends_a_silent_run_with_its_sentence),
     cmocka_unit_test(an_unknown_profile_is_one_clear_error),
