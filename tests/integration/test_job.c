@@ -83,8 +83,8 @@ static void the_started_event_names_the_title_of_the_session_if_it_has_one(void 
     char status[32];
     push_job(
         rig,
-        "{\"parent_session_id\":\"root\",\"child_session_id\":\"c1\",\"require\":{\"profile\":\"echo\"},\"session\":{\"id\":\"c1\",\"kind\":\"child\",\"title\":\"Count \\\"TODO\\\"s\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}}");
-    next_event_is(sub, "root/c1/sub_agent_started", "title", "Count \"TODO\"s");
+        "{\"parent_session_id\":\"root\",\"child_session_id\":\"c1\",\"require\":{\"profile\":\"echo\"},\"session\":{\"id\":\"c1\",\"kind\":\"child\",\"title\":\"Count the \\\"fixed\\\"\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}}");
+    next_event_is(sub, "root/c1/sub_agent_started", "title", "Count the \"fixed\"");
     rig_wait(rig, "c1", status);
     rig_submit(rig, "root", "c1", "echo", "untitled");
     next_event_is(sub, "root/c1/sub_agent_started", "title", "");
