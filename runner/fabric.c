@@ -33,6 +33,7 @@ struct folder {
     uv_fs_event_t watch;
     uv_timer_t first_look; /* once, for a record that came before the watch stood */
     bool watching;
+    bool complained; /* of a record: a worker may write as many as it likes */
     int handles;
 };
 
@@ -197,7 +198,9 @@ static void look(folder_t *folder)
     rz_err_t err = { 0 };
     rz_record_t record;
     if (rz_record_decode(bytes, n, &record, &err) != RZ_OK) {
-        rz_log_warn("fabric.bad_record", "path=%s/%s error=%s", folder->path, folder->name, err.text);
+        if (!folder->complained)
+            rz_log_warn("fabric.bad_record", "path=%s/%s error=%s", folder->path, folder->name, err.text);
+        folder->complained = true;
         return;
     }
     if (rz_record_live(&record, rz_wall_us()))
