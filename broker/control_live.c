@@ -156,9 +156,10 @@ static void on_text(const live_answer_t *answer, void *arg)
         send_text(call, answer);
     } else {
         call_refuse(&call, rc == RZ_EXPIRED ? RZ_UNAVAILABLE : rc,
-                    rc == RZ_EXPIRED     ? "the runner did not answer in time"
-                    : rc == RZ_NOT_FOUND ? "no linked runner keeps output of this child"
-                                         : NULL);
+                    rc == RZ_EXPIRED ? "the runner did not answer in time"
+                    : rc == RZ_NOT_FOUND
+                        ? "no linked runner keeps output of this child: it wrote none, or long ago"
+                        : NULL);
     }
     rz_free(logging);
 }

@@ -78,8 +78,8 @@ static void on_steer(runner_t *runner, link_peer_t *peer, const rz_link_t *link,
 static void on_logs(runner_t *runner, link_peer_t *peer, const rz_link_t *link)
 {
     rz_buf_t text = { 0 };
-    output_text(runner->house.output, link->child, &text);
-    rz_link_t output = { .kind = RZ_LINK_OUTPUT, .id = link->id, .code = RZ_OK };
+    bool kept = output_text(runner->house.output, link->child, &text);
+    rz_link_t output = { .kind = RZ_LINK_OUTPUT, .id = link->id, .code = kept ? RZ_OK : RZ_NOT_FOUND };
     rz_str_t payload = rz_buf_str(&text);
     link_answer(peer, &output, &payload, 1);
     rz_buf_fini(&text);
