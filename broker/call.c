@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct call {
@@ -12,6 +13,7 @@ struct call {
     rz_str_t part[ENVELOPE_FRAMES + 1]; /* in bytes: the envelope; behind it room for the reply */
     size_t frames;                      /* of the envelope */
     rz_str_t id;                        /* in bytes */
+    char child[RZ_ID_MAX + 1];          /* whom it is about, "" for none */
     char bytes[];
 };
 
@@ -51,8 +53,18 @@ call_t *call_create(desk_t *desk, const envelope_t *envelope, rz_str_t id, const
     return call;
 }
 
+void call_about(call_t *call, const char *child)
+{
+    (void)snprintf(call->child, sizeof call->child, "%s", child != NULL ? child : "");
+}
+
 rz_buf_t *call_reply(call_t *call, rz_rc_t code, const rz_err_t *err)
 {
+    rz_err_t named = { 0 };
+    if (code == RZ_NOT_FOUND && err == NULL && call->child[0] != '\0') {
+        rz_fail(&named, code, "no session of child %s is stored", call->child);
+        err = &named;
+    }
     if (code != RZ_OK && code != RZ_DUPLICATE)
         call->desk->counters->calls_refused++;
     rz_control_reply(&call->reply, call->op, call->id, code, err);
@@ -77,8 +89,10 @@ void call_send(call_t **call_ref)
 void call_refuse(call_t **call, rz_rc_t code, const char *text)
 {
     rz_err_t err = { 0 };
-    rz_fail(&err, code, "%s", text != NULL ? text : rz_rc_text(code));
-    call_refuse_err(call, &err);
+    if (text != NULL)
+        rz_fail(&err, code, "%s", text);
+    call_reply(*call, code, text != NULL ? &err : NULL);
+    call_send(call);
 }
 
 void call_refuse_err(call_t **call, const rz_err_t *err)

@@ -28,6 +28,9 @@ bool envelope_read(const rz_msg_t *msg, envelope_t *out);
  */
 call_t *call_create(desk_t *desk, const envelope_t *envelope, rz_str_t id, const char *op);
 
+/* The child it is about, named when the answer is that there is none. */
+void call_about(call_t *call, const char *child);
+
 /* Opens the reply; add members, then call_send(). err NULL: the sentence of the code. */
 rz_buf_t *call_reply(call_t *call, rz_rc_t code, const rz_err_t *err);
 void call_send(call_t **call); /* closes the reply's object and sends it; takes */

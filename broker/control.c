@@ -82,6 +82,7 @@ static void serve(control_t *control, const envelope_t *envelope, rz_str_t body)
     }
     const op_t *op = &ops[request.op];
     call_t *call = call_create(control->part.desk, envelope, request.id, rz_control_op_name(request.op));
+    call_about(call, request.child);
     if (op->needs_store && !rz_store_up(control->part.store))
         refuse_without_store(control, call);
     else

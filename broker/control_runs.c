@@ -53,6 +53,7 @@ void op_submit(control_t *control, call_t *call, const rz_control_request_t *req
         call_refuse_err(&call, &err);
         return;
     }
+    call_about(call, intake.job.child);
     placement_submit(control->part.placement, &intake, on_submitted, asking_open(control, call));
     intake_fini(&intake);
 }

@@ -216,6 +216,19 @@ static void a_job_that_nobody_can_take_says_so_in_its_receipt_and_waits(void **s
     cJSON_Delete(reply);
 }
 
+static void who_is_not_found_is_named(void **state)
+{
+    rig_t *rig = *state;
+    cJSON *reply = rig_ask(rig, "{\"op\":\"cancel\",\"child\":\"nobody\"}");
+    assert_string_equal(rig_text(reply, "code"), "NOT_FOUND");
+    assert_string_equal(rig_text(reply, "message"), "no session of child nobody is stored");
+    cJSON_Delete(reply);
+    reply = rig_ask(
+        rig, "{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"root\",\"child_session_id\":\"c9\"}}");
+    assert_string_equal(rig_text(reply, "message"), "no session of child c9 is stored");
+    cJSON_Delete(reply);
+}
+
 /* ---- warm workers ---- */
 
 static void children_of_one_kind_share_one_warm_worker(void **state)
@@ -385,6 +398,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_second_job_for_a_running_child_is_refused_by_name, rig_with_one_runner, rig_away),
     cmocka_unit_test_setup_teardown(a_bad_job_on_the_push_socket_is_published_with_its_reason, rig_with_one_runner, rig_away),
     cmocka_unit_test_setup_teardown(a_job_that_nobody_can_take_says_so_in_its_receipt_and_waits, rig_with_one_runner, rig_away),
+    cmocka_unit_test_setup_teardown(who_is_not_found_is_named, rig_with_one_runner, rig_away),
     cmocka_unit_test_setup_teardown(children_of_one_kind_share_one_warm_worker, rig_with_one_runner, rig_away),
     cmocka_unit_test_setup_teardown(cancelling_a_running_child_ends_it_cancelled, rig_with_one_runner, rig_away),
     cmocka_unit_test_setup_teardown(a_cancelled_queued_child_never_runs_and_its_end_is_published, rig_with_one_runner, rig_away),
