@@ -67,7 +67,7 @@ static void count_silence(keeper_t *keeper)
 {
     uint64_t now_ms = rz_now_ms(), passed_ms = now_ms - keeper->looked_ms;
     keeper->looked_ms = now_ms;
-    keeper->silent_ms += passed_ms < 2 * LOOK_MS ? passed_ms : LOOK_MS;
+    keeper->silent_ms += passed_ms < UINT64_C(2) * LOOK_MS ? passed_ms : LOOK_MS;
 }
 
 /* Until the runner ended or was silent for too long. Beats are read before silence is judged. */
