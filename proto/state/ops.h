@@ -156,7 +156,8 @@ void rz_op_condemn(rz_store_t *store, const char *incarnation, uint64_t counter_
                    rz_done_fn fn, void *arg);
 /* reap: settle up to 64 activations of a dead incarnation: assigned -> queued; running -> queued if attempts
  * are left, else terminal `error` with "runner lost" (code runner_lost), completion written and broadcast.
- * left: 0 when done. */
+ * left: 0 when done. Ends it had committed within its last two syncs are broadcast
+ * again, since it may have died before it published them. */
 void rz_op_reap(rz_store_t *store, const char *incarnation, void (*fn)(rz_rc_t rc, uint64_t left, void *arg),
                 void *arg);
 typedef struct {

@@ -23,6 +23,8 @@
 --   i:<incarnation>     hash    n runner, c counter, s alive|dead, f facts
 --   o:<incarnation>     zset    "child epoch" it owns, all with score 0: a set that is sorted by bytes
 --   oc:<incarnation>    set     children it owns with a stored cancel
+--   f:, g:<incarnation> set     "child epoch" it finished since its last sync, and between the two before: what it may
+--                               have died over without publishing
 --   runners             hash    runner -> its latest incarnation
 --   is                  set     incarnations that live, or are dead and still own something
 --   x, k:<parent>       zset    children by the time of their latest submit, for `list`
@@ -353,6 +355,30 @@ local function settle(child, epoch, incarnation, runner)
     end
 end
 
+-- Who died between the commit of a finish and its publication left subscribers without an end: it is broadcast as it was
+-- logged. Most were published; a subscriber takes the second as a repeat. At most `max` of a set; what is newer than
+-- the finished epoch has its own end.
+local function tell_finished(set, max)
+    local finished = call('SPOP', set, max)
+    for i = 1, #finished do
+        local child, epoch = match(finished[i], '^(%S+) (%S+)$')
+        local a = call('HGET', P .. 'c:' .. child, 'a')
+        local t = a and unpack_act(a)
+        local last = t and t[STATE] == 'terminal' and t[EPOCH] == epoch and
+            call('XREVRANGE', P .. 'e:' .. child, '+', '-', 'COUNT', 1)[1]
+        if last and find(last[2][4], '"sub_agent_completed"', 1, true) then
+            call('XADD', P .. 'broadcast', 'MAXLEN', '~', 10000, '*', 'topic',
+                t[PARENT] .. '/' .. child .. '/sub_agent_completed', 'header', last[2][2], 'event', last[2][4])
+        end
+    end
+end
+
+-- What an incarnation leaves to be settled if it is dead, or owns if it lives.
+local function owes(incarnation)
+    return call('ZCARD', P .. 'o:' .. incarnation) + call('SCARD', P .. 'f:' .. incarnation) +
+        call('SCARD', P .. 'g:' .. incarnation)
+end
+
 -- A dead incarnation is remembered for a day after it owns nothing any more. Should it come back later still,
 -- it holds no valid token.
 local function settle_some(incarnation, runner)
@@ -361,7 +387,9 @@ local function settle_some(incarnation, runner)
         local child, epoch = match(owned[i], '^(%S+) (%S+)$')
         settle(child, epoch, incarnation, runner)
     end
-    local left = call('ZCARD', P .. 'o:' .. incarnation)
+    tell_finished(P .. 'g:' .. incarnation, REAP_MAX)
+    tell_finished(P .. 'f:' .. incarnation, REAP_MAX)
+    local left = owes(incarnation)
     if left == 0 then
         call('SREM', P .. 'is', incarnation)
         call('DEL', P .. 'oc:' .. incarnation)

@@ -21,6 +21,16 @@ ops.join = { n = 3, fn = function(A, i)
     return 'OK'
 end }
 
+-- Whoever says two more syncs after a finish has published it.
+local function age_finished(incarnation)
+    local newer, older = P .. 'f:' .. incarnation, P .. 'g:' .. incarnation
+    if call('EXISTS', newer) == 1 then
+        call('RENAME', newer, older)
+    else
+        call('DEL', older)
+    end
+end
+
 -- incarnation counter digest facts; answers differs (0 or 1), number of cancels, cancels..., owned...
 ops.sync = { n = 4, fn = function(A, i, n, R)
     local incarnation, counter = A[i], tonumber(A[i + 1])
@@ -34,6 +44,7 @@ ops.sync = { n = 4, fn = function(A, i, n, R)
     end
     if counter > tonumber(seen[2]) then
         call('HSET', key, 'c', A[i + 1], 'f', A[i + 3])
+        age_finished(incarnation)
     end
     local mine = call('ZRANGE', P .. 'o:' .. incarnation, 0, -1)
     local cancels = call('SMEMBERS', P .. 'oc:' .. incarnation)
@@ -63,6 +74,9 @@ ops.condemn = { n = 3, fn = function(A, i)
         return 'STATE'
     end
     declare_dead(incarnation, seen[3])
+    if A[i + 2] == '1' then -- it said bye after its last publication
+        call('DEL', P .. 'f:' .. incarnation, P .. 'g:' .. incarnation)
+    end
     return 'OK'
 end }
 
@@ -84,7 +98,8 @@ ops.incarnations = { n = 0, reads = true, fn = function(A, i, n, R)
         local v = call('HMGET', P .. 'i:' .. all[k], 'n', 'c', 's', 'f')
         local at = #R
         R[at + 1], R[at + 2], R[at + 3], R[at + 4] = all[k], v[1] or '', v[2] or '0', v[3] or 'dead'
-        R[at + 5], R[at + 6] = tostring(call('ZCARD', P .. 'o:' .. all[k])), v[4] or ''
+        local owned = v[3] == 'alive' and call('ZCARD', P .. 'o:' .. all[k]) or owes(all[k])
+        R[at + 5], R[at + 6] = tostring(owned), v[4] or ''
     end
     return 'OK'
 end }

@@ -327,6 +327,7 @@ ops.finish = { n = 6, fn = function(A, i, n)
     end
     merge_steering(child, t)
     disown(child, t)
+    call('SADD', P .. 'f:' .. t[OWNER], child .. ' ' .. t[EPOCH])
     complete(child, t, A[i + 3], A[i + 4])
     return 'OK'
 end }

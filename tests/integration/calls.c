@@ -362,6 +362,18 @@ rz_rc_t call_finish(calls_t *calls, const char *child, uint64_t epoch, const cha
     return end(calls);
 }
 
+rz_rc_t call_finish_logged(calls_t *calls, const char *child, uint64_t epoch, const char *with, uint64_t seq)
+{
+    const rz_log_item_t last = { .seq = seq,
+                                 .header = RZ_STR("{\"the\":\"header\"}"),
+                                 .event = RZ_STR("{\"type\":\"sub_agent_completed\"}") };
+    const rz_write_t write = {
+        .child = child, .epoch = epoch, .token = with, .events = &last, .event_count = 1
+    };
+    rz_op_finish(begin(calls)->store, &write, "completed", NULL, (rz_str_t){ NULL, 0 }, on_done, calls);
+    return end(calls);
+}
+
 rz_rc_t call_release(calls_t *calls, const char *child, uint64_t epoch, const char *with)
 {
     rz_op_release(begin(calls)->store, child, epoch, with, on_done, calls);

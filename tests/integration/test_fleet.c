@@ -205,6 +205,49 @@ static void a_condemn_with_a_stale_counter_is_refused(void **state)
     assert_int_equal(call_sync(calls, "i1", 43, ""), RZ_DEAD);
 }
 
+/* How often the end of a child stands in the broadcast stream. */
+static int broadcasts_of(calls_t *calls, const char *child)
+{
+    char topic[64];
+    int n = 0;
+    snprintf(topic, sizeof topic, "p1/%s/sub_agent_completed", child);
+    for (const char *at = redis_do(&calls->redis, "XRANGE rz:{0}:broadcast - +");
+         (at = strstr(at, topic)) != NULL; at++)
+        n++;
+    return n;
+}
+
+static void an_end_that_died_with_its_runner_is_broadcast(void **state)
+{
+    calls_t *calls = *state;
+    assert_int_equal(call_join(calls, "i1", "runner-1"), RZ_OK);
+    run_to_start(calls, "long-ago", "i1", 1);
+    assert_int_equal(call_finish_logged(calls, "long-ago", 1, token(1), 1), RZ_OK);
+    assert_int_equal(call_sync(calls, "i1", 1, ""), RZ_OK);
+    assert_int_equal(call_sync(calls, "i1", 2, ""), RZ_OK);
+    run_to_start(calls, "just-now", "i1", 1);
+    assert_int_equal(call_finish_logged(calls, "just-now", 1, token(1), 1), RZ_OK);
+    assert_int_equal(broadcasts_of(calls, "just-now"), 0);
+
+    assert_int_equal(call_condemn(calls, "i1", 2, false), RZ_OK);
+    assert_int_equal(call_reap(calls, "i1"), RZ_OK);
+    assert_int_equal(calls->answer.left, 0);
+    assert_int_equal(broadcasts_of(calls, "just-now"), 1);
+    assert_int_equal(broadcasts_of(calls, "long-ago"),
+                     0); /* its runner lived on for two syncs: it was published */
+}
+
+static void a_runner_that_said_bye_has_published_every_end(void **state)
+{
+    calls_t *calls = *state;
+    assert_int_equal(call_join(calls, "i1", "runner-1"), RZ_OK);
+    run_to_start(calls, "just-now", "i1", 1);
+    assert_int_equal(call_finish_logged(calls, "just-now", 1, token(1), 1), RZ_OK);
+    assert_int_equal(call_condemn(calls, "i1", 0, true), RZ_OK);
+    assert_int_equal(call_reap(calls, "i1"), RZ_OK);
+    assert_int_equal(broadcasts_of(calls, "just-now"), 0);
+}
+
 static void reaping_settles_what_was_assigned_and_what_ran(void **state)
 {
     calls_t *calls = *state;
@@ -392,6 +435,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_sync_that_agrees_lists_nothing, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_sync_of_an_unknown_incarnation_is_dead, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_condemn_with_a_stale_counter_is_refused, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(an_end_that_died_with_its_runner_is_broadcast, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_runner_that_said_bye_has_published_every_end, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(reaping_settles_what_was_assigned_and_what_ran, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(reaping_goes_in_steps_until_nothing_is_left, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_session_is_put_only_over_the_rev_it_was_read_at, calls_setup, calls_teardown),
