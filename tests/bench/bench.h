@@ -21,7 +21,8 @@ void bench_activations(
     const bench_t *bench);                /* n echo jobs by PUSH, all terminals seen once by a subscriber   */
 void bench_latency(const bench_t *bench); /* one warm job at a time, PUSH to terminal seen                  */
 void bench_cold(const bench_t *bench);    /* one job at a time, each of a role never seen before            */
-void bench_events(const bench_t *bench);  /* one child emitting n tokens, to each of `subscribers`          */
+void bench_events(
+    const bench_t *bench); /* n tokens, 4,000 a child, one child after the other, to each of `subscribers` */
 void bench_backlog(const bench_t *bench); /* queue n jobs nobody takes, then the latency of one that is     */
 
 /* raw limits of the same machine, in the same run */
