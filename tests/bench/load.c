@@ -192,7 +192,7 @@ static uint64_t one_job(load_t *load, size_t i, const char *role)
 static void measure_one_at_a_time(load_t *load, const char *name, size_t first, size_t n, bool cold)
 {
     uint64_t *samples = calloc(n, sizeof *samples);
-    char role[32] = "worker";
+    char role[64] = "worker";
     one_job(load, first, role);
     for (size_t i = 0; i < n; i++) {
         if (cold)
