@@ -60,6 +60,8 @@ bool up_add_redis(up_t *up)
     daemon_flag(redis, "--maxmemory-policy", "noeviction");
     /* a child's log holds a few short events: the default reserves 4 KiB for the first of them */
     daemon_flag(redis, "--stream-node-max-bytes", "1024");
+    /* rewriting a small log again and again costs more than reading a larger one at the next start */
+    daemon_flag(redis, "--auto-aof-rewrite-min-size", "256mb");
     daemon_flag(redis, "--daemonize", "no");
     return true;
 }
