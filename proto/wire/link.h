@@ -8,7 +8,7 @@
  *   credit   {granted,idle?:{"<affinity>":n}}     granted: cumulative assignments allowed on this link
  *   start    {child,epoch,token,seqs[]}           + (event header, event) per seq: durable events to log
  *   append   {child,epoch,token,seqs[]}           + the same
- *   finish   {child,epoch,token,seqs[],status,error?,code?}
+ *   finish   {child,epoch,token,seqs[],status,error?}
  *                                                 + [assistant message or empty] + events as above, the last
  *                                                 of which is sub_agent_completed
  *   release  {child,epoch,token,reason}           owned and cannot be run here: back to the queue
@@ -30,8 +30,8 @@
  *   emit     {nonce}                              publish $sys/sync/<nonce>/<runner>
  *   logs     {id,child}
  *
- * A holding is "child", "child epoch" or [child,epoch]. Redeliver is no message: what a runner owns and did
- * not hear of comes again as `assign` after a sync that listed it. */
+ * A holding is "child", "child epoch" or [child,epoch]. What a runner owns and did not hear of
+ * comes again as `assign`, after a sync that showed it. */
 #pragma once
 
 #include "base/id.h"

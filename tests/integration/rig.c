@@ -2,7 +2,7 @@
 #include "rig.h"
 
 #include "../facts.h"
-#include "process.h"
+#include "redis.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -19,11 +19,12 @@ static const char *const endpoint_names[] = { "jobs", "control", "events", "runn
 enum { ENDPOINTS = 5 };
 
 struct rig {
-    char dir[128], config[192], socket[192];
+    char dir[128], config[192];
     char bin[256];
     char endpoint[ENDPOINTS][128];
     const char *const *broker_flags, *const *runner_flags;
-    process_t redis, broker, runner[RUNNERS_MAX];
+    redis_t redis;
+    process_t broker, runner[RUNNERS_MAX];
     unsigned runners;
     void *zmq, *control;
 };
@@ -64,32 +65,19 @@ static void start_broker(process_t *process, const char *const *argv, const char
     process_start(process, wrapped, log, 1);
 }
 
-static int socket_answers(const char *path)
-{
-    char command[512];
-    snprintf(command, sizeof command, "redis-cli -s %s ping 2>/dev/null | grep -q PONG", path);
-    return system(command) == 0; /* NOLINT(cert-env33-c): a fixed command on the test's own path */
-}
-
 void rig_redis_up(rig_t *rig)
 {
-    char log[256];
-    const char *argv[] = { "redis-server", "--port", "0",      "--unixsocket",
-                           rig->socket,    "--dir",  rig->dir, "--appendonly",
-                           "yes",          "--save", "",       "--loglevel",
-                           "warning",      NULL };
-    process_start(&rig->redis, argv, log_path(rig, "redis", log, sizeof log), 0);
-    uint64_t deadline = process_now_ms() + RIG_PATIENCE_MS;
-    while (!socket_answers(rig->socket))
-        if (process_now_ms() > deadline || waitpid(rig->redis.pid, NULL, WNOHANG) != 0) {
-            process_show_log(log);
-            fail_msg("redis-server does not answer");
-        }
+    redis_again(&rig->redis);
 }
 
 void rig_redis_end(rig_t *rig, int signal)
 {
-    process_end(&rig->redis, signal, RIG_PATIENCE_MS);
+    redis_end(&rig->redis, signal);
+}
+
+const char *rig_redis_socket(const rig_t *rig)
+{
+    return rig->redis.socket;
 }
 
 static void take_endpoints(rig_t *rig, const char *line)
@@ -177,7 +165,7 @@ static void write_config(rig_t *rig, const char *members)
 {
     FILE *file = fopen(rig->config, "w");
     assert_non_null(file);
-    fprintf(file, "{\"redis\":{\"url\":\"unix:%s\"}%s%s}\n", rig->socket, members != NULL ? "," : "",
+    fprintf(file, "{\"redis\":{\"url\":\"unix:%s\"}%s%s}\n", rig->redis.socket, members != NULL ? "," : "",
             members != NULL ? members : "");
     fclose(file);
 }
@@ -205,6 +193,8 @@ static void connect_control(rig_t *rig)
     assert_int_equal(zmq_connect(rig->control, rig_endpoint(rig, "control")), 0);
 }
 
+static const char *const redis_settings[] = { "--appendonly", "yes", NULL };
+
 rig_t *rig_up(const rig_options_t *options)
 {
     rig_t *rig = calloc(1, sizeof *rig);
@@ -216,12 +206,11 @@ rig_t *rig_up(const rig_options_t *options)
     snprintf(rig->dir, sizeof rig->dir, "/tmp/rhizome-rig-XXXXXX");
     assert_non_null(mkdtemp(rig->dir));
     snprintf(rig->config, sizeof rig->config, "%s/config.json", rig->dir);
-    snprintf(rig->socket, sizeof rig->socket, "%s/redis.sock", rig->dir);
     rig->broker_flags = options->broker;
     rig->runner_flags = options->runner;
     rig->zmq = zmq_ctx_new();
+    redis_up(&rig->redis, redis_settings);
     write_config(rig, options->config);
-    rig_redis_up(rig);
     init_store(rig);
     rig_broker_up(rig);
     connect_control(rig);
@@ -259,7 +248,7 @@ void rig_down(rig_t **owner)
     for (unsigned i = 0; i < rig->runners; i++)
         end_cleanly(&rig->runner[i]);
     end_cleanly(&rig->broker);
-    end_cleanly(&rig->redis);
+    redis_down(&rig->redis);
     left = process_descendants(getpid(), after, 512);
     for (size_t i = 0; i < n; i++)
         if (kill(before[i], 0) == 0)

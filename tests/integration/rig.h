@@ -34,6 +34,7 @@ pid_t rig_broker_pid(const rig_t *rig);
 void rig_runner_end(rig_t *rig, unsigned i, int signal); /* sends it and waits for the exit                */
 void rig_broker_end(rig_t *rig, int signal);
 void rig_broker_up(rig_t *rig); /* again, on the same ports                                    */
+const char *rig_redis_socket(const rig_t *rig);
 void rig_redis_end(rig_t *rig, int signal);
 void rig_redis_up(rig_t *rig); /* again, with the same data                                   */
 /* Processes below the runner's keeper, the runner itself not counted: its workers and theirs. */
