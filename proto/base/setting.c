@@ -45,8 +45,13 @@ const rz_setting_t rz_settings[] = {
     ENDPOINT("broker.runners", "tcp://127.0.0.1:7413", "where runners link up"),
     ENDPOINT("broker.publish", "tcp://127.0.0.1:7415", "where runners publish events to"),
     INT("broker.queue_max", "1000000", 1, RZ_QUEUE_MAX, "queued activations above which jobs are refused"),
+    INT("broker.max_queue_secs", "86400", 0, 31536000, "how long a job may wait for a runner unless it says otherwise, s; 0: for ever"),
     INT("broker.lease_ms", "15000", 100, 600000, "silence after which a runner is condemned, ms"),
     INT("broker.sync_ms", "3000", 20, 60000, "interval of runner heartbeats, ms"),
+
+    INT("retention.session_secs", "604800", 1, 315360000, "how long an ended child keeps its session and events, s"),
+    INT("retention.tombstone_secs", "2592000", 1, 315360000, "how long after that its id and outcome are known, s"),
+    INT("retention.completions", "100000", 100, 100000000, "entries of the completions stream that are kept; more while a reader group lags"),
 
     INT("limits.job_bytes", "1048576", 1024, (int64_t)RZ_JOB_MAX, "largest spawn job without its session, bytes"),
     INT("limits.session_bytes", "8388608", 1024, (int64_t)RZ_SESSION_MAX, "largest session, bytes"),
@@ -64,6 +69,12 @@ const rz_setting_t rz_settings[] = {
     INT("runner.hold_max_secs", "120", 1, 86400, "how long workers are held without any broker, s"),
     TEXT("runner.state_dir", "", "private folder; empty: under $XDG_RUNTIME_DIR or /tmp"),
     TEXT("runner.worker_bin", "", "worker program; empty: rhizome-worker beside this program"),
+    INT("runner.recycle_runs", "0", 0, 1000000000, "runs after which a worker is replaced; 0: never"),
+    INT("runner.recycle_mb", "0", 0, 1048576, "resident memory above which an idle worker is replaced, MiB; 0: never"),
+    INT("runner.approval_secs", "300", 1, 86400, "how long a worker's question waits for a person before it is denied, s"),
+    TEXT("runner.credentials", "", "file of provider credentials, mode 0600; empty: none"),
+    TEXT("runner.default_provider", "", "provider of children whose model names none"),
+    { "runner.missing_credential", RZ_SETTING_TEXT, "error", 0, 0, "a child's provider has no credential: error, or warn and run" },
     { "runner.env_allow", RZ_SETTING_TEXTS, "PATH,HOME,LANG,LC_ALL,TZ,TMPDIR", 0, 0, "variables that workers inherit" },
 
     ENDPOINT("control", "", "control endpoint to ask; empty: from the context file of `rhizome up`"),

@@ -23,6 +23,8 @@ typedef struct {
     uint64_t attempt, max_attempts;
     uint64_t submitted_ms; /* wall clock, shown only                                            */
     bool cancelled;        /* a cancel is stored                                                */
+    bool cancel_now;       /* and it is one without grace                                       */
+    const char *progress;  /* get, list: what its runner last said of this epoch, a JSON object (spec 6.6) */
 } rz_act_t;
 
 /* An activation that now belongs to `owner`: everything its runner needs. Bytes are lent. */
@@ -57,7 +59,9 @@ typedef struct {
     size_t message_count;
     const char *session_affinity; /* with header */
     const char *session_profile;  /* with header: resolved by routing ("local-actor")  */
-    rz_str_t append; /* one more message, raw object; empty: none                                    */
+    rz_str_t append;       /* one more message, raw object; empty: none                                    */
+    uint64_t max_queue_ms; /* it ends `timeout` when nobody took it for so long; 0: never            */
+    const char *doom;      /* it can never run: it is stored and ends `error` with this text at once */
     const char *owner, *token; /* NULL: queue only */
 } rz_submit_t;
 typedef struct {
@@ -114,18 +118,19 @@ void rz_op_finish(rz_store_t *store, const rz_write_t *request, const char *stat
                   rz_str_t reply, rz_done_fn fn, void *arg);
 /* Give back what never started (assigned -> queued, at the front of its parent's list). RZ_STATE: it runs
  * already. */
-void rz_op_release(rz_store_t *store, const char *child, uint64_t epoch, const char *token, rz_done_fn fn,
-                   void *arg);
+void rz_op_release(rz_store_t *store, const char *child, uint64_t epoch, const char *token,
+                   const char *reason, rz_done_fn fn, void *arg);
 
 /* ---- cancel: a queued activation ends `cancelled` at once (ended = true: its completion is written and
- * broadcast); a live one is marked and its owner told. RZ_ENDED: it had ended (act.status). RZ_NOT_FOUND.
- * Repeating changes nothing. */
+ * broadcast); a live one is marked and its owner told. `now` is stored as well and stays: a later gentle
+ * cancel does not soften it. RZ_ENDED: it had ended (act.status). RZ_NOT_FOUND. Repeating changes nothing. */
 typedef struct {
     rz_act_t act;
     bool ended; /* by this call */
 } rz_cancel_result_t;
 typedef void (*rz_cancel_fn)(rz_rc_t rc, const rz_cancel_result_t *result, void *arg);
-void rz_op_cancel(rz_store_t *store, const char *child, const char *reason, rz_cancel_fn fn, void *arg);
+void rz_op_cancel(rz_store_t *store, const char *child, const char *reason, bool now, rz_cancel_fn fn,
+                  void *arg);
 
 /* ---- steer: store one steering message (raw user message object with its id). It enters the session when
  * the activation is claimed or ends, or at once if none lives (act.state terminal or none). A repeated id changes nothing
@@ -133,6 +138,54 @@ void rz_op_cancel(rz_store_t *store, const char *child, const char *reason, rz_c
 typedef void (*rz_act_fn)(rz_rc_t rc, const rz_act_t *act, void *arg);
 void rz_op_steer(rz_store_t *store, const char *child, const char *id, rz_str_t message, rz_act_fn fn,
                  void *arg);
+/* Its runner wrote it to the worker: sync does not carry it again. */
+void rz_op_steered(rz_store_t *store, const char *child, const char *id, rz_done_fn fn, void *arg);
+
+/* ---- retry: one more activation of an ended child, with the job facts of its latest one and the session as
+ * it is now. RZ_NOT_FOUND: no such child, or it was never run; RZ_ALREADY_RUNNING; RZ_FULL. */
+void rz_op_retry(rz_store_t *store, const char *child, uint64_t queue_max, rz_act_fn fn, void *arg);
+
+/* ---- waits of a parent on children (spec 8.8) ----
+ * wait_register: re-reads the children, so none that ended before is missed; a child that is not known yet
+ * counts as not ended. When it is satisfied (at once, or by a later end) exactly one `wait_satisfied` goes to
+ * `completions` and is broadcast; when `timeout_ms` pass first, one `wait_expired`.
+ *   RZ_OK         result.state "waiting" or "satisfied"
+ *   RZ_DUPLICATE  this id was registered with the same content: its state now
+ *   RZ_CONFLICT   or with another content
+ * wait_get: RZ_NOT_FOUND. */
+typedef struct {
+    const char *parent, *id, *wait_for; /* "all" "any" "first_error" */
+    const char *const *children;
+    size_t child_count;
+    uint64_t timeout_ms; /* 0: none */
+} rz_wait_t;
+typedef struct {
+    const char *child, *status; /* status: of its end, "" while it has none */
+} rz_waited_t;
+typedef struct {
+    const char *state; /* "waiting" "satisfied" "expired" */
+    const char *wait_for;
+    const char *by; /* the child whose end satisfied it, "" */
+    const rz_waited_t *children;
+    size_t child_count;
+} rz_wait_result_t;
+typedef void (*rz_wait_fn)(rz_rc_t rc, const rz_wait_result_t *result, void *arg);
+void rz_op_wait_register(rz_store_t *store, const rz_wait_t *request, rz_wait_fn fn, void *arg);
+void rz_op_wait_get(rz_store_t *store, const char *parent, const char *id, rz_wait_fn fn, void *arg);
+
+/* ---- tick: the store's own time and what becomes due by it. The store counts milliseconds during which a
+ * broker with a healthy link watched (`elapsed_ms` of the caller's monotonic clock since the tick it saw), so
+ * no wall clock decides and time stands still while nobody could have acted. One call does a bounded step of
+ * everything that is due: queue deadlines, waits, retention, completions. more: call again at once. */
+typedef struct {
+    uint64_t seen, elapsed_ms, retention_ms, tombstone_ms, completions_max;
+} rz_tick_t;
+typedef struct {
+    uint64_t tick, queue_expired, waits_expired, retired, forgotten;
+    bool more;
+} rz_tick_result_t;
+typedef void (*rz_tick_fn)(rz_rc_t rc, const rz_tick_result_t *result, void *arg);
+void rz_op_tick(rz_store_t *store, const rz_tick_t *request, rz_tick_fn fn, void *arg);
 
 /* ---- incarnations: one life of one runner process ----
  * join: registers; an older live incarnation of the same runner name is condemned and released. RZ_DEAD: this
@@ -141,15 +194,34 @@ void rz_op_join(rz_store_t *store, const char *incarnation, const char *runner, 
                 rz_done_fn fn, void *arg);
 /* sync: raises the counter (RZ_DEAD if condemned), stores facts, answers what the owner must know. */
 typedef struct {
+    const char *child;
+    uint64_t epoch;
+    rz_str_t progress; /* JSON object */
+} rz_progress_t;
+typedef struct {
+    const char *incarnation, *digest, *facts;
+    uint64_t counter;
+    const rz_progress_t *progress; /* what changed; kept only for what the incarnation owns */
+    size_t progress_count;
+} rz_sync_t;
+typedef struct {
+    const char *child, *id;
+    uint64_t epoch;
+    rz_str_t message; /* as it was stored */
+} rz_unheard_t;
+typedef struct {
     const char *const *cancels; /* children with a stored cancel           */
     size_t cancel_count;
+    const char *const *cancels_now; /* and those without grace */
+    size_t cancel_now_count;
+    const rz_unheard_t *unheard; /* steering that no worker has been told of: at most 64, 256 KiB */
+    size_t unheard_count;
     bool differs;             /* digest does not match                   */
     const char *const *owned; /* "child epoch", when differs             */
     size_t owned_count;
 } rz_sync_result_t;
 typedef void (*rz_sync_fn)(rz_rc_t rc, const rz_sync_result_t *result, void *arg);
-void rz_op_sync(rz_store_t *store, const char *incarnation, uint64_t counter, const char *digest,
-                const char *facts, rz_sync_fn fn, void *arg);
+void rz_op_sync(rz_store_t *store, const rz_sync_t *request, rz_sync_fn fn, void *arg);
 /* condemn: dead if the counter still is `counter_seen` (else RZ_STATE). `leave` = the runner said bye: no
  * compare. */
 void rz_op_condemn(rz_store_t *store, const char *incarnation, uint64_t counter_seen, bool leave,
@@ -175,6 +247,7 @@ typedef struct {
     rz_act_t act;
     rz_str_t header, messages; /* messages: one JSON array */
     uint64_t rev;
+    const char *model; /* get: of the latest job, "" */
 } rz_session_result_t;
 typedef void (*rz_session_fn)(rz_rc_t rc, const rz_session_result_t *result, void *arg);
 void rz_op_session_get(rz_store_t *store, const char *child, rz_session_fn fn, void *arg); /* RZ_NOT_FOUND */
@@ -187,9 +260,34 @@ typedef struct {
     uint64_t rev;
 } rz_session_put_t;
 void rz_op_session_put(rz_store_t *store, const rz_session_put_t *request, rz_session_fn fn, void *arg);
-/* Newest first. parent NULL: all. */
-typedef void (*rz_list_fn)(rz_rc_t rc, const rz_act_t *acts, size_t n, void *arg);
-void rz_op_list(rz_store_t *store, const char *parent, unsigned limit, rz_list_fn fn, void *arg);
+/* Newest first. next: give it as `before` for the page that follows; "" when this was the last. A page may
+ * hold fewer than `limit`, even none, while next is not empty: filters are applied to at most 2000 a call. */
+typedef struct {
+    const char *parent; /* NULL: all */
+    const char *status; /* a status, or a state; NULL: all */
+    uint64_t since_ms;  /* submitted at or after, wall clock; 0: all */
+    const char *before; /* NULL: the newest */
+    unsigned limit;
+} rz_list_t;
+typedef void (*rz_list_fn)(rz_rc_t rc, const rz_act_t *acts, size_t n, const char *next, void *arg);
+void rz_op_list(rz_store_t *store, const rz_list_t *request, rz_list_fn fn, void *arg);
+/* What happened to a child and when, oldest first: at least its latest 100 transitions. RZ_NOT_FOUND. */
+typedef struct {
+    uint64_t at_ms, activation, epoch; /* at_ms: wall clock */
+    const char
+        *what; /* queued assigned running released requeued cancel steer completed error cancelled ... */
+    const char *broker, *runner, *detail; /* "" when none */
+} rz_transition_t;
+typedef void (*rz_explain_fn)(rz_rc_t rc, const rz_act_t *act, const rz_transition_t *list, size_t n,
+                              void *arg);
+void rz_op_explain(rz_store_t *store, const char *child, rz_explain_fn fn, void *arg);
+/* Reader groups of `completions`. lag: entries they have not been given yet; pending: given, not acknowledged. */
+typedef struct {
+    const char *name;
+    uint64_t consumers, pending, lag;
+} rz_group_t;
+typedef void (*rz_groups_fn)(rz_rc_t rc, uint64_t entries, const rz_group_t *groups, size_t n, void *arg);
+void rz_op_groups(rz_store_t *store, rz_groups_fn fn, void *arg);
 /* Logged events from (epoch, seq) on, oldest first. */
 typedef void (*rz_replay_fn)(rz_rc_t rc, const rz_act_t *act, const rz_log_item_t *items, size_t n,
                              const char *first_available, const char *logged_to, void *arg);

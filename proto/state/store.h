@@ -27,6 +27,7 @@ typedef struct {
     uint64_t call_timeout_ms;    /* a batch unanswered this long breaks the connection; 0 = 5000    */
     size_t queue_max;            /* operations waiting here before RZ_UNAVAILABLE is answered; 0 = 100,000 */
     size_t queue_bytes_max;      /* and their bytes, unless it is one alone; 0 = 256 MiB                  */
+    const char *who;             /* name written beside what is done, for `explain`; NULL: "-" */
     const char *expected_id;     /* the store id that must be met, or NULL: the first one met */
     /* up: verified and usable. down: not. Called on each change, from the loop. detail: why it is down. */
     void (*on_state)(bool up, const char *detail, void *arg);
@@ -90,4 +91,4 @@ rz_rc_t rz_store_upgrade(const rz_store_options_t *options, rz_store_info_t *out
  * version. */
 rz_rc_t rz_store_check(const rz_store_options_t *options, rz_store_info_t *out, rz_err_t *err);
 extern const char rz_store_library[]; /* the text of rhizome.lua, built in */
-#define RZ_STORE_LIBRARY_VERSION "1.0"
+#define RZ_STORE_LIBRARY_VERSION "1.1"

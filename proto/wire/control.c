@@ -12,6 +12,7 @@
 #define LIMIT_MAX      1000
 #define TIMEOUT_MAX_MS 86400000
 #define OP_NAME_MAX    64
+#define CURSOR_MAX     64
 
 enum {
     M_CHILD = 1 << 0,
@@ -27,6 +28,11 @@ enum {
     M_TIMEOUT = 1 << 10,
     M_JOB = 1 << 11,
     M_SESSION = 1 << 12,
+    M_CHILDREN = 1 << 13,
+    M_WAIT_ID = 1 << 14,
+    M_APPROVAL = 1 << 15,
+    M_TREE = 1 << 16,
+    M_FILTER = 1 << 17,
 };
 
 typedef struct {
@@ -37,9 +43,9 @@ static const shape_t shapes[RZ_CONTROL_OP_COUNT] = {
     [RZ_OP_HELLO] = { 0, 0 },
     [RZ_OP_SUBMIT] = { M_JOB, 0 },
     [RZ_OP_GET] = { M_CHILD, M_JOB_ID },
-    [RZ_OP_LIST] = { 0, M_PARENT | M_LIMIT },
-    [RZ_OP_WAIT] = { M_CHILD, M_JOB_ID | M_TIMEOUT },
-    [RZ_OP_CANCEL] = { M_CHILD, M_NOW },
+    [RZ_OP_LIST] = { 0, M_PARENT | M_LIMIT | M_FILTER },
+    [RZ_OP_WAIT] = { 0, M_CHILD | M_CHILDREN | M_JOB_ID | M_TIMEOUT },
+    [RZ_OP_CANCEL] = { M_CHILD, M_NOW | M_TREE },
     [RZ_OP_SEND] = { M_CHILD | M_TEXT, M_MESSAGE_ID },
     [RZ_OP_SYNC] = { M_NONCE, 0 },
     [RZ_OP_LOGS] = { M_CHILD, 0 },
@@ -49,6 +55,11 @@ static const shape_t shapes[RZ_CONTROL_OP_COUNT] = {
     [RZ_OP_SESSION_LIST] = { 0, M_LIMIT },
     [RZ_OP_REPLAY] = { M_CHILD, M_FROM | M_LIMIT },
     [RZ_OP_STATUS] = { 0, 0 },
+    [RZ_OP_WAIT_REGISTER] = { M_PARENT | M_CHILDREN, M_WAIT_ID | M_TIMEOUT },
+    [RZ_OP_WAIT_GET] = { M_PARENT | M_WAIT_ID, 0 },
+    [RZ_OP_APPROVE] = { M_CHILD | M_APPROVAL, 0 },
+    [RZ_OP_RETRY] = { M_CHILD, 0 },
+    [RZ_OP_EXPLAIN] = { M_CHILD, 0 },
 };
 
 #define X(name, text) [RZ_OP_##name] = text,
@@ -61,6 +72,13 @@ static const char op_list[] = RZ_CONTROL_OPS(X);
 const char *rz_control_op_name(rz_control_op_t op)
 {
     return op_names[op];
+}
+
+static const char *const wait_for_names[] = { "all", "any", "first_error", NULL };
+
+const char *rz_wait_for_name(rz_wait_for_t wait_for)
+{
+    return wait_for_names[wait_for];
 }
 
 static bool takes(const rz_control_request_t *request, unsigned member)
@@ -114,6 +132,48 @@ static void read_numbers(rz_fields_t *f, rz_control_request_t *out)
     }
 }
 
+/* One child, or several; `wait` takes either. */
+static void read_children(rz_fields_t *f, rz_control_request_t *out)
+{
+    bool either = (shapes[out->op].optional & M_CHILDREN) != 0;
+    out->children = rz_field_strings(f, "children", either ? RZ_OPTIONAL : RZ_REQUIRED, RZ_ID_MAX);
+    out->wait_for = (rz_wait_for_t)rz_field_enum(f, "wait_for", RZ_OPTIONAL, wait_for_names, RZ_WAIT_ALL);
+    if (either && (out->child == NULL) == (out->children == NULL))
+        rz_fail_field(f->err, RZ_MISSING_FIELD, "child", "give either child or children");
+    if (out->children != NULL && cJSON_GetArraySize(out->children) == 0)
+        rz_fail_field(f->err, RZ_BAD_FIELD, "children", "must name at least one child");
+    const cJSON *child, *other;
+    size_t i = 0;
+    cJSON_ArrayForEach(child, out->children)
+    {
+        char field[32];
+        snprintf(field, sizeof field, "children[%zu]", i++);
+        if (!rz_id_valid(rz_str(child->valuestring)))
+            rz_fail_field(f->err, RZ_BAD_ID, field, "must match [A-Za-z0-9][A-Za-z0-9._:-]{0,127}");
+        for (other = out->children->child; other != child; other = other->next)
+            if (strcmp(other->valuestring, child->valuestring) == 0)
+                rz_fail_field(f->err, RZ_BAD_FIELD, field, "\"%.128s\" is named twice", child->valuestring);
+    }
+}
+
+static void read_filter(rz_fields_t *f, rz_control_request_t *out)
+{
+    static const char *const known[] = { "queued",    "assigned", "running", "completed", "error",
+                                         "cancelled", "timeout",  "skipped", "terminal",  NULL };
+    int status = rz_field_enum(f, "status", RZ_OPTIONAL, known, -1);
+    out->status = status >= 0 ? known[status] : NULL;
+    out->since_ms = rz_field_u64(f, "since_ms", RZ_OPTIONAL, 0, 0, INTEGER_MAX);
+    out->before = rz_field_str(f, "before", RZ_OPTIONAL, CURSOR_MAX);
+}
+
+static void read_approval(rz_fields_t *f, rz_control_request_t *out)
+{
+    out->request = rz_field_id(f, "request", RZ_REQUIRED);
+    if (cJSON_GetObjectItemCaseSensitive(f->obj, "approved") == NULL)
+        rz_fail_field(f->err, RZ_MISSING_FIELD, "approved", "is required");
+    out->approved = rz_field_bool(f, "approved", RZ_REQUIRED, false);
+}
+
 static void read_members(rz_fields_t *f, rz_control_request_t *out)
 {
     const shape_t *shape = &shapes[out->op];
@@ -122,6 +182,15 @@ static void read_members(rz_fields_t *f, rz_control_request_t *out)
     out->nonce = read_id(f, shape, M_NONCE, "nonce");
     out->message_id = read_id(f, shape, M_MESSAGE_ID, "message_id");
     out->job_id = read_id(f, shape, M_JOB_ID, "job_id");
+    out->wait_id = read_id(f, shape, M_WAIT_ID, "wait_id");
+    if (takes(out, M_CHILDREN))
+        read_children(f, out);
+    if (takes(out, M_APPROVAL))
+        read_approval(f, out);
+    if (takes(out, M_FILTER))
+        read_filter(f, out);
+    if (takes(out, M_TREE))
+        out->tree = rz_field_bool(f, "tree", RZ_OPTIONAL, false);
     if (takes(out, M_TEXT))
         out->text = rz_field_str(f, "text", RZ_REQUIRED, RZ_TEXT_MAX);
     if (takes(out, M_NOW))
@@ -189,6 +258,35 @@ static void put_number(const rz_control_request_t *request, unsigned member, con
         rz_json_put_u64(out, key, number);
 }
 
+static void put_children(const rz_control_request_t *request, rz_buf_t *out)
+{
+    const cJSON *child;
+    rz_json_open_key(out, "children", '[');
+    cJSON_ArrayForEach(child, request->children) rz_json_put_str(out, NULL, child->valuestring);
+    rz_json_close(out, ']');
+    if (request->wait_for != RZ_WAIT_ALL)
+        rz_json_put_str(out, "wait_for", rz_wait_for_name(request->wait_for));
+}
+
+static void put_choices(const rz_control_request_t *request, rz_buf_t *out)
+{
+    if (takes(request, M_CHILDREN) && request->children != NULL)
+        put_children(request, out);
+    if (takes(request, M_APPROVAL)) {
+        rz_json_opt_str(out, "request", request->request);
+        rz_json_put_bool(out, "approved", request->approved);
+    }
+    if (takes(request, M_NOW) && request->now)
+        rz_json_put_bool(out, "now", true);
+    if (takes(request, M_TREE) && request->tree)
+        rz_json_put_bool(out, "tree", true);
+    if (takes(request, M_FILTER)) {
+        rz_json_opt_str(out, "status", request->status);
+        put_number(request, M_FILTER, "since_ms", request->since_ms, 0, out);
+        rz_json_opt_str(out, "before", request->before);
+    }
+}
+
 void rz_control_encode(const rz_control_request_t *request, rz_buf_t *out)
 {
     rz_json_open(out, '{');
@@ -202,8 +300,8 @@ void rz_control_encode(const rz_control_request_t *request, rz_buf_t *out)
     rz_json_opt_str(out, "text", takes(request, M_TEXT) ? request->text : NULL);
     rz_json_opt_str(out, "message_id", takes(request, M_MESSAGE_ID) ? request->message_id : NULL);
     rz_json_opt_str(out, "job_id", takes(request, M_JOB_ID) ? request->job_id : NULL);
-    if (takes(request, M_NOW) && request->now)
-        rz_json_put_bool(out, "now", true);
+    rz_json_opt_str(out, "wait_id", takes(request, M_WAIT_ID) ? request->wait_id : NULL);
+    put_choices(request, out);
     if (takes(request, M_REV) && request->has_rev)
         rz_json_put_u64(out, "rev", request->rev);
     if (request->limit != 0)

@@ -27,30 +27,48 @@
     X(SESSION_PUT, "session_put")                                                                            \
     X(SESSION_LIST, "session_list")                                                                          \
     X(REPLAY, "replay")                                                                                      \
-    X(STATUS, "status")
+    X(STATUS, "status")                                                                                      \
+    X(WAIT_REGISTER, "wait_register")                                                                        \
+    X(WAIT_GET, "wait_get")                                                                                  \
+    X(APPROVE, "approve")                                                                                    \
+    X(RETRY, "retry")                                                                                        \
+    X(EXPLAIN, "explain")
 
 #define X(name, text) RZ_OP_##name,
 typedef enum { RZ_CONTROL_OPS(X) RZ_CONTROL_OP_COUNT } rz_control_op_t;
 #undef X
 const char *rz_control_op_name(rz_control_op_t op);
 
+/* When a wait on several children is satisfied (spec 8.8). */
+typedef enum { RZ_WAIT_ALL, RZ_WAIT_ANY, RZ_WAIT_FIRST_ERROR } rz_wait_for_t;
+const char *rz_wait_for_name(rz_wait_for_t wait_for); /* "all" "any" "first_error" */
+
 typedef struct {
     rz_control_op_t op;
-    rz_str_t id;                   /* raw JSON value, empty span when absent                     */
-    const char *child;             /* get wait cancel send logs session_get replay: required     */
-    const char *parent;            /* list: filter, NULL = all                                   */
-    const char *nonce;             /* sync: required, id rule                                    */
-    const char *text;              /* send: required, at most RZ_TEXT_MAX                        */
-    const char *message_id;        /* send: id of the steering message, NULL = made here         */
-    const char *job_id;            /* wait get: only this job's activation; NULL = the latest    */
-    bool now;                      /* cancel: skip the grace                                     */
-    uint64_t rev;                  /* session_put: expected rev, 0 = must not exist              */
-    bool has_rev;                  /* session_put without rev: as rev 0                            */
-    uint64_t limit;                /* list session_list replay: default 100, 1..1000             */
+    rz_str_t id;            /* raw JSON value, empty span when absent                     */
+    const char *child;      /* required by those about one child; wait takes children instead    */
+    const cJSON *children;  /* wait, wait_register: 1..RZ_LIST_MAX distinct ids; NULL when absent  */
+    rz_wait_for_t wait_for; /* wait, wait_register: default RZ_WAIT_ALL                            */
+    const char *parent;     /* list: filter, NULL = all; wait_register wait_get: required           */
+    const char *wait_id;    /* wait_register: NULL = made here; wait_get: required                  */
+    const char *request;    /* approve: id of the worker's approval_request                         */
+    bool approved;          /* approve: required                                                    */
+    const char *nonce;      /* sync: required, id rule                                              */
+    const char *text;       /* send: required, at most RZ_TEXT_MAX                                  */
+    const char *message_id; /* send: id of the steering message, NULL = made here                   */
+    const char *job_id;     /* wait get: only this job's activation; NULL = the latest              */
+    bool now;               /* cancel: skip the grace                                               */
+    bool tree;              /* cancel: every descendant too                                         */
+    const char *status;     /* list: only activations with this status or state, NULL = all         */
+    uint64_t since_ms;      /* list: submitted at or after, wall clock in ms since 1970; 0 = all      */
+    const char *before;     /* list: `next` of the page before, NULL = from the newest                */
+    uint64_t rev;           /* session_put: expected rev, 0 = must not exist              */
+    bool has_rev;           /* session_put without rev: as rev 0                            */
+    uint64_t limit;         /* list session_list replay: default 100, 1..1000             */
     uint64_t from_epoch, from_seq; /* replay: first wanted, default 0                      */
-    uint64_t timeout_ms;           /* wait: 0 = none; 1..86400000                                */
-    rz_str_t job;                  /* submit: raw job object                                     */
-    rz_str_t session;              /* session_put: raw session                                   */
+    uint64_t timeout_ms; /* wait, wait_register: 0 = none; 1..86400000                               */
+    rz_str_t job;        /* submit: raw job object                                     */
+    rz_str_t session;    /* session_put: raw session                                   */
     rz_object_t object;
 } rz_control_request_t;
 

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ATTEMPTS_MAX 100
+#define ATTEMPTS_MAX   100
+#define QUEUE_SECS_MAX 31536000 /* a year */
 
 static const char *const priority_names[] = { "high", "normal", "low", NULL };
 enum { RAW_SESSION, RAW_MESSAGE };
@@ -85,6 +86,13 @@ static void read_require(rz_fields_t *f, rz_job_t *out)
     read_labels(&inner, out);
 }
 
+static void read_queue_limit(rz_fields_t *f, rz_job_t *out)
+{
+    const cJSON *limit = cJSON_GetObjectItemCaseSensitive(f->obj, "max_queue_secs");
+    out->has_queue_limit = limit != NULL && !cJSON_IsNull(limit);
+    out->max_queue_secs = rz_field_u64(f, "max_queue_secs", RZ_OPTIONAL, 0, 0, QUEUE_SECS_MAX);
+}
+
 static void read_fields(rz_fields_t *f, rz_job_t *out)
 {
     out->parent = rz_field_id(f, "parent_session_id", RZ_REQUIRED);
@@ -96,6 +104,7 @@ static void read_fields(rz_fields_t *f, rz_job_t *out)
     read_require(f, out);
     out->disabled_tools = rz_field_strings(f, "disabled_tools", RZ_OPTIONAL, RZ_NAME_MAX);
     out->max_attempts = (uint32_t)rz_field_u64(f, "max_attempts", RZ_DEFAULTED, 1, 1, ATTEMPTS_MAX);
+    read_queue_limit(f, out);
     out->priority =
         (rz_priority_t)rz_field_enum(f, "priority", RZ_DEFAULTED, priority_names, RZ_PRIORITY_NORMAL);
     if (out->model == NULL)
@@ -215,6 +224,8 @@ void rz_job_encode(const rz_job_t *job, rz_buf_t *out)
     put_names(out, "disabled_tools", job->disabled_tools);
     if (job->max_attempts > 1)
         rz_json_put_u64(out, "max_attempts", job->max_attempts);
+    if (job->has_queue_limit)
+        rz_json_put_u64(out, "max_queue_secs", job->max_queue_secs);
     if (job->priority != RZ_PRIORITY_NORMAL)
         rz_json_put_str(out, "priority", rz_priority_name(job->priority));
     if (job->session.n > 0)
@@ -242,6 +253,8 @@ void rz_job_digest(const rz_job_t *job, char out[RZ_DIGEST_LEN + 1])
     digest_add_set(digest, job->labels);
     rz_digest_add_text(digest, attempts);
     rz_digest_add_text(digest, rz_priority_name(job->priority));
+    if (job->has_queue_limit)
+        rz_digest_add(digest, &job->max_queue_secs, sizeof job->max_queue_secs);
     rz_digest_add(digest, job->session.p, job->session.n);
     rz_digest_add(digest, job->message.p, job->message.n);
     rz_digest_hex(&digest, out);

@@ -2,7 +2,8 @@
  *
  *   {"parent_session_id":"root-7","child_session_id":"ch-41","model":"m","disabled_tools":["Bash"],
  *    "session":{...},"message":{...},"job_id":"j-1","tenant":"acme",
- *    "require":{"profile":"echo","labels":["gpu"]},"max_attempts":1,"priority":"normal","traceparent":"00-..."}
+ *    "require":{"profile":"echo","labels":["gpu"]},"max_attempts":1,"max_queue_secs":600,"priority":"normal",
+ *    "traceparent":"00-..."}
  *
  * Only the two session ids are required. Unknown members are ignored (spec 0.3). Shapes are stricter than
  * upstream in one way: ids follow the id rule. */
@@ -24,6 +25,8 @@ typedef struct {
     const char *profile;         /* require.profile, an id, NULL when absent               */
     const cJSON *labels;         /* require.labels: array of ids, NULL when absent         */
     const cJSON *disabled_tools; /* array of strings; NULL when absent, which differs from []: spec 1.2 */
+    bool has_queue_limit;        /* max_queue_secs was said                                */
+    uint64_t max_queue_secs;     /* 0..31536000, 0 = may wait for ever                     */
     uint32_t max_attempts;       /* 1..100, default 1                                      */
     rz_priority_t priority;      /* default normal                                         */
     rz_str_t session;            /* raw JSON object, empty span when absent; checked by rz_session_decode */
@@ -42,7 +45,7 @@ void rz_job_fini(rz_job_t *job);
 /* Canonical bytes: members in the order of the struct, absent and default ones omitted. Appends. */
 void rz_job_encode(const rz_job_t *job, rz_buf_t *out);
 /* SHA-256 over the decoded fields in fixed order (parent, child, job_id, tenant, model, tools, profile,
- * labels, attempts, priority, session bytes, message bytes), without traceparent: two jobs with one digest
+ * labels, attempts, priority, max_queue_secs if said, session bytes, message bytes), without traceparent: two jobs with one digest
  * are the same job. */
 void rz_job_digest(const rz_job_t *job, char out[RZ_DIGEST_LEN + 1]);
 /* What the queue sorts by: "<labels sorted, comma separated>" ("" for none). Appends. */

@@ -52,6 +52,7 @@ typedef enum {
     X(sync_ms, "sync_ms", NUMBER)                                                                            \
     X(granted, "granted", NUMBER)                                                                            \
     X(idle, "idle", COUNTS)                                                                                  \
+    X(full, "full", IDS)                                                                                     \
     X(op, "op", WRITE_OP)                                                                                    \
     X(child, "child", ID)                                                                                    \
     X(parent, "parent", ID)                                                                                  \
@@ -74,6 +75,7 @@ typedef enum {
     X(id, "id", ID)                                                                                          \
     X(nonce, "nonce", ID)                                                                                    \
     X(live, "live", FLAG)                                                                                    \
+    X(approved, "approved", FLAG)                                                                            \
     X(now, "now", FLAG)                                                                                      \
     X(code, "code", CODE)                                                                                    \
     X(message, "message", SENTENCE)                                                                          \
@@ -84,7 +86,9 @@ typedef enum {
     X(held, "held", HOLDINGS)                                                                                \
     X(owned, "owned", HOLDINGS)                                                                              \
     X(cancels, "cancels", HOLDINGS)                                                                          \
-    X(facts, "facts", OBJECT)
+    X(cancels_now, "cancels_now", HOLDINGS)                                                                  \
+    X(facts, "facts", OBJECT)                                                                                \
+    X(states, "states", OBJECT)
 
 typedef struct {
     const char *name;
@@ -109,14 +113,15 @@ static const shape_t shapes[RZ_LINK_KIND_COUNT] = {
     [RZ_LINK_HELLO] = { M(version) | M(runner) | M(incarnation) | M(host) | M(pid) | M(slots) |
                             M(program_version) | M(labels) | M(profiles),
                         0 },
-    [RZ_LINK_CREDIT] = { M(granted), M(idle) },
+    [RZ_LINK_CREDIT] = { M(granted), M(idle) | M(full) },
     [RZ_LINK_START] = { WRITE, 0 },
     [RZ_LINK_APPEND] = { WRITE, 0 },
     [RZ_LINK_FINISH] = { WRITE | M(status), M(error) | M(code) },
     [RZ_LINK_RELEASE] = { M(child) | M(epoch) | M(token) | M(reason), 0 },
     [RZ_LINK_STEERED] = { M(child) | M(id) | M(live), 0 },
+    [RZ_LINK_DECIDED] = { M(child) | M(id) | M(live), 0 },
     [RZ_LINK_OUTPUT] = { M(id) | M(code), 0 },
-    [RZ_LINK_SYNC] = { M(incarnation) | M(counter) | M(count) | M(digest), M(held) | M(facts) },
+    [RZ_LINK_SYNC] = { M(incarnation) | M(counter) | M(count) | M(digest), M(held) | M(facts) | M(states) },
     [RZ_LINK_BYE] = { M(incarnation), 0 },
     [RZ_LINK_WELCOME] = { M(version) | M(broker) | M(publish) | M(sync_ms), 0 },
     [RZ_LINK_REFUSED] = { M(code) | M(message), 0 },
@@ -126,8 +131,9 @@ static const shape_t shapes[RZ_LINK_KIND_COUNT] = {
                              M(cancelled) },
     [RZ_LINK_CANCEL] = { M(child) | M(epoch), M(now) },
     [RZ_LINK_STEER] = { M(child) | M(epoch) | M(id), 0 },
+    [RZ_LINK_DECIDE] = { M(child) | M(epoch) | M(id) | M(approved), 0 },
     [RZ_LINK_ACK] = { M(op) | M(child) | M(epoch) | M(code), M(seq) },
-    [RZ_LINK_SYNCED] = { M(code) | M(counter), M(cancels) | M(owned) },
+    [RZ_LINK_SYNCED] = { M(code) | M(counter), M(cancels) | M(cancels_now) | M(owned) },
     [RZ_LINK_EMIT] = { M(nonce), 0 },
     [RZ_LINK_LOGS] = { M(id) | M(child), 0 },
 };

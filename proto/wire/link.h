@@ -5,7 +5,9 @@
  *
  * runner -> broker
  *   hello    {v,runner,incarnation,host,pid,slots,version,labels[],profiles[]}
- *   credit   {granted,idle?:{"<affinity>":n}}     granted: cumulative assignments allowed on this link
+ *   credit   {granted,idle?:{"<affinity>":n},full?:[profile...]}
+ *                                                 granted: cumulative assignments allowed on this link; full:
+ *                                                 profiles that have no room of their own now
  *   start    {child,epoch,token,seqs[]}           + (event header, event) per seq: durable events to log
  *   append   {child,epoch,token,seqs[]}           + the same
  *   finish   {child,epoch,token,seqs[],status,error?}
@@ -13,8 +15,10 @@
  *                                                 of which is sub_agent_completed
  *   release  {child,epoch,token,reason}           owned and cannot be run here: back to the queue
  *   steered  {child,id,live}                      a steering message was (not) written to the worker
+ *   decided  {child,id,live}                      an approval was (not) written to the worker
  *   output   {id,code}                            + [text]: answer to `logs`
- *   sync     {incarnation,counter,count,digest,held?:[holding...],facts?:{...}}
+ *   sync     {incarnation,counter,count,digest,held?:[holding...],facts?:{...},states?:{"<child>":{...}}}
+ *                                                 states: what changed since the last sync, see proto/README.md
  *   bye      {incarnation}                        draining is done: the incarnation ends
  * broker -> runner
  *   welcome  {v,broker,publish,sync_ms}
@@ -25,7 +29,8 @@
  *   cancel   {child,epoch,now?}
  *   steer    {child,epoch,id}                     + [JSON string]
  *   ack      {op,child,epoch,code,seq?}           answers start, append, finish, release; seq: last one asked
- *   synced   {code,counter,cancels?:[holding...],owned?:[holding...]}
+ *   decide   {child,epoch,id,approved}            answer to the worker's approval_request `id`
+ *   synced   {code,counter,cancels?:[holding...],cancels_now?:[holding...],owned?:[holding...]}
  *                                                 owned only when the digests differ
  *   emit     {nonce}                              publish $sys/sync/<nonce>/<runner>
  *   logs     {id,child}
@@ -46,6 +51,7 @@
     X(FINISH, "finish")                                                                                      \
     X(RELEASE, "release")                                                                                    \
     X(STEERED, "steered")                                                                                    \
+    X(DECIDED, "decided")                                                                                    \
     X(OUTPUT, "output")                                                                                      \
     X(SYNC, "sync")                                                                                          \
     X(BYE, "bye")                                                                                            \
@@ -54,6 +60,7 @@
     X(ASSIGN, "assign")                                                                                      \
     X(CANCEL, "cancel")                                                                                      \
     X(STEER, "steer")                                                                                        \
+    X(DECIDE, "decide")                                                                                      \
     X(ACK, "ack")                                                                                            \
     X(SYNCED, "synced")                                                                                      \
     X(EMIT, "emit")                                                                                          \
@@ -74,11 +81,11 @@ typedef struct {
     const char *status, *error, *reason, *previous_error, *digest, *op, *message;
     rz_rc_t code;
     uint64_t pid, slots, granted, epoch, seq, counter, count, attempt, sync_ms;
-    bool now, live, cancelled;
+    bool now, live, cancelled, approved;
     const uint64_t *seqs; /* start append finish: ascending; on decode owned by the struct */
     size_t seq_count;
-    const cJSON *labels, *profiles, *disabled_tools, *idle, *held, *owned, *cancels,
-        *facts; /* NULL when absent */
+    const cJSON *labels, *profiles, *disabled_tools, *idle, *full, *held, *owned, *cancels, *cancels_now,
+        *facts, *states; /* NULL when absent */
     rz_object_t object;
 } rz_link_t;
 
