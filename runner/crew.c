@@ -98,7 +98,7 @@ void crew_withdraw(crew_t *crew, seeker_t *seeker)
 {
     worker_t *orphan = seeker->seeking ? detach(seeker) : NULL;
     if (orphan != NULL && crew->all.count > crew->enough)
-        worker_retire(orphan, false);
+        worker_retire(orphan, WORKER_KILL);
 }
 
 static void occupy(worker_t *worker, void *user)
@@ -120,7 +120,7 @@ static void park(crew_t *crew, worker_t *worker, uint64_t now_ms)
     worker_t *surplus =
         pool_park(crew->pool, worker_pool_key(worker), worker_affinity(worker), worker, now_ms);
     if (surplus != NULL)
-        worker_retire(surplus, true);
+        worker_retire(surplus, WORKER_TERMINATE);
     crew->events->on_idle(crew->arg);
 }
 
@@ -144,7 +144,7 @@ worker_t *crew_seek(crew_t *crew, seeker_t *seeker)
             occupy(worker, seeker->user);
             return worker;
         }
-        worker_retire(worker, false);
+        worker_retire(worker, WORKER_KILL);
     }
     enqueue(crew, seeker);
     return NULL;
@@ -157,9 +157,9 @@ void crew_give_back(crew_t *crew, worker_t *worker)
     workers_add(&crew->cooling, worker);
 }
 
-void crew_discard(worker_t *worker)
+void crew_discard(worker_t *worker, worker_ending_t ending)
 {
-    worker_retire(worker, false);
+    worker_retire(worker, ending);
 }
 
 /* ---- spawning ---- */
@@ -243,7 +243,7 @@ static void on_late_frame(crew_t *crew, worker_t *worker, size_t len)
     workers_remove(&crew->cooling, worker);
     if (pool_remove(crew->pool, worker))
         crew->events->on_idle(crew->arg);
-    worker_retire(worker, false);
+    worker_retire(worker, WORKER_KILL);
 }
 
 static void on_frame(worker_t *worker, const char *bytes, size_t len, void *arg)
@@ -330,18 +330,18 @@ void crew_expire(crew_t *crew, uint64_t now_ms)
 {
     worker_t *worker;
     while ((worker = pool_expire(crew->pool, now_ms)) != NULL) {
-        worker_retire(worker, true);
+        worker_retire(worker, WORKER_TERMINATE);
         crew->events->on_idle(crew->arg);
     }
 }
 
-void crew_stop(crew_t *crew, bool gentle)
+void crew_stop(crew_t *crew, worker_ending_t ending)
 {
     crew->stopping = true;
     crew->cooling.count = 0;
     while (pool_pop(crew->pool) != NULL) {}
     for (size_t i = 0; i < crew->all.count; i++)
-        worker_retire(crew->all.list[i], gentle);
+        worker_retire(crew->all.list[i], ending);
     if (crew->all.count == 0)
         crew->events->on_empty(crew->arg);
 }

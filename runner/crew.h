@@ -44,11 +44,11 @@ worker_t *crew_seek(crew_t *crew, seeker_t *seeker);
 void crew_withdraw(crew_t *crew, seeker_t *seeker); /* harmless when it does not seek */
 rz_rc_t crew_spawn(crew_t *crew, const worker_plan_t *plan, worker_t **out, rz_err_t *err);
 
-void crew_give_back(crew_t *crew, worker_t *worker); /* after a clean terminal */
-void crew_discard(worker_t *worker);                 /* after anything else    */
+void crew_give_back(crew_t *crew, worker_t *worker);         /* after a clean terminal */
+void crew_discard(worker_t *worker, worker_ending_t ending); /* after anything else    */
 
-void crew_turn(crew_t *crew, uint64_t now_ms);   /* at the end of every turn of the loop */
-void crew_expire(crew_t *crew, uint64_t now_ms); /* now and then */
-void crew_stop(crew_t *crew, bool gentle);       /* retires all; nothing may seek any more */
-cJSON *crew_idle(const crew_t *crew);            /* gives: {"<affinity>": n} */
-uint64_t crew_late_frames(const crew_t *crew);   /* came when no run was on */
+void crew_turn(crew_t *crew, uint64_t now_ms);        /* at the end of every turn of the loop */
+void crew_expire(crew_t *crew, uint64_t now_ms);      /* now and then */
+void crew_stop(crew_t *crew, worker_ending_t ending); /* retires all; nothing may seek any more */
+cJSON *crew_idle(const crew_t *crew);                 /* gives: {"<affinity>": n} */
+uint64_t crew_late_frames(const crew_t *crew);        /* came when no run was on */

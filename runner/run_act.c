@@ -15,7 +15,7 @@
 void run_let_go(run_t *run)
 {
     if (run->worker != NULL)
-        crew_discard(run->worker);
+        crew_discard(run->worker, WORKER_KILL);
     run->worker = NULL;
     crew_withdraw(run->house->crew, &run->seeker);
 }

@@ -105,7 +105,7 @@ static void leave(runner_t *runner, bool gentle)
     runner_write_touched(runner);
     runner->phase = PHASE_LEAVING;
     runner->phase_ends_ms = runner_now(runner) + ACKS_MS;
-    crew_stop(runner->house.crew, gentle);
+    crew_stop(runner->house.crew, gentle ? WORKER_TERMINATE : WORKER_KILL);
 }
 
 static void begin_ending(runner_t *runner)

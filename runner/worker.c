@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GENTLE_MS 1000 /* from SIGTERM to SIGKILL                                            */
-#define DRAIN_MS  300  /* from the process' end to its connection's: what it wrote last is read first */
+#define TERM_MS  1000 /* from SIGTERM to SIGKILL                                            */
+#define DRAIN_MS 300  /* from the process' end to its connection's: what it wrote last is read first */
 
 struct worker {
     const worker_env_t *env;
@@ -49,10 +49,15 @@ static void free_if_gone(worker_t *worker)
     rz_free(worker);
 }
 
-void worker_retire(worker_t *worker, bool gentle)
+/* Also when everything has ended the worker lives on to the next turn: callers up the stack still hold it. */
+void worker_retire(worker_t *worker, worker_ending_t ending)
 {
-    if (worker->state == WORKER_RETIRING)
+    if (worker->state == WORKER_RETIRING) {
+        if (ending == WORKER_KILL && !worker->exited)
+            process_signal(worker->process, SIGKILL);
         return;
+    }
+    bool gentle = ending == WORKER_TERMINATE;
     worker->state = WORKER_RETIRING;
     worker->user = NULL;
     folder_unwatch(worker->folder);
@@ -62,9 +67,7 @@ void worker_retire(worker_t *worker, bool gentle)
         rz_ws_abort(worker->ws);
     if (!worker->exited)
         process_signal(worker->process, gentle ? SIGTERM : SIGKILL);
-    /* also when everything has ended: the callers up the stack still hold the pointer, so it dies from the
-     * loop */
-    rz_timer_start(worker->timer, gentle && !worker->exited ? GENTLE_MS : 0, 0);
+    rz_timer_start(worker->timer, gentle && !worker->exited ? TERM_MS : 0, 0);
 }
 
 static void on_retire_deadline(worker_t *worker)
@@ -81,13 +84,13 @@ static void fail(worker_t *worker, worker_failure_t failure, const char *reason)
     rz_log_debug("worker.failed", "worker=%s state=%s reason=%s", worker->agent_id,
                  worker_state_name(worker->state), reason);
     worker->env->events->on_failed(worker, failure, reason, worker->env->arg);
-    worker_retire(worker, false);
+    worker_retire(worker, WORKER_KILL);
 }
 
 static void lose(worker_t *worker, const char *reason)
 {
     worker->env->events->on_lost(worker, reason, worker->env->arg);
-    worker_retire(worker, false);
+    worker_retire(worker, WORKER_KILL);
 }
 
 static void fail_unregistered(worker_t *worker)

@@ -22,6 +22,12 @@ const char *worker_state_name(worker_state_t state); /* "idle" */
 
 typedef enum { WORKER_NO_START, WORKER_NO_CONNECTION } worker_failure_t;
 
+/* How a worker is made to go; both reach its whole process group. */
+typedef enum {
+    WORKER_KILL,      /* SIGKILL at once                                    */
+    WORKER_TERMINATE, /* Close and SIGTERM; SIGKILL to what is left after 1 s */
+} worker_ending_t;
+
 typedef struct {
     void (*on_ready)(worker_t *worker, void *arg); /* IDLE for the first time */
     void (*on_failed)(worker_t *worker, worker_failure_t failure, const char *reason, void *arg);
@@ -61,5 +67,5 @@ bool worker_usable(const worker_t *worker); /* IDLE and its process alive at thi
 
 void worker_occupy(worker_t *worker, bool busy); /* IDLE <-> BUSY */
 rz_rc_t worker_send(worker_t *worker, const char *frame, size_t len);
-/* Gentle: Close and SIGTERM, SIGKILL after a moment. Otherwise SIGKILL. Harmless when it retires already. */
-void worker_retire(worker_t *worker, bool gentle);
+/* KILL makes short work of one that retires by TERMINATE; otherwise harmless when it retires already. */
+void worker_retire(worker_t *worker, worker_ending_t ending);
