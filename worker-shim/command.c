@@ -75,7 +75,7 @@ static void finish_completed(execution_t *run)
 /* "<command> exited with status 3: <last lines of stderr>" */
 static void describe(const execution_t *run, const program_end_t *end, rz_buf_t *out)
 {
-    const char *command = run->setting->command;
+    const char *command = run->setting->program.command;
     if (end->exec_errno != 0) {
         rz_buf_printf(out, "cannot execute %s: %s", command, strerror(end->exec_errno));
         return;
@@ -184,8 +184,7 @@ static void command_start(execution_t *run, const rz_parent_frame_t *frame, rz_s
     };
     const setting_t *setting = run->setting;
     rz_err_t err = { 0 };
-    run->program =
-        program_start(setting->loop, setting->command, setting->args, setting->workspace, &listener, &err);
+    run->program = program_start(setting->loop, &setting->program, &listener, &err);
     if (run->program == NULL)
         finish_error(run, err.text);
     else

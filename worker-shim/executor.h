@@ -5,6 +5,7 @@
  * and cancelled any number of times; after finish it touches nothing but what destroy frees. */
 #pragma once
 
+#include "launch.h"
 #include "wire/frame.h"
 #include "wire/provision.h"
 
@@ -32,9 +33,7 @@ typedef struct {
 /* What all executions of one worker share; outlives them. */
 typedef struct {
     uv_loop_t *loop;
-    const char *workspace; /* NULL: where the worker was started         */
-    const char *command;   /* the program of the `command` executor      */
-    const cJSON *args;     /* array of strings, may be NULL              */
+    launch_t program; /* of the executors that start one; empty for others */
 } setting_t;
 
 typedef struct execution execution_t; /* each executor's own struct */

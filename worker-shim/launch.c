@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,17 +86,42 @@ static char **make_argv(const char *command, const cJSON *args, const char *our_
     return (char **)(void *)argv;
 }
 
-/* Our environment is what the runner allowed, and our own settings. */
-static char **make_environment(void)
+static size_t count(char *const *list)
 {
     size_t n = 0;
-    while (environ[n] != NULL)
+    while (list != NULL && list[n] != NULL)
         n++;
-    char **kept = rz_alloc((n + 1) * sizeof(*kept));
-    for (size_t i = 0, at = 0; i < n; i++)
-        if (strncmp(environ[i], "RHIZOME_", 8) != 0)
-            kept[at++] = environ[i];
-    return kept;
+    return n;
+}
+
+static bool is_of_same_name(const char *variable, const char *other)
+{
+    size_t n = strcspn(variable, "=");
+    return n == strcspn(other, "=") && memcmp(variable, other, n) == 0;
+}
+
+/* Our own settings are not the program's, and what its profile names comes from there and nowhere else. */
+static bool is_passed_on(const char *variable, char *const *named)
+{
+    bool passed = strncmp(variable, "RHIZOME_", 8) != 0;
+    for (size_t i = 0; passed && named != NULL && named[i] != NULL; i++)
+        passed = !is_of_same_name(variable, named[i]);
+    return passed;
+}
+
+/* Our environment is what the runner allowed. The strings are lent: what is secret among them reaches the
+ * program through exec alone and never stands in an environment or argv of ours. */
+static char **make_environment(char *const *named)
+{
+    char **made = rz_alloc((count(environ) + count(named) + 1) * sizeof(*made));
+    size_t n = 0;
+    for (size_t i = 0; environ[i] != NULL; i++)
+        if (is_passed_on(environ[i], named))
+            made[n++] = environ[i];
+    for (size_t i = 0; named != NULL && named[i] != NULL; i++)
+        if (strchr(named[i], '=') != NULL)
+            made[n++] = named[i];
+    return made;
 }
 
 /* The pipe ends are all above 2 (main.c keeps 0 to 2 open), so none is overwritten before it was copied. */
@@ -124,16 +150,15 @@ static void plan_attributes(posix_spawnattr_t *attributes)
     posix_spawnattr_setsigdefault(attributes, &all);
 }
 
-static int spawn(const char *command, const cJSON *args, const char *workspace, const pipes_t *pipes,
-                 pid_t *pid)
+static int spawn(const launch_t *what, const pipes_t *pipes, pid_t *pid)
 {
     char our_pid[24];
     snprintf(our_pid, sizeof(our_pid), "%ld", (long)getpid());
-    char **argv = make_argv(command, args, our_pid);
-    char **environment = make_environment();
+    char **argv = make_argv(what->command, what->args, our_pid);
+    char **environment = make_environment(what->variables);
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
-    plan_files(&files, pipes, workspace);
+    plan_files(&files, pipes, what->workspace);
     plan_attributes(&attributes);
 
     int sys = posix_spawn(pid, "/proc/self/exe", &files, &attributes, argv, environment);
@@ -158,16 +183,16 @@ static rz_rc_t check_workspace(const char *workspace, rz_err_t *err)
     return sys == 0 ? RZ_OK : rz_fail_sys(err, sys, "workspace %s cannot be used", workspace);
 }
 
-rz_rc_t launch(const char *command, const cJSON *args, const char *workspace, launched_t *out, rz_err_t *err)
+rz_rc_t launch(const launch_t *what, launched_t *out, rz_err_t *err)
 {
     pipes_t pipes;
-    if (workspace != NULL && check_workspace(workspace, err) != RZ_OK)
+    if (what->workspace != NULL && check_workspace(what->workspace, err) != RZ_OK)
         return RZ_SYS;
     if (pipes_open(&pipes, err) != RZ_OK)
         return RZ_SYS;
 
     pid_t pid;
-    int sys = spawn(command, args, workspace, &pipes, &pid);
+    int sys = spawn(what, &pipes, &pid);
     int pidfd = sys == 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
     if (sys == 0 && pidfd < 0) {
         sys = errno;
@@ -175,7 +200,7 @@ rz_rc_t launch(const char *command, const cJSON *args, const char *workspace, la
     }
     if (sys != 0) {
         pipes_close(&pipes);
-        return rz_fail_sys(err, sys, "cannot start %s", command);
+        return rz_fail_sys(err, sys, "cannot start %s", what->command);
     }
     *out = (launched_t){ .pid = pid,
                          .pidfd = pidfd,

@@ -19,8 +19,16 @@ typedef struct {
     int verdict;                    /* an int errno if the program could not be executed    */
 } launched_t;
 
-/* Runs command with args in workspace (NULL: here), with our environment except RHIZOME_*. */
-rz_rc_t launch(const char *command, const cJSON *args, const char *workspace, launched_t *out, rz_err_t *err);
+/* What to start; everything is lent for the call. Its environment is ours without RHIZOME_*, and as `variables`
+ * say: "NAME=value" is set for it, a bare "NAME" is kept from it. */
+typedef struct {
+    const char *command;    /* looked up in PATH unless it holds a slash */
+    const cJSON *args;      /* array of strings, or NULL                 */
+    const char *workspace;  /* NULL: here                                */
+    char *const *variables; /* NULL-terminated, or NULL                  */
+} launch_t;
+
+rz_rc_t launch(const launch_t *what, launched_t *out, rz_err_t *err);
 
 /* `rhizome-worker --exec <parent pid> <command> [args]`: never returns. */
 _Noreturn void launch_exec(int argc, char **argv);

@@ -102,7 +102,8 @@ static rz_rc_t open_service(worker_t *worker, const executor_t *executor, rz_err
 {
     const brief_t *brief = &worker->brief;
     worker->setting = (setting_t){
-        .loop = &worker->loop, .workspace = brief->workspace, .command = brief->command, .args = brief->args
+        .loop = &worker->loop,
+        .program = { .command = brief->command, .args = brief->args, .workspace = brief->workspace }
     };
     serve_options_t options = { .reusable = brief->reusable,
                                 .idle_ms = brief->idle_ms,

@@ -2,7 +2,6 @@
 #include "program.h"
 
 #include "base/timer.h"
-#include "launch.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -193,11 +192,11 @@ static void open_pipe(program_t *program, uv_loop_t *loop, uv_pipe_t *pipe, int 
     uv_pipe_open(pipe, fd); /* of a fresh pipe's end: only EMFILE-like conditions that pipe2 met before */
 }
 
-program_t *program_start(uv_loop_t *loop, const char *command, const cJSON *args, const char *workspace,
-                         const program_listener_t *listener, rz_err_t *err)
+program_t *program_start(uv_loop_t *loop, const launch_t *what, const program_listener_t *listener,
+                         rz_err_t *err)
 {
     launched_t launched;
-    if (launch(command, args, workspace, &launched, err) != RZ_OK)
+    if (launch(what, &launched, err) != RZ_OK)
         return NULL;
     program_t *program = rz_alloc(sizeof(*program));
     program->listener = *listener;

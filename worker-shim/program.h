@@ -6,9 +6,8 @@
 #pragma once
 
 #include "base/buf.h"
-#include "base/rc.h"
+#include "launch.h"
 
-#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <uv.h>
 
@@ -32,8 +31,8 @@ typedef struct {
 } program_listener_t;
 
 /* NULL and err if it cannot be started. That the command cannot be executed is found out later, by on_end. */
-program_t *program_start(uv_loop_t *loop, const char *command, const cJSON *args, const char *workspace,
-                         const program_listener_t *listener, rz_err_t *err);
+program_t *program_start(uv_loop_t *loop, const launch_t *what, const program_listener_t *listener,
+                         rz_err_t *err);
 /* Queues bytes for its stdin, copied. RZ_CLOSED: it was closed. RZ_FULL: it does not read; nothing was
  * queued. */
 rz_rc_t program_write(program_t *program, rz_str_t bytes);
