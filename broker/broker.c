@@ -159,6 +159,7 @@ static bool open_store(broker_t *broker, rz_err_t *err)
 {
     static const char *const streams[] = { "broadcast", "completions" };
     rz_store_options_t options = broker->setup->store;
+    options.who = broker->setup->name;
     options.on_state = on_store_state;
     options.arg = broker;
     broker->store = rz_store_open(broker->loop, &options, err);

@@ -83,7 +83,7 @@ void op_wait(control_t *control, call_t *call, const rz_control_request_t *reque
                 asking_open(control, call));
 }
 
-static void on_list(rz_rc_t rc, const rz_act_t *acts, size_t n, void *arg)
+static void on_list(rz_rc_t rc, const rz_act_t *acts, size_t n, const char *next, void *arg)
 {
     const control_t *control = ((asking_t *)arg)->control;
     call_t *call = asking_end(arg);
@@ -96,13 +96,19 @@ static void on_list(rz_rc_t rc, const rz_act_t *acts, size_t n, void *arg)
     for (size_t i = 0; i < n; i++)
         act_encode(control->part.roster, NULL, &acts[i], out);
     rz_json_close(out, ']');
+    if (*next != '\0')
+        rz_json_put_str(out, "next", next);
     call_send(&call);
 }
 
 void op_list(control_t *control, call_t *call, const rz_control_request_t *request)
 {
-    rz_op_list(control->part.store, request->parent, (unsigned)request->limit, on_list,
-               asking_open(control, call));
+    const rz_list_t list = { .parent = request->parent,
+                             .status = request->status,
+                             .since_ms = request->since_ms,
+                             .before = request->before,
+                             .limit = (unsigned)request->limit };
+    rz_op_list(control->part.store, &list, on_list, asking_open(control, call));
 }
 
 /* ---- cancel ---- */
@@ -142,7 +148,7 @@ void op_cancel(control_t *control, call_t *call, const rz_control_request_t *req
 {
     cancelling_t *cancelling = rz_alloc(sizeof *cancelling);
     *cancelling = (cancelling_t){ .asking = { control, call }, .now = request->now };
-    rz_op_cancel(control->part.store, request->child, NULL, on_cancelled, cancelling);
+    rz_op_cancel(control->part.store, request->child, NULL, request->now, on_cancelled, cancelling);
 }
 
 /* ---- replay ---- */

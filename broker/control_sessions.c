@@ -72,8 +72,9 @@ static void put_session(const rz_act_t *act, rz_buf_t *out)
     rz_json_close(out, '}');
 }
 
-static void on_list(rz_rc_t rc, const rz_act_t *acts, size_t n, void *arg)
+static void on_list(rz_rc_t rc, const rz_act_t *acts, size_t n, const char *next, void *arg)
 {
+    (void)next;
     call_t *call = asking_end(arg);
     if (rc != RZ_OK) {
         call_refuse(&call, rc, NULL);
@@ -89,5 +90,6 @@ static void on_list(rz_rc_t rc, const rz_act_t *acts, size_t n, void *arg)
 
 void op_session_list(control_t *control, call_t *call, const rz_control_request_t *request)
 {
-    rz_op_list(control->part.store, NULL, (unsigned)request->limit, on_list, asking_open(control, call));
+    const rz_list_t list = { .limit = (unsigned)request->limit };
+    rz_op_list(control->part.store, &list, on_list, asking_open(control, call));
 }

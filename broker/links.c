@@ -263,7 +263,7 @@ static void on_release(links_t *links, runner_t *runner, const rz_link_t *link, 
     rz_log_info("link.released", "runner=%s child=%s epoch=%" PRIu64 " reason=%s", runner->name, link->child,
                 link->epoch, link->reason);
     runner_answered(runner, link->child, link->epoch);
-    rz_op_release(links->part.store, link->child, link->epoch, link->token, on_written,
+    rz_op_release(links->part.store, link->child, link->epoch, link->token, link->reason, on_written,
                   writing_open(links, runner, link));
 }
 
@@ -400,8 +400,11 @@ static void on_sync(links_t *links, runner_t *runner, const rz_link_t *link, con
                             .serial = runner->serial,
                             .counter = link->counter,
                             .held = link->held != NULL ? cJSON_Duplicate(link->held, 1) : NULL };
-    rz_op_sync(links->part.store, runner->incarnation, link->counter, link->digest, runner->facts, on_synced,
-               syncing);
+    const rz_sync_t sync = { .incarnation = runner->incarnation,
+                             .counter = link->counter,
+                             .digest = link->digest,
+                             .facts = runner->facts };
+    rz_op_sync(links->part.store, &sync, on_synced, syncing);
 }
 
 /* ---- every message ---- */

@@ -78,10 +78,12 @@ enum { /* as in rhizome.lua */
        REV,
        SIZE,
        STEERS,
+       QUEUE,
        WORDS
 };
 
-/* Cuts `text` at its spaces; "-" becomes "". True if there are exactly WORDS words. */
+/* Cuts `text` at its spaces; "-" becomes "". True if there are exactly WORDS words, or one less: library 1.0 wrote no
+ * QUEUE. */
 static bool cut(char *text, const char *word[WORDS])
 {
     char *at = text;
@@ -93,6 +95,8 @@ static bool cut(char *text, const char *word[WORDS])
         word[n++] = strcmp(at, "-") == 0 ? "" : at;
         at = space;
     }
+    if (n == WORDS - 1)
+        word[n++] = "0";
     return n == WORDS && at == NULL;
 }
 
@@ -101,7 +105,8 @@ static uint64_t word_number(const char *word)
     return strtoull(word, NULL, 10);
 }
 
-static void packed_fill(rz_packed_t *out, const char *child, const char *const word[WORDS], const char *error)
+static void packed_fill(rz_packed_t *out, const char *child, const char *const word[WORDS], const char *error,
+                        const char *progress)
 {
     out->token = word[TOKEN];
     out->rev = word_number(word[REV]);
@@ -120,7 +125,9 @@ static void packed_fill(rz_packed_t *out, const char *child, const char *const w
         .attempt = word_number(word[ATTEMPT]),
         .max_attempts = word_number(word[ATTEMPTS]),
         .submitted_ms = word_number(word[SUBMITTED]),
-        .cancelled = strcmp(word[CANCELLED], "1") == 0,
+        .cancelled = strcmp(word[CANCELLED], "0") != 0,
+        .cancel_now = strcmp(word[CANCELLED], "2") == 0,
+        .progress = progress,
     };
 }
 
@@ -134,7 +141,8 @@ static void packed_empty(rz_packed_t *out)
                                    .labels = "",
                                    .profile = "",
                                    .status = "",
-                                   .error = "" } };
+                                   .error = "",
+                                   .progress = "" } };
 }
 
 bool rz_packed_read(rz_packed_t *out, const rz_str_t *fields, size_t n)
@@ -156,7 +164,7 @@ bool rz_packed_read(rz_packed_t *out, const rz_str_t *fields, size_t n)
         rz_free(text);
         return false;
     }
-    packed_fill(out, text + at[0], word, text + at[2]);
+    packed_fill(out, text + at[0], word, text + at[2], text + at[3]);
     out->text = text;
     return true;
 }
@@ -192,7 +200,7 @@ bool rz_assigned_read(rz_assigned_t *out, const rz_str_t *fields, size_t n)
         return false;
     }
     /* previous_error takes the place that the error has in an activation */
-    const rz_str_t act_fields[RZ_ACT_FIELDS] = { fields[0], fields[1], fields[3] };
+    const rz_str_t act_fields[RZ_ACT_FIELDS] = { fields[0], fields[1], fields[3], { "", 0 } };
     const char *fact[FACTS];
     out->facts = rz_strndup(fields[2].p, fields[2].n);
     if (!rz_packed_read(&out->packed, act_fields, RZ_ACT_FIELDS) || !cut_facts(out->facts, fact))

@@ -18,7 +18,7 @@ void rz_args_u64(rz_args_t *args, uint64_t number);
 void rz_args_call(rz_args_t *args, rz_store_t *store, const char *op, rz_store_fn fn, void *arg); /* takes */
 
 /* ---- activations ---- */
-#define RZ_ACT_FIELDS        3 /* child, a, error */
+#define RZ_ACT_FIELDS        4 /* child, a, error, progress */
 #define RZ_ASSIGNMENT_FIELDS 6 /* child, a, j, previous_error, header, messages */
 
 typedef struct {
@@ -59,6 +59,10 @@ typedef struct {
         rz_list_fn list;
         rz_replay_fn replay;
         rz_classes_fn classes;
+        rz_wait_fn wait;
+        rz_tick_fn tick;
+        rz_explain_fn explain;
+        rz_groups_fn groups;
     } fn;
     void *arg;
 } rz_waiter_t;

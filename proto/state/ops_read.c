@@ -1,7 +1,8 @@
-/* ops_read.c - looking: get, session, list, replay, classes; and the two writes that have no activation,
+/* ops_read.c - looking: get, session, list, explain, replay, classes; and the two writes that have no activation,
  * session_put and broadcast. */
 #include "state/ops_codec.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 void rz_op_get(rz_store_t *store, const char *child, const char *job, rz_act_fn fn, void *arg)
@@ -16,7 +17,7 @@ void rz_op_get(rz_store_t *store, const char *child, const char *job, rz_act_fn 
 }
 
 /* ---- sessions ---- */
-/* the activation; a get adds header and messages */
+/* the activation; a get adds header, messages and the job's model */
 static void on_session(rz_rc_t rc, const rz_reply_t *reply, void *arg)
 {
     rz_waiter_t waiter = *(rz_waiter_t *)arg;
@@ -24,12 +25,15 @@ static void on_session(rz_rc_t rc, const rz_reply_t *reply, void *arg)
     rz_packed_t packed;
     (void)rz_packed_read(&packed, reply->field, reply->n);
     rz_session_result_t result = { .act = packed.act, .rev = packed.rev };
-    if (reply->n == RZ_ACT_FIELDS + 2) {
+    if (reply->n == RZ_ACT_FIELDS + 3) {
         result.header = reply->field[RZ_ACT_FIELDS];
         result.messages = reply->field[RZ_ACT_FIELDS + 1];
     }
+    char *model = rz_field_text(reply, RZ_ACT_FIELDS + 2);
+    result.model = model;
     if (waiter.fn.session != NULL)
         waiter.fn.session(rc, &result, waiter.arg);
+    rz_free(model);
     rz_packed_fini(&packed);
 }
 
@@ -61,34 +65,93 @@ void rz_op_session_put(rz_store_t *store, const rz_session_put_t *request, rz_se
 }
 
 /* ---- lists ---- */
+/* next, then activations */
 static void on_list(rz_rc_t rc, const rz_reply_t *reply, void *arg)
 {
     rz_waiter_t waiter = *(rz_waiter_t *)arg;
     rz_free(arg);
-    size_t n = reply->n / RZ_ACT_FIELDS;
+    size_t n = reply->n > 0 ? (reply->n - 1) / RZ_ACT_FIELDS : 0;
     rz_packed_t *packed = n > 0 ? rz_alloc(n * sizeof(*packed)) : NULL;
     rz_act_t *acts = n > 0 ? rz_alloc(n * sizeof(*acts)) : NULL;
     for (size_t i = 0; i < n; i++) {
-        (void)rz_packed_read(&packed[i], &reply->field[i * RZ_ACT_FIELDS], RZ_ACT_FIELDS);
+        (void)rz_packed_read(&packed[i], &reply->field[1 + i * RZ_ACT_FIELDS], RZ_ACT_FIELDS);
         acts[i] = packed[i].act;
     }
+    char *next = rz_field_text(reply, 0);
     if (waiter.fn.list != NULL)
-        waiter.fn.list(rc, acts, n, waiter.arg);
+        waiter.fn.list(rc, acts, n, next, waiter.arg);
     for (size_t i = 0; i < n; i++)
         rz_packed_fini(&packed[i]);
+    rz_free(next);
     rz_free(packed);
     rz_free(acts);
 }
 
-void rz_op_list(rz_store_t *store, const char *parent, unsigned limit, rz_list_fn fn, void *arg)
+void rz_op_list(rz_store_t *store, const rz_list_t *request, rz_list_fn fn, void *arg)
 {
     rz_args_t args;
-    rz_args_init(&args, 2);
-    rz_args_text(&args, parent);
-    rz_args_u64(&args, limit);
+    rz_args_init(&args, 5);
+    rz_args_text(&args, request->parent);
+    rz_args_text(&args, request->status);
+    rz_args_u64(&args, request->since_ms);
+    rz_args_text(&args, request->before);
+    rz_args_u64(&args, request->limit);
     rz_waiter_t *waiter = rz_waiter(arg);
     waiter->fn.list = fn;
     rz_args_call(&args, store, "list", on_list, waiter);
+}
+
+/* "ms activation epoch what broker runner detail"; the texts are cut in place, the detail may hold spaces. */
+static rz_transition_t transition_cut(char *line)
+{
+    enum { AT, ACTIVATION, EPOCH, WHAT, BROKER, RUNNER, DETAIL, WORDS };
+    const char *word[WORDS] = { "", "", "", "", "", "", "" };
+    for (size_t i = 0; i < WORDS && line != NULL; i++) {
+        char *space = i < DETAIL ? strchr(line, ' ') : NULL;
+        if (space != NULL)
+            *space++ = '\0';
+        word[i] = i != DETAIL && strcmp(line, "-") == 0 ? "" : line;
+        line = space;
+    }
+    return (rz_transition_t){ .at_ms = strtoull(word[AT], NULL, 10),
+                              .activation = strtoull(word[ACTIVATION], NULL, 10),
+                              .epoch = strtoull(word[EPOCH], NULL, 10),
+                              .what = word[WHAT],
+                              .broker = word[BROKER],
+                              .runner = word[RUNNER],
+                              .detail = word[DETAIL] };
+}
+
+static void on_explain(rz_rc_t rc, const rz_reply_t *reply, void *arg)
+{
+    rz_waiter_t waiter = *(rz_waiter_t *)arg;
+    rz_free(arg);
+    rz_packed_t packed;
+    (void)rz_packed_read(&packed, reply->field, reply->n);
+    size_t n = reply->n > RZ_ACT_FIELDS ? reply->n - RZ_ACT_FIELDS : 0;
+    rz_transition_t *list = n > 0 ? rz_alloc(n * sizeof *list) : NULL;
+    char **line = n > 0 ? rz_alloc(n * sizeof *line) : NULL;
+    for (size_t i = 0; i < n; i++) {
+        line[i] = rz_field_text(reply, RZ_ACT_FIELDS + i);
+        list[i] = transition_cut(line[i]);
+    }
+    if (waiter.fn.explain != NULL)
+        waiter.fn.explain(rc, &packed.act, list, n, waiter.arg);
+    for (size_t i = 0; i < n; i++)
+        rz_free(line[i]);
+    rz_free(line);
+    rz_free(list);
+    rz_packed_fini(&packed);
+}
+
+void rz_op_explain(rz_store_t *store, const char *child, rz_explain_fn fn, void *arg)
+{
+    rz_args_t args;
+    rz_args_init(&args, 1);
+    rz_args_text(&args, child);
+    rz_waiter_t *waiter = rz_waiter(arg);
+    waiter->fn.explain = fn;
+    rz_args_call(&args, store, "explain", on_explain, waiter);
 }
 
 /* the activation, first_available, logged_to, then seq header event each */

@@ -21,7 +21,7 @@ static void on_submit(rz_rc_t rc, const rz_reply_t *reply, void *arg)
 void rz_op_submit(rz_store_t *store, const rz_submit_t *request, rz_submit_fn fn, void *arg)
 {
     rz_args_t args;
-    rz_args_init(&args, 20 + request->message_count);
+    rz_args_init(&args, 22 + request->message_count);
     rz_args_text(&args, request->parent);
     rz_args_text(&args, request->child);
     rz_args_text(&args, request->job);
@@ -42,11 +42,24 @@ void rz_op_submit(rz_store_t *store, const rz_submit_t *request, rz_submit_fn fn
     rz_args_text(&args, request->session_affinity);
     rz_args_text(&args, request->session_profile);
     rz_args_str(&args, request->header);
+    rz_args_u64(&args, request->max_queue_ms);
+    rz_args_text(&args, request->doom);
     for (size_t i = 0; i < request->message_count; i++)
         rz_args_str(&args, request->messages[i]);
     rz_waiter_t *waiter = rz_waiter(arg);
     waiter->fn.submit = fn;
     rz_args_call(&args, store, "submit", on_submit, waiter);
+}
+
+void rz_op_retry(rz_store_t *store, const char *child, uint64_t queue_max, rz_act_fn fn, void *arg)
+{
+    rz_args_t args;
+    rz_args_init(&args, 2);
+    rz_args_text(&args, child);
+    rz_args_u64(&args, queue_max);
+    rz_waiter_t *waiter = rz_waiter(arg);
+    waiter->fn.act = fn;
+    rz_args_call(&args, store, "retry", rz_on_act, waiter);
 }
 
 /* left, then assignments */

@@ -1,4 +1,4 @@
-/* ops_write.c - what happens to an activation that runs: start, append, finish, release, cancel, steer. */
+/* ops_write.c - what happens to an activation that runs: start, append, finish, release, cancel, steer, steered. */
 #include "state/ops_codec.h"
 
 static void put_owner(rz_args_t *args, const rz_write_t *request)
@@ -57,11 +57,15 @@ void rz_op_finish(rz_store_t *store, const rz_write_t *request, const char *stat
     call_done(&args, store, "finish", fn, arg);
 }
 
-void rz_op_release(rz_store_t *store, const char *child, uint64_t epoch, const char *token, rz_done_fn fn,
-                   void *arg)
+void rz_op_release(rz_store_t *store, const char *child, uint64_t epoch, const char *token,
+                   const char *reason, rz_done_fn fn, void *arg)
 {
     const rz_write_t owner = { .child = child, .epoch = epoch, .token = token };
-    write_events(store, "release", &owner, fn, arg);
+    rz_args_t args;
+    rz_args_init(&args, 4);
+    put_owner(&args, &owner);
+    rz_args_text(&args, reason);
+    call_done(&args, store, "release", fn, arg);
 }
 
 /* ended, then the activation */
@@ -77,12 +81,14 @@ static void on_cancel(rz_rc_t rc, const rz_reply_t *reply, void *arg)
     rz_packed_fini(&packed);
 }
 
-void rz_op_cancel(rz_store_t *store, const char *child, const char *reason, rz_cancel_fn fn, void *arg)
+void rz_op_cancel(rz_store_t *store, const char *child, const char *reason, bool now, rz_cancel_fn fn,
+                  void *arg)
 {
     rz_args_t args;
-    rz_args_init(&args, 2);
+    rz_args_init(&args, 3);
     rz_args_text(&args, child);
     rz_args_text(&args, reason);
+    rz_args_u64(&args, now ? 1 : 0);
     rz_waiter_t *waiter = rz_waiter(arg);
     waiter->fn.cancel = fn;
     rz_args_call(&args, store, "cancel", on_cancel, waiter);
@@ -99,4 +105,13 @@ void rz_op_steer(rz_store_t *store, const char *child, const char *id, rz_str_t 
     rz_waiter_t *waiter = rz_waiter(arg);
     waiter->fn.act = fn;
     rz_args_call(&args, store, "steer", rz_on_act, waiter);
+}
+
+void rz_op_steered(rz_store_t *store, const char *child, const char *id, rz_done_fn fn, void *arg)
+{
+    rz_args_t args;
+    rz_args_init(&args, 2);
+    rz_args_text(&args, child);
+    rz_args_text(&args, id);
+    call_done(&args, store, "steered", fn, arg);
 }

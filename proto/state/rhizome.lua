@@ -1,6 +1,6 @@
 #!lua name=rz1
 -- rhizome.lua - the store's operations: every change of truth happens in one of these, atomically.
--- The library is three files in one: this one (keys, helpers), rhizome_run.lua and rhizome_fleet.lua.
+-- The library is four files in one: this one (keys, helpers), rhizome_run.lua, rhizome_time.lua and rhizome_fleet.lua.
 --
 -- A function gets one key, the shard prefix ("rz:{0}"), and builds all others from it; the tag in braces keeps
 -- a shard on one node. Brokers call rz1_batch with many operations; each is also registered under its own name
@@ -11,18 +11,29 @@
 --   c:<child>           hash    a  the activation, packed, see below       j  job facts, five lines, see below
 --                               h  session header JSON                     r  "profile affinity" of the session
 --                               e  last_run_error   x  reason of a stored cancel   p  previous_error of a rerun
+--                               l  "epoch json": what its runner last said of it (spec 6.6)
 --                               j:<job>  "digest activation", and "... epoch status error" once superseded
 --   m:<child>           list    messages, raw JSON
 --   p:<child>           list    steering that waits for the end of the run: "id message"
---   d:<child>           set     ids of every steering message seen
+--   u:<child>           set     ids of those that no worker has been told of
+--   s:<child>           zset    ids of the latest steering messages seen
+--   l:<child>           list    its transitions: "ms activation epoch what broker runner detail"
 --   e:<child>           stream  durable events h, e; id <epoch>-<seq>
 --   q:<prio>/<profile>/<labels>            list   ring of parents that have somebody waiting
 --   q:<prio>/<profile>/<labels>/<parent>   list   "child activation"; leftovers of cancels are skipped, or dropped with the class's last
 --   classes             hash    "profile/labels" -> how many wait (exact)
 --   n                   string  entries in all queues, leftovers included: what queue_max bounds
+--   tick                string  the store's own time, ms: see `tick` in rhizome_time.lua
+--   t                   zset    what becomes due, by tick: "q child activation" (queue deadline), "w parent id" (wait)
+--   z                   zset    children that ended, and "w parent id" of waits that did, by the tick of that
+--   zt                  zset    tombstones, by the tick they were made
+--   w:<parent>/<id>     hash    a wait: s state, f wait_for, n children, b by, c:<child> status of its end
+--   wl:<parent>/<id>    set     children it still waits for
+--   wg:<child>          set     "parent id" of the waits on a child
 --   i:<incarnation>     hash    n runner, c counter, s alive|dead, f facts
 --   o:<incarnation>     zset    "child epoch" it owns, all with score 0: a set that is sorted by bytes
---   oc:<incarnation>    set     children it owns with a stored cancel
+--   oc:<incarnation>    set     children it owns with a stored cancel: "child", or "child now"
+--   os:<incarnation>    set     children it owns with steering in u:<child>
 --   f:, g:<incarnation> set     "child epoch" it finished since its last sync, and between the two before: what it may
 --                               have died over without publishing
 --   runners             hash    runner -> its latest incarnation
@@ -32,17 +43,22 @@
 --
 -- Wall time (TIME) is for showing and for the index only; no decision rests on it.
 
-local VERSION = '1.0'
+local VERSION = '1.1'
 
 local SESSION_MAX = 8388608 -- RZ_SESSION_MAX
 local REPLY_BYTES = 1048576 -- a claim or replay stops behind this many bytes; the caller asks again
 local STALE_MAX = 512       -- leftovers one claim throws away at most
 local TIDY_MAX = 512        -- queues up to this length are searched when somebody in them is cancelled
 local REAP_MAX = 64
+local NOTES_MAX = 200       -- transitions of a child, cut to half when there are so many
+local STEER_IDS_MAX = 1000  -- a steering id is known for as long as so many did not follow it
+local JOBS_MAX = 256        -- fields of a child, jobs that are remembered by id most of them
 
 local P     -- the prefix with its colon; set at the start of each call
 local clock -- {seconds, microseconds} of this call, asked for at the first need
-local alive -- incarnation -> is it alive, as far as this call has asked
+local ticked -- the store's time, as far as this call has asked
+local who -- the broker that calls, "-" when it is somebody else
+local known_incarnations -- incarnation -> {alive, runner}, as far as this call has asked
 -- While a library loads, Redis shows it nothing but redis.register_function: these are fetched by the first call.
 local call, match, find, format, concat, floor
 local PACKED -- the pattern of a packed activation
@@ -55,13 +71,18 @@ local STATUS = 16 -- last_run_status
 local REV = 17    -- of the session
 local SIZE = 18   -- bytes of the session: header, messages and waiting steering
 local STEERS = 19 -- steering messages waiting in p:<child>
+local QUEUE = 20  -- ms that it may wait in a queue, 0 for ever
 
 local function unpack_act(a)
-    return { match(a, PACKED) }
+    local t = { match(a, PACKED) }
+    if not t[1] then -- written by library 1.0
+        t = { match(a .. ' 0', PACKED) }
+    end
+    return t
 end
 
 local function no_activation()
-    return { 'none', '0', '0', '-', '-', '-', '-', '1', '-', '1', '1', '-', '0', '0', '0', '-', '0', '0', '0' }
+    return { 'none', '0', '0', '-', '-', '-', '-', '1', '-', '1', '1', '-', '0', '0', '0', '-', '0', '0', '0', '0' }
 end
 
 local function or_dash(text)
@@ -106,6 +127,21 @@ local function now_rfc3339()
     local year = yoe + era * 400 + (month <= 2 and 1 or 0)
     return format('%04d-%02d-%02dT%02d:%02d:%02d.%06dZ', year, month, day, floor(s / 3600) % 24,
         floor(s / 60) % 60, s % 60, t[2])
+end
+
+-- The store's time: ms during which a broker watched (rhizome_time.lua).
+local function tick()
+    ticked = ticked or tonumber(call('GET', P .. 'tick') or 0)
+    return ticked
+end
+
+-- What happened to a child, for `explain`. One line; at least the latest NOTES_MAX / 2 are kept.
+local function note(child, t, what, runner, detail)
+    local key = P .. 'l:' .. child
+    local line = concat({ now_ms(), t[ACTIVATION], t[EPOCH], what, who, runner or '-', detail or '' }, ' ')
+    if call('RPUSH', key, line) > NOTES_MAX then
+        call('LTRIM', key, -NOTES_MAX / 2, -1)
+    end
 end
 
 local function index(child, t)
@@ -161,7 +197,7 @@ local function merge_steering(child, t)
         waiting[i] = match(waiting[i], '^%S+ (.*)$')
     end
     push_messages(child, waiting, 1, #waiting)
-    call('DEL', key)
+    call('DEL', key, P .. 'u:' .. child)
     t[STEERS] = '0'
 end
 
@@ -204,6 +240,15 @@ local function enqueue(child, t, front)
     end
     call('HINCRBY', P .. 'classes', class, 1)
     call('INCR', P .. 'n')
+    if t[QUEUE] ~= '0' then
+        call('ZADD', P .. 't', format('%.0f', tick() + t[QUEUE]), concat({ 'q', child, t[ACTIVATION] }, ' '))
+    end
+end
+
+local function forget_deadline(child, t)
+    if t[QUEUE] ~= '0' then
+        call('ZREM', P .. 't', concat({ 'q', child, t[ACTIVATION] }, ' '))
+    end
 end
 
 -- The class count is exact at once; the entry itself goes now if that is cheap, else a claim will skip it.
@@ -212,6 +257,7 @@ local function unqueue(child, t)
     local ring = P .. 'q:' .. t[PRIORITY] .. '/' .. class
     local list = ring .. '/' .. t[PARENT]
     class_shrink(class, 1)
+    forget_deadline(child, t)
     local length = call('LLEN', list)
     if length > TIDY_MAX or call('LREM', list, 1, child .. ' ' .. t[ACTIVATION]) == 0 then
         return
@@ -237,17 +283,25 @@ local function rotate(ring)
 end
 
 -- ---- owners -------------------------------------------------------------------------------------------------
-local function is_alive(incarnation)
-    if alive[incarnation] == nil then
-        alive[incarnation] = call('HGET', P .. 'i:' .. incarnation, 's') == 'alive'
+local function incarnation_facts(incarnation)
+    local facts = known_incarnations[incarnation]
+    if not facts then
+        local seen = call('HMGET', P .. 'i:' .. incarnation, 's', 'n')
+        facts = { alive = seen[1] == 'alive', runner = seen[2] or '-' }
+        known_incarnations[incarnation] = facts
     end
-    return alive[incarnation]
+    return facts
+end
+
+local function is_alive(incarnation)
+    return incarnation_facts(incarnation).alive
 end
 
 local function assign(child, t, owner, token)
     add(t, EPOCH, 1)
     t[STATE], t[OWNER], t[TOKEN], t[LOGGED] = 'assigned', owner, token, '0'
     call('ZADD', P .. 'o:' .. owner, 0, child .. ' ' .. t[EPOCH])
+    note(child, t, 'assigned', incarnation_facts(owner).runner)
 end
 
 local function disown(child, t)
@@ -255,8 +309,11 @@ local function disown(child, t)
         return
     end
     call('ZREM', P .. 'o:' .. t[OWNER], child .. ' ' .. t[EPOCH])
-    if t[CANCELLED] == '1' then
-        call('SREM', P .. 'oc:' .. t[OWNER], child)
+    if t[CANCELLED] ~= '0' then
+        call('SREM', P .. 'oc:' .. t[OWNER], child, child .. ' now')
+    end
+    if t[STEERS] ~= '0' then
+        call('SREM', P .. 'os:' .. t[OWNER], child)
     end
 end
 
@@ -294,11 +351,88 @@ local function log_events(child, t, A, first, last)
     end
 end
 
+local function broadcast(topic, header, event)
+    call('XADD', P .. 'broadcast', 'MAXLEN', '~', 10000, '*', 'topic', topic, 'header', header, 'event', event)
+end
+
+-- ---- waits of parents on children (spec 8.8) ----------------------------------------------------------------
+local ERROR_LIKE = { error = true, timeout = true, cancelled = true }
+
+-- n: its children, space separated. Answers child and status, each; '' for one that has not ended.
+local function waited_children(key, n)
+    local list = {}
+    for child in string.gmatch(n, '%S+') do
+        list[#list + 1] = child
+        list[#list + 1] = call('HGET', P .. 'w:' .. key, 'c:' .. child) or ''
+    end
+    return list
+end
+
+local function wait_event(kind, parent, id, wait_for, by, children)
+    local header = concat({ '{"v":1,"parent":"', parent, '","wait":"', id, '","ts":"', now_rfc3339(),
+        '","class":"durable"}' })
+    local event = concat({ '{"type":"', kind, '","parent_session_id":"', parent, '","wait_id":"', id,
+        '","wait_for":"', wait_for, '"', by ~= '' and ',"by":"' .. by .. '"' or '', ',"children":', children, '}' })
+    call('XADD', P .. 'completions', '*', 'kind', kind, 'parent', parent, 'wait', id, 'wait_for', wait_for, 'by', by,
+        'children', children, 'at', now_ms())
+    broadcast(parent .. '/$wait/' .. kind, header, event)
+end
+
+-- Its one end: whoever comes later finds it closed.
+local function wait_close(parent, id, state, by)
+    local key, member = parent .. '/' .. id, parent .. ' ' .. id
+    for _, child in ipairs(call('SMEMBERS', P .. 'wl:' .. key)) do
+        call('SREM', P .. 'wg:' .. child, member)
+    end
+    call('DEL', P .. 'wl:' .. key)
+    call('ZREM', P .. 't', 'w ' .. member)
+    call('ZADD', P .. 'z', tick(), 'w ' .. member)
+    call('HSET', P .. 'w:' .. key, 's', state, 'b', by)
+    local w = call('HMGET', P .. 'w:' .. key, 'f', 'n')
+    local waited, parts = waited_children(key, w[2]), {}
+    for k = 1, #waited, 2 do
+        local status = waited[k + 1] ~= '' and '","status":"' .. waited[k + 1] or ''
+        parts[#parts + 1] = '{"child_session_id":"' .. waited[k] .. status .. '"}'
+    end
+    wait_event('wait_' .. state, parent, id, w[1], by, '[' .. concat(parts, ',') .. ']')
+end
+
+local function satisfies(wait_for, left, status)
+    return left == 0 or wait_for == 'any' or wait_for == 'first_error' and ERROR_LIKE[status]
+end
+
+-- A waited child ended. A second end of it finds it taken off the list already.
+local function wait_hear(parent, id, child, status)
+    local key = parent .. '/' .. id
+    local w = call('HMGET', P .. 'w:' .. key, 's', 'f')
+    if w[1] ~= 'waiting' or call('SREM', P .. 'wl:' .. key, child) == 0 then
+        return
+    end
+    call('HSET', P .. 'w:' .. key, 'c:' .. child, status)
+    if satisfies(w[2], call('SCARD', P .. 'wl:' .. key), status) then
+        wait_close(parent, id, 'satisfied', child)
+    end
+end
+
+local function tell_waits(child, status)
+    local waits = call('SMEMBERS', P .. 'wg:' .. child)
+    for i = 1, #waits do
+        local parent, id = match(waits[i], '^(%S+) (%S+)$')
+        wait_hear(parent, id, child, status)
+    end
+    if #waits > 0 then
+        call('DEL', P .. 'wg:' .. child)
+    end
+end
+
 -- ---- ends ---------------------------------------------------------------------------------------------------
 local function complete(child, t, status, err)
-    call('XADD', P .. 'completions', 'MAXLEN', '~', 100000, '*', 'parent', t[PARENT], 'child', child, 'job',
+    call('XADD', P .. 'completions', '*', 'kind', 'completion', 'parent', t[PARENT], 'child', child, 'job',
         t[JOB] == '-' and '' or t[JOB], 'epoch', t[EPOCH], 'status', status, 'error', err, 'at', now_ms())
     t[STATE], t[STATUS] = 'terminal', status
+    note(child, t, status, nil, string.sub(err, 1, 300))
+    call('ZADD', P .. 'z', tick(), child)
+    tell_waits(child, status)
     add(t, REV, 1)
     if err == '' then
         call('HSET', P .. 'c:' .. child, 'a', concat(t, ' '))
@@ -321,16 +455,16 @@ local function end_by_store(child, t, status, err)
     log_event(child, t[EPOCH], t[LOGGED], header, event)
     merge_steering(child, t)
     complete(child, t, status, err)
-    call('XADD', P .. 'broadcast', 'MAXLEN', '~', 10000, '*', 'topic',
-        t[PARENT] .. '/' .. child .. '/sub_agent_completed', 'header', header, 'event', event)
+    broadcast(t[PARENT] .. '/' .. child .. '/sub_agent_completed', header, event)
 end
 
 local function end_cancelled(child, t, reason)
     end_by_store(child, t, 'cancelled', reason and reason ~= '' and reason or 'Cancelled by parent')
 end
 
-local function give_back(child, t)
+local function give_back(child, t, what, detail)
     disown(child, t)
+    note(child, t, what, nil, detail)
     t[STATE], t[OWNER], t[TOKEN], t[STATUS] = 'queued', '-', '-', 'pending'
     enqueue(child, t, true)
     call('HSET', P .. 'c:' .. child, 'a', concat(t, ' '))
@@ -342,14 +476,14 @@ local function settle(child, epoch, incarnation, runner)
     local t = c[1] and unpack_act(c[1])
     if not t or t[OWNER] ~= incarnation or t[EPOCH] ~= epoch or not lives(t) then
         call('ZREM', P .. 'o:' .. incarnation, child .. ' ' .. epoch)
-    elseif t[CANCELLED] == '1' then
+    elseif t[CANCELLED] ~= '0' then
         end_cancelled(child, t, c[2])
     elseif t[STATE] == 'assigned' then
-        give_back(child, t)
+        give_back(child, t, 'requeued', 'runner lost: ' .. runner)
     elseif tonumber(t[ATTEMPT]) < tonumber(t[ATTEMPTS]) then
         add(t, ATTEMPT, 1)
         call('HSET', P .. 'c:' .. child, 'p', 'runner lost: ' .. runner)
-        give_back(child, t)
+        give_back(child, t, 'requeued', 'runner lost: ' .. runner)
     else
         end_by_store(child, t, 'error', 'runner lost: ' .. runner)
     end
@@ -367,8 +501,7 @@ local function tell_finished(set, max)
         local last = t and t[STATE] == 'terminal' and t[EPOCH] == epoch and
             call('XREVRANGE', P .. 'e:' .. child, '+', '-', 'COUNT', 1)[1]
         if last and find(last[2][4], '"sub_agent_completed"', 1, true) then
-            call('XADD', P .. 'broadcast', 'MAXLEN', '~', 10000, '*', 'topic',
-                t[PARENT] .. '/' .. child .. '/sub_agent_completed', 'header', last[2][2], 'event', last[2][4])
+            broadcast(t[PARENT] .. '/' .. child .. '/sub_agent_completed', last[2][2], last[2][4])
         end
     end
 end
@@ -392,7 +525,7 @@ local function settle_some(incarnation, runner)
     local left = owes(incarnation)
     if left == 0 then
         call('SREM', P .. 'is', incarnation)
-        call('DEL', P .. 'oc:' .. incarnation)
+        call('DEL', P .. 'oc:' .. incarnation, P .. 'os:' .. incarnation)
         call('EXPIRE', P .. 'i:' .. incarnation, 86400)
     end
     return left
@@ -400,17 +533,22 @@ end
 
 local function declare_dead(incarnation, runner)
     call('HSET', P .. 'i:' .. incarnation, 's', 'dead')
-    alive[incarnation] = false
+    known_incarnations[incarnation] = { alive = false, runner = runner }
     if call('HGET', P .. 'runners', runner) == incarnation then
         call('HDEL', P .. 'runners', runner)
     end
 end
 
 -- ---- replies ------------------------------------------------------------------------------------------------
--- Operations append flat fields to R and return their code. An activation is three fields: child, a, error.
-local function put_act(R, child, a, err)
+-- Operations append flat fields to R and return their code. An activation is four fields: child, a, error, and what
+-- its runner last said of this epoch ('' where nobody asked).
+local function put_act(R, child, a, err, said)
     local n = #R
-    R[n + 1], R[n + 2], R[n + 3] = child, a, err or ''
+    local epoch, progress = match(said or '', '^(%d+) (.*)$')
+    if epoch and epoch ~= match(a, '^%S+ %S+ (%S+)') then
+        progress = nil
+    end
+    R[n + 1], R[n + 2], R[n + 3], R[n + 4] = child, a, err or '', progress or ''
 end
 
 local function with_act(code, R, child, a, err)
@@ -428,7 +566,7 @@ end
 local function put_past(R, child, t, job, tombstone)
     local activation, epoch, status, err = match(tombstone, '^%S+ (%S+) (%S+) (%S+) ?(.*)$')
     local past = { 'terminal', activation, epoch, '-', '-', '-', '-', '1', t[PARENT], '1', '1', job, '0', '0', '0',
-        status, t[REV], '0', '0' }
+        status, t[REV], '0', '0', '0' }
     put_act(R, child, concat(past, ' '), err)
 end
 

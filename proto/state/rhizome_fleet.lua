@@ -1,6 +1,11 @@
 
 -- rhizome_fleet.lua - incarnations, sessions, reading, and the frame around all operations. Ends the library.
 
+local UNHEARD_MAX = 64
+local UNHEARD_BYTES = 262144
+local LOOK_MAX = 2000 -- entries one list looks at
+local LIST_STEP = 100
+
 -- ---- incarnations ----
 -- incarnation runner facts
 ops.join = { n = 3, fn = function(A, i)
@@ -15,7 +20,7 @@ ops.join = { n = 3, fn = function(A, i)
     end
     call('HSET', P .. 'i:' .. incarnation, 'n', runner, 's', 'alive', 'f', A[i + 2])
     call('HSETNX', P .. 'i:' .. incarnation, 'c', '0')
-    alive[incarnation] = true
+    known_incarnations[incarnation] = { alive = true, runner = runner }
     call('HSET', P .. 'runners', runner, incarnation)
     call('SADD', P .. 'is', incarnation)
     return 'OK'
@@ -31,7 +36,36 @@ local function age_finished(incarnation)
     end
 end
 
--- incarnation counter digest facts; answers differs (0 or 1), number of cancels, cancels..., owned...
+-- What the runner says of its runs, kept for those that are its own.
+local function keep_progress(incarnation, A, first, last)
+    for k = first, last, 3 do
+        local child, epoch = A[k], A[k + 1]
+        if call('ZSCORE', P .. 'o:' .. incarnation, child .. ' ' .. epoch) then
+            call('HSET', P .. 'c:' .. child, 'l', epoch .. ' ' .. A[k + 2])
+        end
+    end
+end
+
+-- Appends child epoch id message of the steering that no worker of this child was told of; answers its bytes.
+local function put_unheard(R, child)
+    local a, ids, bytes = call('HGET', P .. 'c:' .. child, 'a'), {}, 0
+    local t = a and unpack_act(a)
+    for _, id in ipairs(call('SMEMBERS', P .. 'u:' .. child)) do
+        ids[id] = true
+    end
+    for _, entry in ipairs(t and call('LRANGE', P .. 'p:' .. child, 0, -1) or {}) do
+        local id, message = match(entry, '^(%S+) (.*)$')
+        if ids[id] then
+            local at = #R
+            R[at + 1], R[at + 2], R[at + 3], R[at + 4] = child, t[EPOCH], id, message
+            bytes = bytes + #message
+        end
+    end
+    return bytes
+end
+
+-- incarnation counter digest facts (child epoch progress)...
+-- answers differs (0 or 1), number of cancels, cancels..., number of unheard, (child epoch id message)..., owned...
 ops.sync = { n = 4, fn = function(A, i, n, R)
     local incarnation, counter = A[i], tonumber(A[i + 1])
     if not counter then
@@ -42,6 +76,7 @@ ops.sync = { n = 4, fn = function(A, i, n, R)
     if seen[1] ~= 'alive' then
         return 'DEAD'
     end
+    keep_progress(incarnation, A, i + 4, i + n - 1)
     if counter > tonumber(seen[2]) then
         call('HSET', key, 'c', A[i + 1], 'f', A[i + 3])
         age_finished(incarnation)
@@ -54,6 +89,14 @@ ops.sync = { n = 4, fn = function(A, i, n, R)
     for k = 1, #cancels do
         R[#R + 1] = cancels[k]
     end
+    local count, bytes = #R + 1, 0
+    R[count] = '0'
+    for _, child in ipairs(call('SRANDMEMBER', P .. 'os:' .. incarnation, UNHEARD_MAX)) do
+        if bytes < UNHEARD_BYTES then
+            bytes = bytes + put_unheard(R, child)
+        end
+    end
+    R[count] = tostring((#R - count) / 4)
     for k = 1, differs and #mine or 0 do
         R[#R + 1] = mine[k]
     end
@@ -135,52 +178,80 @@ ops.session_put = { n = 6, fn = function(A, i, n, R)
     end
     local a = concat(t, ' ')
     call('HSET', P .. 'c:' .. child, 'a', a, 'h', header, 'r', or_dash(A[i + 3]) .. ' ' .. or_dash(A[i + 2]))
+    call('ZADD', P .. 'z', tick(), child)
+    call('ZREM', P .. 'zt', child)
     index(child, t)
     return with_act('OK', R, child, a, c[2])
 end }
 
--- child; answers the activation, header, messages
+-- child; answers the activation, header, messages, model of the latest job
 ops.session_get = { n = 1, reads = true, fn = function(A, i, n, R)
     local child = A[i]
-    local c = call('HMGET', P .. 'c:' .. child, 'a', 'e', 'h')
-    if not c[1] then
+    local c = call('HMGET', P .. 'c:' .. child, 'a', 'e', 'h', 'j')
+    if not c[3] then
         return 'NOT_FOUND'
     end
     put_act(R, child, c[1], c[2])
-    R[#R + 1] = c[3] or '{}'
+    R[#R + 1] = c[3]
     R[#R + 1] = messages_json(child)
+    R[#R + 1] = match(c[4] or '', '^[^\n]*\n([^\n]*)') or ''
     return 'OK'
 end }
 
 -- child job; answers the activation
 ops.get = { n = 2, reads = true, fn = function(A, i, n, R)
     local child, job = A[i], A[i + 1]
-    local c = call('HMGET', P .. 'c:' .. child, 'a', 'e', 'j:' .. job)
+    local c = call('HMGET', P .. 'c:' .. child, 'a', 'e', 'j:' .. job, 'l')
     if not c[1] or job ~= '' and not c[3] then
         return 'NOT_FOUND'
     end
     if job == '' then
-        put_act(R, child, c[1], c[2])
+        put_act(R, child, c[1], c[2], c[4])
     else
         put_job(R, child, unpack_act(c[1]), c[1], c[2], job, c[3])
     end
     return 'OK'
 end }
 
--- parent limit; answers activations
-ops.list = { n = 2, reads = true, fn = function(A, i, n, R)
-    local limit = tonumber(A[i + 1])
-    if not limit then
+local function is_listed(a, wanted)
+    if wanted == '' then
+        return true
+    end
+    local t = unpack_act(a)
+    return t[STATE] == wanted or t[STATUS] == wanted
+end
+
+-- parent status since_ms before limit; answers next, then activations. A place in the index is "score:skip": so many of
+-- that score were seen. next: '' at the end.
+ops.list = { n = 5, reads = true, fn = function(A, i, n, R)
+    local limit, since, wanted = tonumber(A[i + 4]), tonumber(A[i + 2]), A[i + 1]
+    local score, skip = match(A[i + 3], '^(%d+):(%d+)$')
+    if not limit or not since or A[i + 3] ~= '' and not score then
         return 'BAD_FIELD'
     end
-    local key = A[i] == '' and 'x' or 'k:' .. A[i]
-    local children = call('ZREVRANGE', P .. key, 0, limit - 1)
-    for k = 1, limit > 0 and #children or 0 do
-        local c = call('HMGET', P .. 'c:' .. children[k], 'a', 'e')
-        if c[1] then
-            put_act(R, children[k], c[1], c[2])
+    local key, slot, found, looked = P .. (A[i] == '' and 'x' or 'k:' .. A[i]), #R + 1, 0, 0
+    local least = since > 0 and format('%.0f', since) or '-inf'
+    score, skip, R[slot] = score or '+inf', tonumber(skip or 0), ''
+    while found < limit and looked < LOOK_MAX do
+        local page = call('ZREVRANGEBYSCORE', key, score, least, 'WITHSCORES', 'LIMIT', skip, LIST_STEP)
+        for k = 1, #page, 2 do
+            if found == limit then
+                R[slot] = score .. ':' .. format('%.0f', skip)
+                return 'OK'
+            end
+            skip = page[k + 1] == score and skip + 1 or 1
+            score, looked = page[k + 1], looked + 1
+            local c = call('HMGET', P .. 'c:' .. page[k], 'a', 'e', 'l')
+            if c[1] and is_listed(c[1], wanted) then
+                put_act(R, page[k], c[1], c[2], c[3])
+                found = found + 1
+            end
+        end
+        if #page < 2 * LIST_STEP then
+            return 'OK'
         end
     end
+    R[slot] = score .. ':' .. format('%.0f', skip)
     return 'OK'
 end }
 
@@ -251,11 +322,11 @@ end }
 
 -- ---- the frame ----------------------------------------------------------------------------------------------
 local function begin(keys)
-    P, clock, alive = keys[1] .. ':', nil, {}
+    P, clock, ticked, who, known_incarnations = keys[1] .. ':', nil, nil, '-', {}
     if not call then
         call, match, find, format = redis.call, string.match, string.find, string.format
         concat, floor = table.concat, math.floor
-        PACKED = '^' .. string.rep('(%S+) ', 18) .. '(%S+)$'
+        PACKED = '^' .. string.rep('(%S+) ', 19) .. '(%S+)$'
     end
 end
 
@@ -282,10 +353,11 @@ local function run(name, A, i, n, R)
     R[at + 1], R[at + 2] = code, #R - at - 2
 end
 
--- op n arg... op n arg...
+-- broker, then op n arg... op n arg...
 local function batch(keys, A)
     begin(keys)
-    local R, i, last = {}, 1, #A
+    who = A[1]
+    local R, i, last = {}, 2, #A
     while i < last do
         local n = tonumber(A[i + 1])
         if not n or n < 0 or i + 1 + n > last then
@@ -311,9 +383,9 @@ local function alone(name)
         end }
 end
 
-local names = { 'submit', 'claim', 'reassign', 'start', 'append', 'finish', 'release', 'cancel', 'steer', 'join',
+local names = { 'submit', 'retry', 'claim', 'reassign', 'start', 'append', 'finish', 'release', 'cancel', 'steer', 'steered', 'join',
     'sync', 'condemn', 'reap', 'incarnations', 'session_put', 'session_get', 'get', 'list', 'replay', 'classes', 'broadcast',
-    'stats' }
+    'stats', 'explain', 'wait_register', 'wait_get', 'tick', 'groups' }
 for i = 1, #names do
     alone(names[i])
 end

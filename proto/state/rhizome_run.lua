@@ -6,12 +6,13 @@ local ops = {}
 
 -- ---- submit ----
 -- parent child job digest | tenant model tools traceparent | profile labels job_affinity priority attempts |
--- queue_max owner token append | session_affinity session_profile header message...
--- Answers the activation (3 fields), or the assignment (6) if it was claimed at once.
+-- queue_max owner token append | session_affinity session_profile header | max_queue_ms doom | message...
+-- Answers the activation (4 fields), or the assignment (6) if it was claimed at once. doom: it is stored and ends
+-- `error` with this text, for nobody could ever run it.
 
 local function bad_submit(A, i)
     return find(A[i + 8] .. A[i + 9] .. A[i + 18], '[%s/]') or not find(A[i + 11], '^[012]$') or
-        not find(A[i + 12], '^%d+$') or not find(A[i + 13], '^%d+$')
+        not find(A[i + 12], '^%d+$') or not find(A[i + 13], '^%d+$') or not find(A[i + 20], '^%d+$')
 end
 
 -- Why a known child takes no new job now: a code, or nil.
@@ -45,7 +46,18 @@ local function supersede(key, t, err)
         call('HSET', key, 'j:' .. t[JOB],
             concat({ digest, t[ACTIVATION], t[EPOCH], t[STATUS], err or '' }, ' '))
     end
-    call('HDEL', key, 'e', 'x', 'p')
+    call('HDEL', key, 'e', 'x', 'p', 'l')
+end
+
+-- A child that is activated for years does not remember every job of them.
+local function forget_old_jobs(key, t)
+    local fields = call('HGETALL', key)
+    for k = 1, #fields, 2 do
+        local activation = find(fields[k], '^j:') and match(fields[k + 1], '^%S+ (%d+)')
+        if activation and tonumber(activation) <= t[ACTIVATION] - JOBS_MAX / 2 then
+            call('HDEL', key, fields[k])
+        end
+    end
 end
 
 -- The messages of this submit: replaced, appended to, or as stored. Gives them as JSON if they are at hand.
@@ -55,7 +67,7 @@ local function store_messages(child, t, A, i, n, known)
         if known then
             call('DEL', P .. 'm:' .. child)
         end
-        push_messages(child, A, i + 20, i + n - 1)
+        push_messages(child, A, i + 22, i + n - 1)
     end
     if append ~= '' then
         call('RPUSH', P .. 'm:' .. child, append)
@@ -64,7 +76,7 @@ local function store_messages(child, t, A, i, n, known)
         add(t, REV, 1)
     end
     if replaces and append == '' then
-        return '[' .. concat(A, ',', i + 20, i + n - 1) .. ']'
+        return '[' .. concat(A, ',', i + 22, i + n - 1) .. ']'
     end
 end
 
@@ -73,7 +85,7 @@ local function renew(t, A, i, size)
     add(t, ACTIVATION, 1)
     t[STATE], t[TOKEN], t[OWNER], t[STATUS], t[CANCELLED], t[ATTEMPT] = 'queued', '-', '-', 'pending', '0', '1'
     t[PRIORITY], t[PARENT], t[ATTEMPTS] = A[i + 11], A[i], A[i + 12]
-    t[JOB], t[SUBMITTED], t[SIZE] = or_dash(A[i + 2]), now_ms(), format('%.0f', size)
+    t[JOB], t[SUBMITTED], t[SIZE], t[QUEUE] = or_dash(A[i + 2]), now_ms(), format('%.0f', size), A[i + 20]
 end
 
 local function store_child(key, t, A, i, j, session)
@@ -86,11 +98,18 @@ local function store_child(key, t, A, i, j, session)
         fields[#fields + 1] = A[i + 3] .. ' ' .. t[ACTIVATION]
     end
     call('HSET', key, unpack(fields))
+    if A[i + 2] ~= '' and call('HLEN', key) > JOBS_MAX then
+        forget_old_jobs(key, t)
+    end
     return fields[2]
 end
 
-ops.submit = { n = 20, fn = function(A, i, n, R)
-    local child, header, append, owner = A[i + 1], A[i + 19], A[i + 16], A[i + 14]
+local function queue_is_full(max)
+    return tonumber(call('GET', P .. 'n') or 0) >= tonumber(max)
+end
+
+ops.submit = { n = 22, fn = function(A, i, n, R)
+    local child, header, append, owner, doom = A[i + 1], A[i + 19], A[i + 16], A[i + 14], A[i + 21]
     if bad_submit(A, i) then
         return 'BAD_FIELD'
     end
@@ -102,7 +121,7 @@ ops.submit = { n = 20, fn = function(A, i, n, R)
     if refusal then
         return refusal
     end
-    if not known and header == '' then
+    if header == '' and not c[3] then
         return 'NOT_FOUND'
     end
 
@@ -113,33 +132,67 @@ ops.submit = { n = 20, fn = function(A, i, n, R)
     if not j then
         return 'BAD_FIELD'
     end
-    local size = (session and #header + bytes_of(A, i + 20, i + n - 1) or t[SIZE]) + #append
+    local size = (session and #header + bytes_of(A, i + 22, i + n - 1) or t[SIZE]) + #append
     if size > SESSION_MAX then
         return 'TOO_LARGE'
     end
     t[PROFILE], t[LABELS] = profile, or_dash(A[i + 9])
-    local claims = owner ~= '' and call('HEXISTS', P .. 'classes', class_of(t)) == 0 and is_alive(owner)
-    if tight() or not claims and tonumber(call('GET', P .. 'n') or 0) >= tonumber(A[i + 13]) then
+    local claims = owner ~= '' and doom == '' and call('HEXISTS', P .. 'classes', class_of(t)) == 0 and is_alive(owner)
+    if tight() or not claims and queue_is_full(A[i + 13]) then
         return 'FULL'
     end
 
     if known then
         supersede(key, t, c[2])
+        if not c[3] then
+            call('ZREM', P .. 'zt', child)
+        end
     end
     renew(t, A, i, size)
     local messages = store_messages(child, t, A, i, n, known)
     if claims then
         assign(child, t, owner, A[i + 15])
-    else
+    elseif doom == '' then
+        note(child, t, 'queued')
         enqueue(child, t, false)
     end
     local a = store_child(key, t, A, i, j, session)
     index(child, t)
+    if doom ~= '' then
+        end_by_store(child, t, 'error', doom)
+        return with_act('OK', R, child, concat(t, ' '), doom)
+    end
     if not claims then
         return with_act('OK', R, child, a)
     end
     put_assignment(R, child, a, j, '', session and header or call('HGET', key, 'h'), messages or messages_json(child))
     return 'OK'
+end }
+
+-- child queue_max; answers the activation. Once more, as its latest job was.
+ops.retry = { n = 2, fn = function(A, i, n, R)
+    local child, key = A[i], P .. 'c:' .. A[i]
+    local c = call('HMGET', key, 'a', 'e', 'r', 'j')
+    local t = c[1] and unpack_act(c[1])
+    if not t or not c[3] or not c[4] or t[STATE] == 'none' then
+        return 'NOT_FOUND'
+    end
+    if lives(t) then
+        return with_act('ALREADY_RUNNING', R, child, c[1], c[2])
+    end
+    if tight() or queue_is_full(A[i + 1]) then
+        return 'FULL'
+    end
+    supersede(key, t, c[2])
+    add(t, ACTIVATION, 1)
+    t[STATE], t[TOKEN], t[OWNER], t[STATUS], t[CANCELLED], t[ATTEMPT] = 'queued', '-', '-', 'pending', '0', '1'
+    t[JOB], t[SUBMITTED] = '-', now_ms()
+    note(child, t, 'queued', nil, 'retry')
+    enqueue(child, t, false)
+    local a = concat(t, ' ')
+    call('HSET', key, 'a', a)
+    index(child, t)
+    return with_act('OK', R, child, a)
 end }
 
 -- ---- claim ----
@@ -224,6 +277,7 @@ ops.claim = { n = 4, fn = function(A, i, n, R)
                 local candidate = choose(candidates, match(c[2], '^[^\n]*'))
                 taken = taken + 1
                 candidate.room = candidate.room - 1
+                forget_deadline(child, t)
                 hear_steering(child, t)
                 assign(child, t, candidate.owner, A[tokens + taken])
                 local a, messages = concat(t, ' '), messages_json(child)
@@ -285,6 +339,7 @@ local function write_events(A, i, n, state)
     end
     if state and t[STATE] ~= state then
         t[STATE], t[STATUS] = state, state
+        note(child, t, state)
     elseif n == 3 then
         return 'OK'
     end
@@ -325,15 +380,15 @@ ops.finish = { n = 6, fn = function(A, i, n)
         call('RPUSH', P .. 'm:' .. child, reply)
         add(t, SIZE, #reply)
     end
-    merge_steering(child, t)
     disown(child, t)
+    merge_steering(child, t)
     call('SADD', P .. 'f:' .. t[OWNER], child .. ' ' .. t[EPOCH])
     complete(child, t, A[i + 3], A[i + 4])
     return 'OK'
 end }
 
--- child epoch token
-ops.release = { n = 3, fn = function(A, i)
+-- child epoch token reason
+ops.release = { n = 4, fn = function(A, i)
     local child = A[i]
     local t, code = owned(child, A[i + 1], A[i + 2])
     if not t then
@@ -342,18 +397,18 @@ ops.release = { n = 3, fn = function(A, i)
     if t[STATE] ~= 'assigned' then
         return 'STATE'
     end
-    if t[CANCELLED] == '1' then
+    if t[CANCELLED] ~= '0' then
         end_cancelled(child, t, call('HGET', P .. 'c:' .. child, 'x'))
     else
-        give_back(child, t)
+        give_back(child, t, 'released', A[i + 3])
     end
     return 'OK'
 end }
 
 -- ---- cancel, steer ----
--- child reason; answers ended (0 or 1), then the activation
-ops.cancel = { n = 2, fn = function(A, i, n, R)
-    local child, reason = A[i], A[i + 1]
+-- child reason now; answers ended (0 or 1), then the activation
+ops.cancel = { n = 3, fn = function(A, i, n, R)
+    local child, reason, level = A[i], A[i + 1], A[i + 2] == '1' and '2' or '1'
     local c = call('HMGET', P .. 'c:' .. child, 'a', 'e')
     local t = c[1] and unpack_act(c[1])
     if not t or t[STATE] == 'none' then
@@ -364,21 +419,31 @@ ops.cancel = { n = 2, fn = function(A, i, n, R)
         return with_act('ENDED', R, child, c[1], c[2])
     end
     if t[STATE] == 'queued' then
-        t[CANCELLED] = '1'
+        t[CANCELLED] = level
         unqueue(child, t)
         end_cancelled(child, t, reason)
         R[#R + 1] = '1'
         put_act(R, child, concat(t, ' '), call('HGET', P .. 'c:' .. child, 'e'))
         return 'OK'
     end
-    if t[CANCELLED] == '0' then
-        t[CANCELLED] = '1'
-        call('SADD', P .. 'oc:' .. t[OWNER], child)
+    if t[CANCELLED] < level then
+        t[CANCELLED] = level
+        note(child, t, 'cancel', nil, level == '2' and 'now' or '')
+        call('SREM', P .. 'oc:' .. t[OWNER], child)
+        call('SADD', P .. 'oc:' .. t[OWNER], level == '2' and child .. ' now' or child)
         call('HSET', P .. 'c:' .. child, 'a', concat(t, ' '), 'x', reason)
     end
     R[#R + 1] = '0'
     return with_act('OK', R, child, concat(t, ' '), c[2])
 end }
+
+local function remember_steer(child, id)
+    local key = P .. 's:' .. child
+    call('ZADD', key, now_ms(), id)
+    if call('ZCARD', key) > STEER_IDS_MAX then
+        call('ZREMRANGEBYRANK', key, 0, 0)
+    end
+end
 
 -- child id message; answers the activation
 ops.steer = { n = 3, fn = function(A, i, n, R)
@@ -386,12 +451,12 @@ ops.steer = { n = 3, fn = function(A, i, n, R)
     if not find(id, '^%S+$') then
         return 'BAD_FIELD'
     end
-    local c = call('HMGET', P .. 'c:' .. child, 'a', 'e')
+    local c = call('HMGET', P .. 'c:' .. child, 'a', 'e', 'r')
     local t = c[1] and unpack_act(c[1])
-    if not t then
+    if not t or not c[3] then
         return 'NOT_FOUND'
     end
-    if call('SISMEMBER', P .. 'd:' .. child, id) == 1 then
+    if call('ZSCORE', P .. 's:' .. child, id) then
         return with_act('DUPLICATE', R, child, c[1], c[2])
     end
     if t[SIZE] + #message > SESSION_MAX then
@@ -400,11 +465,16 @@ ops.steer = { n = 3, fn = function(A, i, n, R)
     if tight() then
         return with_act('FULL', R, child, c[1], c[2])
     end
-    call('SADD', P .. 'd:' .. child, id)
+    remember_steer(child, id)
     add(t, SIZE, #message)
+    note(child, t, 'steer', nil, id)
     if lives(t) then
         call('RPUSH', P .. 'p:' .. child, id .. ' ' .. message)
         add(t, STEERS, 1)
+        if t[OWNER] ~= '-' then
+            call('SADD', P .. 'u:' .. child, id)
+            call('SADD', P .. 'os:' .. t[OWNER], child)
+        end
     else
         call('RPUSH', P .. 'm:' .. child, message)
         add(t, REV, 1)
@@ -412,4 +482,18 @@ ops.steer = { n = 3, fn = function(A, i, n, R)
     local a = concat(t, ' ')
     call('HSET', P .. 'c:' .. child, 'a', a)
     return with_act('OK', R, child, a, c[2])
+end }
+
+-- child id
+ops.steered = { n = 2, fn = function(A, i)
+    local child = A[i]
+    if call('SREM', P .. 'u:' .. child, A[i + 1]) == 0 then
+        return 'OK'
+    end
+    local a = call('HGET', P .. 'c:' .. child, 'a')
+    local t = a and unpack_act(a)
+    if t and call('EXISTS', P .. 'u:' .. child) == 0 then
+        call('SREM', P .. 'os:' .. t[OWNER], child)
+    end
+    return 'OK'
 end }

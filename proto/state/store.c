@@ -23,7 +23,7 @@
 #define QUEUE_MAX       100000
 #define QUEUE_BYTES_MAX ((size_t)256 << 20)
 #define PROBE_EVERY_MS  10000
-#define FIXED_ARGUMENTS 4 /* FCALL rz1_batch 1 <prefix> */
+#define FIXED_ARGUMENTS 5 /* FCALL rz1_batch 1 <prefix> <who> */
 
 /* One allocation: the struct, argc lengths, then the bytes of op name, argument count and arguments. */
 typedef struct op {
@@ -61,6 +61,7 @@ struct rz_store {
     rz_probe_t probe;
     size_t probe_next; /* the reply that is expected next */
     bool probing;
+    char who[RZ_ID_MAX + 1];
     char id[40], expected_id[40], durability[12];
     void (*on_state)(bool up, const char *detail, void *arg);
     void *arg;
@@ -262,7 +263,7 @@ static batch_t *batch_take(rz_store_t *store, size_t *argc, size_t *bytes)
 
 static bool batch_send(rz_store_t *store, batch_t *batch, size_t argc)
 {
-    static const char *const fixed[FIXED_ARGUMENTS] = { "FCALL", "rz1_batch", "1", RZ_STORE_PREFIX };
+    const char *const fixed[FIXED_ARGUMENTS] = { "FCALL", "rz1_batch", "1", RZ_STORE_PREFIX, store->who };
     const char **argv = rz_alloc(argc * sizeof(*argv));
     size_t *lengths = rz_alloc(argc * sizeof(*lengths)), n = 0;
     for (; n < FIXED_ARGUMENTS; n++) {
@@ -448,6 +449,7 @@ rz_store_t *rz_store_open(uv_loop_t *loop, const rz_store_options_t *options, rz
         rz_free(store);
         return NULL;
     }
+    (void)snprintf(store->who, sizeof(store->who), "%s", options->who != NULL ? options->who : "-");
     store->timeout_ms = options->call_timeout_ms != 0 ? options->call_timeout_ms : RZ_STORE_TIMEOUT_MS;
     store->queue_max = options->queue_max != 0 ? options->queue_max : QUEUE_MAX;
     store->queue_bytes_max = options->queue_bytes_max != 0 ? options->queue_bytes_max : QUEUE_BYTES_MAX;

@@ -251,8 +251,9 @@ static void on_session(rz_rc_t rc, const rz_session_result_t *result, void *arg)
     snprintf(answer->messages, sizeof answer->messages, "%.*s", (int)result->messages.n, result->messages.p);
 }
 
-static void on_list(rz_rc_t rc, const rz_act_t *acts, size_t n, void *arg)
+static void on_list(rz_rc_t rc, const rz_act_t *acts, size_t n, const char *next, void *arg)
 {
+    (void)next;
     answer_t *answer = answered(arg, rc);
     for (size_t i = 0; i < n && i < ANSWERS_MAX; i++)
         COPY(answer->text[answer->n++], acts[i].child);
@@ -376,13 +377,13 @@ rz_rc_t call_finish_logged(calls_t *calls, const char *child, uint64_t epoch, co
 
 rz_rc_t call_release(calls_t *calls, const char *child, uint64_t epoch, const char *with)
 {
-    rz_op_release(begin(calls)->store, child, epoch, with, on_done, calls);
+    rz_op_release(begin(calls)->store, child, epoch, with, "by the test", on_done, calls);
     return end(calls);
 }
 
 rz_rc_t call_cancel(calls_t *calls, const char *child, const char *reason)
 {
-    rz_op_cancel(begin(calls)->store, child, reason, on_cancel, calls);
+    rz_op_cancel(begin(calls)->store, child, reason, false, on_cancel, calls);
     return end(calls);
 }
 
@@ -400,7 +401,10 @@ rz_rc_t call_join(calls_t *calls, const char *incarnation, const char *runner)
 
 rz_rc_t call_sync(calls_t *calls, const char *incarnation, uint64_t counter, const char *digest)
 {
-    rz_op_sync(begin(calls)->store, incarnation, counter, digest, "{\"slots\":8}", on_sync, calls);
+    const rz_sync_t sync = {
+        .incarnation = incarnation, .counter = counter, .digest = digest, .facts = "{\"slots\":8}"
+    };
+    rz_op_sync(begin(calls)->store, &sync, on_sync, calls);
     return end(calls);
 }
 
@@ -442,7 +446,8 @@ rz_rc_t call_session_put(calls_t *calls, const rz_session_put_t *request)
 
 rz_rc_t call_list(calls_t *calls, const char *parent, unsigned limit)
 {
-    rz_op_list(begin(calls)->store, parent, limit, on_list, calls);
+    const rz_list_t list = { .parent = parent, .limit = limit };
+    rz_op_list(begin(calls)->store, &list, on_list, calls);
     return end(calls);
 }
 
