@@ -4,6 +4,7 @@
 #include "base/config.h"
 #include "base/setting.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -352,6 +353,73 @@ static void help_lists_the_settings_that_concern_a_program(void **state)
     rz_buf_fini(&out);
 }
 
+typedef struct {
+    const char *key;
+    int64_t dflt, min, max;
+} bound_t;
+
+/* How a value given by the environment is taken. */
+static rz_config_t *load_with(fixture_t *f, const char *key, int64_t value)
+{
+    char name[RZ_SETTING_NAME_MAX], number[32], line[] = "prog", *argv[4];
+    int argc;
+    rz_setting_env(rz_setting_find(key), name);
+    snprintf(number, sizeof(number), "%" PRId64, value);
+    setenv(name, number, 1);
+    f->err = (rz_err_t){ 0 };
+    rz_config_t *config = load_args(f, line, &argc, argv);
+    unsetenv(name);
+    return config;
+}
+
+static void assert_bound(fixture_t *f, const bound_t *bound)
+{
+    char allowed[96], line[] = "prog", *argv[4];
+    int argc;
+    rz_config_t *config = load_args(f, line, &argc, argv);
+    assert_int_equal(rz_config_int(config, bound->key), bound->dflt);
+    rz_config_destroy(&config);
+    for (int i = 0; i < 2; i++) {
+        int64_t value = i == 0 ? bound->min : bound->max;
+        config = load_with(f, bound->key, value);
+        if (config == NULL)
+            fail_msg("%s", f->err.text);
+        assert_int_equal(rz_config_int(config, bound->key), value);
+        rz_config_destroy(&config);
+    }
+    snprintf(allowed, sizeof(allowed), "allowed: an integer from %" PRId64 " to %" PRId64, bound->min,
+             bound->max);
+    assert_refused(f, load_with(f, bound->key, bound->min - 1), allowed);
+    assert_refused(f, load_with(f, bound->key, bound->max + 1), allowed);
+}
+
+static void queueing_keeping_and_recycling_have_defaults_and_bounds(void **state)
+{
+    static const bound_t bounds[] = {
+        { "broker.max_queue_secs", 86400, 0, 31536000 },
+        { "retention.session_secs", 604800, 1, 315360000 },
+        { "retention.tombstone_secs", 2592000, 1, 315360000 },
+        { "retention.completions", 100000, 100, 100000000 },
+        { "runner.recycle_runs", 0, 0, 1000000000 },
+        { "runner.recycle_mb", 0, 0, 1048576 },
+        { "runner.approval_secs", 300, 1, 86400 },
+    };
+    for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
+        assert_bound(*state, &bounds[i]);
+}
+
+static void without_a_credentials_file_nothing_is_looked_for(void **state)
+{
+    fixture_t *f = *state;
+    char line[] = "prog", *argv[4];
+    int argc;
+    rz_config_t *config = load_args(f, line, &argc, argv);
+    assert_string_equal(rz_config_str(config, "runner.credentials"), "");
+    assert_string_equal(rz_config_str(config, "runner.default_provider"), "");
+    assert_string_equal(rz_config_str(config, "runner.missing_credential"), "error");
+    rz_config_destroy(&config);
+}
+
 static void no_two_settings_share_a_key_a_variable_or_a_flag(void **state)
 {
     (void)state;
@@ -402,6 +470,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(the_dump_tells_sources_and_hides_secrets, begin, end),
     cmocka_unit_test_setup_teardown(a_broken_secret_is_not_shown, begin, end),
     cmocka_unit_test(help_lists_the_settings_that_concern_a_program),
+    cmocka_unit_test_setup_teardown(queueing_keeping_and_recycling_have_defaults_and_bounds, begin, end),
+    cmocka_unit_test_setup_teardown(without_a_credentials_file_nothing_is_looked_for, begin, end),
     cmocka_unit_test(no_two_settings_share_a_key_a_variable_or_a_flag),
     cmocka_unit_test(booleans_are_true_or_false_and_nothing_else),
 };

@@ -62,9 +62,33 @@ static void the_smallest_job_has_defaults(void **state)
     assert_int_equal(job.max_attempts, 1);
     assert_int_equal(job.priority, RZ_PRIORITY_NORMAL);
     assert_int_equal(job.session.n, 0);
+    assert_false(job.has_queue_limit);
     assert_int_equal(job.message.n, 0);
     rz_job_fini(&job);
     rz_buf_fini(&document);
+}
+
+static void a_job_may_say_how_long_it_waits_for_a_runner(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *vector;
+        uint64_t secs;
+    } table[] = { { "queue-limit", 600 }, { "queue-forever", 0 } };
+    for (size_t i = 0; i < COUNT(table); i++) {
+        rz_buf_t document = vector_load("spawn-job", table[i].vector);
+        rz_job_t job = job_of(&document);
+        assert_true(job.has_queue_limit);
+        assert_int_equal(job.max_queue_secs, table[i].secs);
+        rz_job_fini(&job);
+        rz_buf_fini(&document);
+    }
+    static const char null[] =
+        "{\"parent_session_id\":\"p\",\"child_session_id\":\"c\",\"max_queue_secs\":null}";
+    rz_job_t job;
+    assert_int_equal(rz_job_decode(null, sizeof null - 1, &job, NULL), RZ_OK);
+    assert_false(job.has_queue_limit);
+    rz_job_fini(&job);
 }
 
 static void an_empty_list_is_not_an_absent_one(void **state)
@@ -150,6 +174,7 @@ static void every_member_of_a_job_is_judged(void **state)
         { "require.profile", AN_ID, RZ_OPTIONAL, 0, 0 },
         { "disabled_tools", A_LIST, RZ_OPTIONAL, 0, RZ_NAME_MAX },
         { "max_attempts", A_NUMBER, RZ_DEFAULTED, 1, 100 },
+        { "max_queue_secs", A_NUMBER, RZ_OPTIONAL, 0, 31536000 },
         { "priority", A_CHOICE, RZ_DEFAULTED, 0, 0 },
     };
     assert_rules_hold(decode, "spawn-job", "smallest", rules, COUNT(rules));
@@ -242,6 +267,9 @@ static void two_jobs_with_the_same_content_have_one_digest(void **state)
         { IDS "\"job_id\":\"j\"}", IDS "\"tenant\":\"j\"}", false },
         { IDS "\"model\":\"m\"}", IDS "\"model\":\"n\"}", false },
         { IDS "\"max_attempts\":1}", IDS "\"max_attempts\":2}", false },
+        { IDS "\"max_queue_secs\":null}", IDS "\"max_attempts\":1}", true },
+        { IDS "\"max_queue_secs\":0}", IDS "\"max_attempts\":1}", false },
+        { IDS "\"max_queue_secs\":60}", IDS "\"max_queue_secs\":61}", false },
         { IDS "\"priority\":\"high\"}", IDS "\"priority\":\"low\"}", false },
         { IDS "\"disabled_tools\":[]}", IDS "\"disabled_tools\":null}", false },
         { IDS "\"disabled_tools\":[\"a\",\"b\"]}", IDS "\"disabled_tools\":[\"b\",\"a\",\"b\"]}", true },
@@ -322,6 +350,7 @@ static void digests_do_not_change_between_versions(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_full_job_means_what_it_says),
     cmocka_unit_test(the_smallest_job_has_defaults),
+    cmocka_unit_test(a_job_may_say_how_long_it_waits_for_a_runner),
     cmocka_unit_test(an_empty_list_is_not_an_absent_one),
     cmocka_unit_test(null_optional_members_and_unknown_ones_change_nothing),
     cmocka_unit_test(jobs_are_written_as_agreed),

@@ -159,6 +159,65 @@ static void an_answer_names_a_code(void **state)
     link = link_of("synced");
     assert_null(link.owned);
     assert_null(link.cancels);
+    assert_null(link.cancels_now);
+    rz_link_fini(&link);
+}
+
+static void a_cancel_without_grace_is_listed_apart(void **state)
+{
+    (void)state;
+    rz_link_t link = link_of("synced-now");
+    assert_string_equal(link.cancels->child->valuestring, "ch-42");
+    assert_int_equal(cJSON_GetArraySize(link.cancels), 1);
+    assert_string_equal(link.cancels_now->child->valuestring, "ch-43");
+    rz_link_fini(&link);
+}
+
+static void credit_names_the_profiles_that_are_full(void **state)
+{
+    (void)state;
+    rz_link_t link = link_of("credit-full");
+    assert_int_equal(link.granted, 9);
+    assert_null(link.idle);
+    assert_string_equal(link.full->child->valuestring, "survey");
+    rz_link_fini(&link);
+
+    link = link_of("credit");
+    assert_null(link.full);
+    rz_link_fini(&link);
+}
+
+static void a_sync_tells_what_its_runs_do(void **state)
+{
+    (void)state;
+    rz_link_t link = link_of("sync-states");
+    const cJSON *of = cJSON_GetObjectItemCaseSensitive(link.states, "ch-41");
+    assert_int_equal(cJSON_GetObjectItemCaseSensitive(of, "epoch")->valueint, 3);
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(of, "last_tool_name")->valuestring, "Bash");
+    assert_int_equal(cJSON_GetObjectItemCaseSensitive(of, "round_count")->valueint, 4);
+    assert_null(link.held);
+    rz_link_fini(&link);
+
+    link = link_of("sync");
+    assert_null(link.states);
+    rz_link_fini(&link);
+}
+
+static void a_decision_travels_to_the_worker_and_its_fate_back(void **state)
+{
+    (void)state;
+    static const char *const vectors[] = { "decide-deny", "decide" };
+    for (size_t i = 0; i < COUNT(vectors); i++) {
+        rz_link_t link = link_of(vectors[i]);
+        assert_string_equal(link.child, "ch-41");
+        assert_int_equal(link.epoch, 3);
+        assert_string_equal(link.id, "req-1");
+        assert_int_equal(link.approved, i);
+        rz_link_fini(&link);
+    }
+    rz_link_t link = link_of("decided");
+    assert_string_equal(link.id, "req-1");
+    assert_false(link.live);
     rz_link_fini(&link);
 }
 
@@ -202,9 +261,11 @@ static void every_member_of_a_header_is_judged(void **state)
                                   { "seq", A_NUMBER, RZ_OPTIONAL, 0, EXACT_MAX } };
     static const rule_t sync[] = { { "counter", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
                                    { "count", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
-                                   { "facts", AN_OBJECT, RZ_OPTIONAL, 0, 0 } };
+                                   { "facts", AN_OBJECT, RZ_OPTIONAL, 0, 0 },
+                                   { "states", AN_OBJECT, RZ_OPTIONAL, 0, 0 } };
     static const rule_t credit[] = { { "granted", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
-                                     { "idle", AN_OBJECT, RZ_OPTIONAL, 0, 0 } };
+                                     { "idle", AN_OBJECT, RZ_OPTIONAL, 0, 0 },
+                                     { "full", A_LIST, RZ_OPTIONAL, 0, RZ_ID_MAX } };
     static const rule_t welcome[] = { { "broker", AN_ID, RZ_REQUIRED, 0, 0 },
                                       { "publish", A_TEXT, RZ_REQUIRED, 0, 512 },
                                       { "sync_ms", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX } };
@@ -213,6 +274,13 @@ static void every_member_of_a_header_is_judged(void **state)
     static const rule_t steered[] = { { "id", AN_ID, RZ_REQUIRED, 0, 0 },
                                       { "live", A_FLAG, RZ_REQUIRED, 0, 0 } };
     static const rule_t cancel[] = { { "now", A_FLAG, RZ_OPTIONAL, 0, 0 } };
+    static const rule_t decide[] = { { "child", AN_ID, RZ_REQUIRED, 0, 0 },
+                                     { "epoch", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
+                                     { "id", AN_ID, RZ_REQUIRED, 0, 0 },
+                                     { "approved", A_FLAG, RZ_REQUIRED, 0, 0 } };
+    static const rule_t decided[] = { { "child", AN_ID, RZ_REQUIRED, 0, 0 },
+                                      { "id", AN_ID, RZ_REQUIRED, 0, 0 },
+                                      { "live", A_FLAG, RZ_REQUIRED, 0, 0 } };
     static const rule_t emit[] = { { "nonce", AN_ID, RZ_REQUIRED, 0, 0 } };
     assert_rules_hold(decode, "link", "hello", hello, COUNT(hello));
     assert_rules_hold(decode, "link", "assign", assign, COUNT(assign));
@@ -225,6 +293,8 @@ static void every_member_of_a_header_is_judged(void **state)
     assert_rules_hold(decode, "link", "release", release, COUNT(release));
     assert_rules_hold(decode, "link", "steered", steered, COUNT(steered));
     assert_rules_hold(decode, "link", "cancel", cancel, COUNT(cancel));
+    assert_rules_hold(decode, "link", "decide", decide, COUNT(decide));
+    assert_rules_hold(decode, "link", "decided", decided, COUNT(decided));
     assert_rules_hold(decode, "link", "emit", emit, COUNT(emit));
 }
 
@@ -268,10 +338,13 @@ static void hostile_headers_are_refused_by_field(void **state)
         { "{\"kind\":\"synced\",\"code\":\"OK\",\"counter\":1,\"cancels\":[[1,\"c\"]]}", RZ_BAD_FIELD,
           "cancels[0]" },
         { "{\"kind\":\"synced\",\"code\":\"OK\",\"counter\":1,\"owned\":{}}", RZ_BAD_FIELD, "owned" },
+        { "{\"kind\":\"synced\",\"code\":\"OK\",\"counter\":1,\"cancels_now\":[\"a b\"]}", RZ_BAD_FIELD,
+          "cancels_now[0]" },
         { "{\"kind\":\"synced\",\"code\":7,\"counter\":1}", RZ_BAD_FIELD, "code" },
         { "{\"kind\":\"synced\",\"counter\":1}", RZ_MISSING_FIELD, "code" },
         { "{\"kind\":\"credit\",\"granted\":1,\"idle\":{\"a b\":1}}", RZ_BAD_ID, "idle" },
         { "{\"kind\":\"credit\",\"granted\":1,\"idle\":{\"k\":-1}}", RZ_BAD_FIELD, "idle.k" },
+        { "{\"kind\":\"credit\",\"granted\":1,\"full\":[\"a b\"]}", RZ_BAD_ID, "full[0]" },
     };
     assert_refused(decode, table, COUNT(table));
 }
@@ -318,6 +391,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_write_lists_its_sequence_numbers),
     cmocka_unit_test(a_write_made_by_hand_is_written_as_agreed),
     cmocka_unit_test(an_answer_names_a_code),
+    cmocka_unit_test(a_cancel_without_grace_is_listed_apart),
+    cmocka_unit_test(credit_names_the_profiles_that_are_full),
+    cmocka_unit_test(a_sync_tells_what_its_runs_do),
+    cmocka_unit_test(a_decision_travels_to_the_worker_and_its_fate_back),
     cmocka_unit_test(a_code_from_a_later_version_is_not_ours),
     cmocka_unit_test(every_member_of_a_header_is_judged),
     cmocka_unit_test(hostile_headers_are_refused_by_field),
