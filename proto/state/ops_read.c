@@ -2,6 +2,8 @@
  * session_put and broadcast. */
 #include "state/ops_codec.h"
 
+#include "base/utf8.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +108,7 @@ static rz_transition_t transition_cut(char *line)
 {
     enum { AT, ACTIVATION, EPOCH, WHAT, BROKER, RUNNER, DETAIL, WORDS };
     const char *word[WORDS] = { "", "", "", "", "", "", "" };
+    rz_utf8_scrub(line); /* the store cuts long details between bytes */
     for (size_t i = 0; i < WORDS && line != NULL; i++) {
         char *space = i < DETAIL ? strchr(line, ' ') : NULL;
         if (space != NULL)

@@ -68,7 +68,7 @@ end
 -- answers differs (0 or 1), number of cancels, cancels..., number of unheard, (child epoch id message)..., owned...
 ops.sync = { n = 4, fn = function(A, i, n, R)
     local incarnation, counter = A[i], tonumber(A[i + 1])
-    if not counter then
+    if not counter or (n - 4) % 3 ~= 0 then
         return 'BAD_FIELD'
     end
     local key = P .. 'i:' .. incarnation

@@ -121,7 +121,7 @@ local function retire(child)
         return 0 -- it comes again when it ends
     end
     call('UNLINK', P .. 'm:' .. child, P .. 'p:' .. child, P .. 'u:' .. child, P .. 's:' .. child, P .. 'e:' .. child,
-        P .. 'l:' .. child)
+        P .. 'l:' .. child, P .. 'd:' .. child) -- d: steering ids of library 1.0
     call('HDEL', key, 'h', 'r', 'j', 'e', 'x', 'p', 'l')
     call('ZREM', P .. 'x', child)
     call('ZREM', P .. 'k:' .. t[PARENT], child)
