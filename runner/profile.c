@@ -1,10 +1,11 @@
 /* profile.c - what a worker is told at birth. */
 #include "profile.h"
 
+#include "binary.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define IDLE_SURPLUS_SECS 60 /* the worker's own idle limit lies above ours: the runner decides who goes */
 #define DEFAULT_ROLE      "worker"
@@ -37,18 +38,6 @@ static void add_list(rz_digest_t *digest, const cJSON *list)
     cJSON_ArrayForEach(item, list) rz_digest_add_text(digest, item->valuestring);
 }
 
-/* A name without a slash is searched in PATH by the spawn: then only the name counts. */
-static void add_program(rz_digest_t *digest, const char *path)
-{
-    struct stat info;
-    rz_digest_add_text(digest, path);
-    if (stat(path, &info) != 0)
-        return;
-    int64_t identity[] = { (int64_t)info.st_dev, (int64_t)info.st_ino, info.st_mtim.tv_sec,
-                           info.st_mtim.tv_nsec, info.st_size };
-    rz_digest_add(digest, identity, sizeof identity);
-}
-
 void profile_pool_key(const settings_t *settings, const rz_agent_t *agent, const char *affinity,
                       char out[RZ_DIGEST_LEN + 1])
 {
@@ -57,7 +46,7 @@ void profile_pool_key(const settings_t *settings, const rz_agent_t *agent, const
     rz_digest_add_text(digest, agent->id);
     rz_digest_add_text(digest, rz_executor_name(agent->executor));
     rz_digest_add_text(digest, agent->command);
-    add_program(digest, program_of(settings, agent));
+    binary_digest(digest, program_of(settings, agent));
     add_list(digest, agent->worker_args);
     add_list(digest, agent->args);
     rz_digest_hex(&digest, out);
