@@ -465,6 +465,17 @@ cJSON *rz_json_parse_commented(const char *bytes, size_t len, size_t max, rz_err
     char *text = rz_strndup(bytes, len);
     blank_comments(text, len);
     cJSON *tree = parse(text, len, 0, true, err);
+    rz_wipe(text, len); /* a configuration may hold a password */
     rz_free(text);
     return tree;
+}
+
+void rz_json_wipe(cJSON *tree)
+{
+    if (tree == NULL)
+        return;
+    if (cJSON_IsString(tree) && tree->valuestring != NULL)
+        rz_wipe(tree->valuestring, strlen(tree->valuestring));
+    for (cJSON *child = tree->child; child != NULL; child = child->next)
+        rz_json_wipe(child);
 }

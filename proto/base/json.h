@@ -23,6 +23,8 @@ rz_rc_t rz_json_check(const char *bytes, size_t len, size_t max, rz_err_t *err);
 cJSON *rz_json_parse(const char *bytes, size_t len, size_t max, rz_err_t *err);
 /* The same for configuration files: // line comments are allowed outside strings; failures name the line. */
 cJSON *rz_json_parse_commented(const char *bytes, size_t len, size_t max, rz_err_t *err);
+/* Overwrites every string value of a tree that held secrets; NULL is harmless. Before cJSON_Delete(). */
+void rz_json_wipe(cJSON *tree);
 
 /* ---- spans: walk text that has already been checked, without building anything ---- */
 typedef struct {

@@ -19,11 +19,27 @@ struct rz_agents {
 };
 
 static const char *const protocol_names[] = { "actor", "subprocess", "a2a_jsonrpc", NULL };
-static const char *const executor_names[] = { "echo", "bamboo_runtime", "command", "cli_adapter", NULL };
+static const char *const executor_names[] = { "echo",        "bamboo_runtime", "command",
+                                              "cli_adapter", "session",        NULL };
 static const rz_executor_t executors[] = { RZ_EXECUTOR_ECHO, RZ_EXECUTOR_BAMBOO_RUNTIME,
-                                           RZ_EXECUTOR_CLI_ADAPTER, RZ_EXECUTOR_CLI_ADAPTER };
+                                           RZ_EXECUTOR_CLI_ADAPTER, RZ_EXECUTOR_CLI_ADAPTER,
+                                           RZ_EXECUTOR_SESSION };
 
 /* ---- one profile ---- */
+
+/* Whoever starts no program would not set them, and nobody would notice. */
+static void read_credential_env(rz_fields_t *f, rz_agent_t *agent)
+{
+    char field[WHERE_MAX + sizeof "credential_env"];
+    snprintf(field, sizeof field, "%scredential_env", f->where);
+    agent->credential_env = cJSON_GetObjectItemCaseSensitive(f->obj, "credential_env");
+    if (agent->credential_env == NULL)
+        return;
+    rz_credential_env_check(agent->credential_env, field, f->err);
+    if (agent->executor == RZ_EXECUTOR_ECHO || agent->executor == RZ_EXECUTOR_BAMBOO_RUNTIME)
+        rz_fail_field(f->err, RZ_BAD_FIELD, field, "executor \"%s\" starts no program that could get it",
+                      rz_executor_name(agent->executor));
+}
 
 /* How a worker is started: the same members in `subagents` and in an actor profile. */
 static void read_worker(rz_fields_t *f, rz_agent_t *agent)
@@ -39,8 +55,9 @@ static void read_worker(rz_fields_t *f, rz_agent_t *agent)
         agent->executor = executors[executor];
     else
         agent->executor = agent->worker_bin != NULL ? RZ_EXECUTOR_BAMBOO_RUNTIME : RZ_EXECUTOR_ECHO;
-    rz_need_t need = agent->executor == RZ_EXECUTOR_CLI_ADAPTER ? RZ_REQUIRED : RZ_OPTIONAL;
+    rz_need_t need = rz_executor_has_program(agent->executor) ? RZ_REQUIRED : RZ_OPTIONAL;
     agent->command = rz_field_str(f, "command", need, PATH_LENGTH);
+    read_credential_env(f, agent);
 }
 
 static void read_a2a(rz_fields_t *f, rz_agent_t *agent)

@@ -7,8 +7,9 @@
  *   "subagents":       {"max_concurrent":8,"executor":"echo"}
  *
  * Two profiles are built in: `local-actor` (shaped by `subagents`) and `echo` (which a configured profile of
- * that name replaces). Beyond upstream an actor profile may say executor "command" with `command`, `args`,
- * `env` (names passed on from the runner's environment) and `max_concurrent`. Stricter than upstream: one bad
+ * that name replaces). Beyond upstream an actor profile may say executor "command" or "session" with `command`, `args`,
+ * `env` (names passed on from the runner's environment), `credential_env` (variables that its program gets from
+ * the child's credential, see provision.h) and `max_concurrent`. Stricter than upstream: one bad
  * profile is an error of the configuration, not a silent empty table. */
 #pragma once
 
@@ -21,12 +22,13 @@ typedef struct {
     const char *id;               /* map key = agent_id                                                     */
     rz_agent_protocol_t protocol; /* "actor" (alias "subprocess"), "a2a_jsonrpc": parsed, not served yet */
     const char *permission_profile; /* required for externalAgents; "" for built-ins */
-    const char *worker_bin;   /* NULL: our own rhizome-worker                                            */
-    const cJSON *worker_args; /* NULL: none                                                              */
-    const char *fabric_dir;   /* NULL: the runner's own folder                                           */
-    rz_executor_t executor;   /* default: bamboo_runtime with a worker_bin, echo with our own worker     */
-    const char *command;      /* executor "command" / "cli_adapter": required                            */
-    const cJSON *args, *env;  /* NULL: none                                                              */
+    const char *worker_bin;      /* NULL: our own rhizome-worker                                            */
+    const cJSON *worker_args;    /* NULL: none                                                              */
+    const char *fabric_dir;      /* NULL: the runner's own folder                                           */
+    rz_executor_t executor;      /* default: bamboo_runtime with a worker_bin, echo with our own worker     */
+    const char *command;         /* executor "command" / "cli_adapter" / "session": required                */
+    const cJSON *args, *env;     /* NULL: none                                                              */
+    const cJSON *credential_env; /* NULL: none; checked object, see provision.h */
     const char *agent_card_url, *rpc_url_override, *auth_ref, *skill, *tenant; /* a2a: kept, not used yet */
     uint32_t max_concurrent; /* 0: the runner's slots                                                   */
 } rz_agent_t;

@@ -5,16 +5,24 @@
 #include <string.h>
 
 #define PATH_BYTES_MAX ((size_t)4096)
-#define TEXT_BYTES_MAX ((size_t)64 << 10) /* a key, a URL, one argument */
+#define TEXT_BYTES_MAX RZ_CREDENTIAL_TEXT_MAX
 #define ARGS_MAX       1024
 #define COUNT_MAX      ((uint64_t)1 << 53) /* what a JSON number carries exactly (PITFALLS 19) */
+#define VARIABLES_MAX  64
+#define ESCAPED        6   /* bytes that one byte of text may need in JSON: \u001b */
+#define AROUND_SECRETS 256 /* bytes of names and brackets, and of all that follows the last secret */
 
-static const char *const executor_names[] = { "echo",        "bamboo_runtime", "cli_adapter",
+static const char *const executor_names[] = { "echo",        "bamboo_runtime", "cli_adapter", "session",
                                               "claude_code", "codex",          NULL };
 
 const char *rz_executor_name(rz_executor_t kind)
 {
     return (unsigned)kind < RZ_EXECUTORS ? executor_names[kind] : "unknown";
+}
+
+bool rz_executor_has_program(rz_executor_t kind)
+{
+    return kind == RZ_EXECUTOR_CLI_ADAPTER || kind == RZ_EXECUTOR_SESSION;
 }
 
 static void read_identity(rz_fields_t *top, rz_provision_t *out)
@@ -29,6 +37,60 @@ static void read_identity(rz_fields_t *top, rz_provision_t *out)
     out->role = rz_field_str(&f, "role", RZ_DEFAULTED, RZ_NAME_MAX);
     if (out->role == NULL)
         out->role = "";
+}
+
+static const char *const part_names[] = { "api_key", "base_url", "provider_type", "provider" };
+
+const char *rz_credential_part(const rz_credential_t *credential, const char *part)
+{
+    const char *const parts[] = { credential->api_key, credential->base_url,
+                                  credential->provider_type != NULL ? credential->provider_type
+                                                                    : credential->provider,
+                                  credential->provider };
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        if (strcmp(part_names[i], part) == 0)
+            return parts[i];
+    return NULL;
+}
+
+static bool is_part_name(const cJSON *item)
+{
+    for (size_t i = 0; cJSON_IsString(item) && i < sizeof(part_names) / sizeof(part_names[0]); i++)
+        if (strcmp(item->valuestring, part_names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* A shell can name it, and it is no setting of ours. */
+static bool is_variable_name(const char *name)
+{
+    static const char first[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_",
+                      digits[] = "0123456789";
+    size_t n = strspn(name, first);
+    while (n > 0 && name[n] != '\0' && (strchr(first, name[n]) != NULL || strchr(digits, name[n]) != NULL))
+        n++;
+    return n > 0 && n <= RZ_NAME_MAX && name[n] == '\0' && strncmp(name, "RHIZOME_", 8) != 0;
+}
+
+rz_rc_t rz_credential_env_check(const cJSON *object, const char *field, rz_err_t *err)
+{
+    if (!cJSON_IsObject(object))
+        return rz_fail_field(err, RZ_BAD_FIELD, field, "allowed: an object of variable names");
+    if (cJSON_GetArraySize(object) > VARIABLES_MAX)
+        return rz_fail_field(err, RZ_TOO_LARGE, field, "allowed: at most %d variables", VARIABLES_MAX);
+    for (const cJSON *item = object->child; item != NULL; item = item->next) {
+        if (!is_variable_name(item->string))
+            return rz_fail_field(
+                err, RZ_BAD_FIELD, field,
+                "\"%.40s\" is no variable; allowed: letters, digits and _, no digit first, not "
+                "RHIZOME_*",
+                item->string);
+        if (!is_part_name(item))
+            return rz_fail_field(err, RZ_BAD_FIELD, field,
+                                 "%.40s: allowed: \"api_key\", \"base_url\", \"provider_type\", \"provider\"",
+                                 item->string);
+    }
+    return RZ_OK;
 }
 
 static const cJSON *refuse_args(rz_err_t *err, rz_rc_t rc, const char *text)
@@ -63,10 +125,13 @@ static void read_executor(rz_fields_t *top, rz_provision_t *out)
         return;
     rz_fields_t f = { .obj = object, .where = "executor.", .err = top->err };
     out->executor = (rz_executor_t)rz_field_enum(&f, "kind", RZ_REQUIRED, executor_names, RZ_EXECUTOR_ECHO);
-    if (out->executor != RZ_EXECUTOR_CLI_ADAPTER)
+    if (!rz_executor_has_program(out->executor))
         return;
     out->command = rz_field_str(&f, "command", RZ_REQUIRED, PATH_BYTES_MAX);
     out->args = read_args(&f);
+    out->credential_env = cJSON_GetObjectItemCaseSensitive(object, "credential_env");
+    if (out->credential_env != NULL)
+        rz_credential_env_check(out->credential_env, "executor.credential_env", f.err);
 }
 
 static void read_model(rz_fields_t *top, rz_provision_t *out)
@@ -172,22 +237,21 @@ rz_rc_t rz_provision_decode(const char *bytes, size_t len, rz_provision_t *out, 
     return err->rc;
 }
 
-/* Every string below `secrets`, also of members that we do not know. */
-static void wipe_strings(cJSON *item)
-{
-    if (cJSON_IsString(item) && item->valuestring != NULL)
-        rz_wipe(item->valuestring, strlen(item->valuestring));
-    for (cJSON *child = item->child; child != NULL; child = child->next)
-        wipe_strings(child);
-}
-
 void rz_provision_fini(rz_provision_t *provision)
 {
-    cJSON *secrets = cJSON_GetObjectItemCaseSensitive(provision->object.tree, "secrets");
-    if (secrets != NULL)
-        wipe_strings(secrets);
+    /* also members of it that we do not know */
+    rz_json_wipe(cJSON_GetObjectItemCaseSensitive(provision->object.tree, "secrets"));
     rz_object_fini(&provision->object);
     *provision = (rz_provision_t){ .role = "" };
+}
+
+const rz_credential_t *rz_provision_credential(const rz_provision_t *provision)
+{
+    const char *provider = provision->model_provider;
+    for (size_t i = 0; provider != NULL && i < provision->credential_count; i++)
+        if (strcmp(provision->credentials[i].provider, provider) == 0)
+            return &provision->credentials[i];
+    return provision->credential_count > 0 ? &provision->credentials[0] : NULL;
 }
 
 /* ---- encoding ---- */
@@ -210,13 +274,24 @@ static void put_identity(rz_buf_t *out, const rz_provision_t *p)
     rz_json_close(out, '}');
 }
 
+static void put_credential_env(rz_buf_t *out, const cJSON *names)
+{
+    if (names == NULL)
+        return;
+    rz_json_open_key(out, "credential_env", '{');
+    for (const cJSON *item = names->child; item != NULL; item = item->next)
+        rz_json_put_str(out, item->string, item->valuestring);
+    rz_json_close(out, '}');
+}
+
 static void put_executor(rz_buf_t *out, const rz_provision_t *p)
 {
     rz_json_open_key(out, "executor", '{');
     rz_json_put_str(out, "kind", rz_executor_name(p->executor));
-    if (p->executor == RZ_EXECUTOR_CLI_ADAPTER) {
+    if (rz_executor_has_program(p->executor)) {
         rz_json_put_str(out, "command", p->command);
         put_strings(out, "args", p->args);
+        put_credential_env(out, p->credential_env);
     }
     rz_json_close(out, '}');
 }
@@ -246,8 +321,25 @@ static void put_limits(rz_buf_t *out, const rz_provision_t *p)
     rz_json_close(out, '}');
 }
 
+static size_t room_for(const char *text)
+{
+    return text != NULL ? strlen(text) * ESCAPED : 0;
+}
+
+static void reserve_secrets(rz_buf_t *out, const rz_provision_t *p)
+{
+    size_t room = AROUND_SECRETS;
+    for (size_t i = 0; i < p->credential_count; i++) {
+        const rz_credential_t *c = &p->credentials[i];
+        room += AROUND_SECRETS + room_for(c->provider) + room_for(c->api_key) + room_for(c->base_url) +
+                room_for(c->provider_type);
+    }
+    rz_buf_reserve(out, room);
+}
+
 static void put_secrets(rz_buf_t *out, const rz_provision_t *p)
 {
+    reserve_secrets(out, p);
     rz_json_open_key(out, "secrets", '{');
     rz_json_open_key(out, "provider_credentials", '[');
     for (size_t i = 0; i < p->credential_count; i++) {

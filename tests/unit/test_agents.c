@@ -73,7 +73,8 @@ static void an_actor_profile_runs_a_command(void **state)
     (void)state;
     rz_agents_t *agents = good_agents(PROFILE("survey", "\"protocol\":\"actor\",\"executor\":\"command\","
                                                         "\"command\":\"python3\",\"args\":[\"survey.py\"],"
-                                                        "\"env\":[\"HOME\"],\"max_concurrent\":2"),
+                                                        "\"env\":[\"HOME\"],\"max_concurrent\":2,"
+                                                        "\"credential_env\":{\"KEY\":\"api_key\"}"),
                                       NULL, NULL);
     const rz_agent_t *survey = rz_agents_find(agents, "survey");
     assert_int_equal(rz_agents_count(agents), 3);
@@ -84,6 +85,7 @@ static void an_actor_profile_runs_a_command(void **state)
     assert_string_equal(cJSON_GetArrayItem(survey->args, 0)->valuestring, "survey.py");
     assert_string_equal(cJSON_GetArrayItem(survey->env, 0)->valuestring, "HOME");
     assert_int_equal(survey->max_concurrent, 2);
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(survey->credential_env, "KEY")), "api_key");
     rz_agents_destroy(&agents);
 }
 
@@ -183,6 +185,13 @@ static void a_bad_table_is_an_error_that_names_its_place(void **state)
           "externalAgents.a.worker_args" },
         { PROFILE("a", "\"protocol\":\"actor\",\"max_concurrent\":0"), NULL, NULL, RZ_BAD_FIELD,
           "externalAgents.a.max_concurrent" },
+        { PROFILE("a",
+                  "\"protocol\":\"actor\",\"executor\":\"command\",\"command\":\"x\",\"credential_env\":7"),
+          NULL, NULL, RZ_BAD_FIELD, "externalAgents.a.credential_env" },
+        { PROFILE("a", "\"protocol\":\"actor\",\"executor\":\"echo\",\"credential_env\":{}"), NULL, NULL,
+          RZ_BAD_FIELD, "externalAgents.a.credential_env" },
+        { NULL, NULL, "{\"executor\":\"command\",\"command\":\"x\",\"credential_env\":{\"1\":\"api_key\"}}",
+          RZ_BAD_FIELD, "subagents.credential_env" },
         { PROFILE("a", "\"protocol\":\"a2a_jsonrpc\",\"skill\":7"), NULL, NULL, RZ_BAD_FIELD,
           "externalAgents.a.skill" },
         { NULL, "{\"x\":7}", NULL, RZ_BAD_FIELD, "subagentRouting.x" },

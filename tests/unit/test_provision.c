@@ -9,6 +9,7 @@ typedef struct {
     bool canonical; /* encode gives the same bytes */
     const char *args, *disabled_tools;
     rz_provision_t meaning;
+    const char *credential_env;
 } vector_t;
 
 static const vector_t vectors[] = {
@@ -56,6 +57,20 @@ static const vector_t vectors[] = {
         .executor = RZ_EXECUTOR_CLI_ADAPTER,
         .command = "/usr/bin/python3",
         .fabric_dir = "/tmp/f" } },
+    { "credential-env",
+      true,
+      "[]",
+      NULL,
+      { .version = 1,
+        .child_id = "ch-45",
+        .role = "worker",
+        .executor = RZ_EXECUTOR_CLI_ADAPTER,
+        .command = "agent",
+        .fabric_dir = "/tmp/f",
+        .credentials = { { "openai", "sk-\033\"0", NULL, NULL } },
+        .credential_count = 1,
+        .reusable = true },
+      "{\"OPENAI_API_KEY\":\"api_key\",\"OPENAI_BASE_URL\":\"base_url\"}" },
     { "smallest",
       false,
       NULL,
@@ -103,6 +118,7 @@ static void same_meaning(const rz_provision_t *got, const vector_t *vector)
     assert_int_equal(got->executor, want->executor);
     same_text(got->command, want->command);
     same_list(got->args, vector->args);
+    same_list(got->credential_env, vector->credential_env);
     same_text(got->fabric_dir, want->fabric_dir);
     same_text(got->storage_dir, want->storage_dir);
     same_text(got->workspace, want->workspace);
@@ -148,8 +164,10 @@ static void every_canonical_spec_encodes_to_its_bytes(void **state)
         rz_provision_t spec = vectors[i].meaning;
         cJSON *args = vectors[i].args != NULL ? cJSON_Parse(vectors[i].args) : NULL;
         cJSON *tools = vectors[i].disabled_tools != NULL ? cJSON_Parse(vectors[i].disabled_tools) : NULL;
+        cJSON *env = vectors[i].credential_env != NULL ? cJSON_Parse(vectors[i].credential_env) : NULL;
         spec.args = args;
         spec.disabled_tools = tools;
+        spec.credential_env = env;
         rz_buf_t out = { 0 };
         rz_provision_encode(&spec, &out);
         assert_int_equal(out.len, len);
@@ -157,6 +175,7 @@ static void every_canonical_spec_encodes_to_its_bytes(void **state)
         rz_buf_fini(&out);
         cJSON_Delete(args);
         cJSON_Delete(tools);
+        cJSON_Delete(env);
         rz_free(bytes);
     }
 }
@@ -197,6 +216,10 @@ static void a_bad_field_is_refused_by_name(void **state)
         { id, "{\"kind\":\"cli_adapter\",\"args\":[]}", "", "executor.command" },
         { id, "{\"kind\":\"cli_adapter\",\"command\":\"a\"}", "", "executor.args" },
         { id, "{\"kind\":\"cli_adapter\",\"command\":\"a\",\"args\":[1]}", "", "executor.args" },
+        { id, "{\"kind\":\"cli_adapter\",\"command\":\"a\",\"args\":[],\"credential_env\":null}", "",
+          "executor.credential_env" },
+        { id, "{\"kind\":\"cli_adapter\",\"command\":\"a\",\"args\":[],\"credential_env\":{\"A\":\"all\"}}",
+          "", "executor.credential_env" },
         { id, echo, ",\"model\":{\"provider\":\"p\"}", "model.model" },
         { id, echo, ",\"limits\":null", "limits" },
         { id, echo, ",\"limits\":{\"idle_timeout_secs\":-1}", "limits.idle_timeout_secs" },
@@ -238,6 +261,102 @@ static void a_failure_does_not_show_a_key(void **state)
     }
 }
 
+static rz_rc_t checked_env(const char *text, rz_err_t *err)
+{
+    cJSON *object = cJSON_Parse(text);
+    assert_non_null(object);
+    rz_rc_t rc = rz_credential_env_check(object, "x.credential_env", err);
+    cJSON_Delete(object);
+    return rc;
+}
+
+static void a_variable_has_a_name_that_a_shell_takes_and_is_no_setting_of_ours(void **state)
+{
+    (void)state;
+    static const char *const bad[] = { "",         "1A",  "A-B",         "A=B",     "A B",
+                                       "\303\204", "A\n", "RHIZOME_KEY", "RHIZOME_" };
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        cJSON *object = cJSON_CreateObject();
+        rz_err_t err = { 0 };
+        cJSON_AddStringToObject(object, bad[i], "api_key");
+        assert_int_equal(rz_credential_env_check(object, "x.credential_env", &err), RZ_BAD_FIELD);
+        assert_string_equal(err.field, "x.credential_env");
+        cJSON_Delete(object);
+    }
+    rz_err_t err = { 0 };
+    assert_int_equal(
+        checked_env("{\"_a9\":\"api_key\",\"B\":\"base_url\",\"C\":\"provider_type\",\"D\":\"provider\"}",
+                    &err),
+        RZ_OK);
+    assert_int_equal(checked_env("{\"A\":\"key\"}", &err), RZ_BAD_FIELD);
+    assert_non_null(strstr(err.text, "\"provider_type\""));
+    err = (rz_err_t){ 0 };
+    assert_int_equal(checked_env("{\"A\":7}", &err), RZ_BAD_FIELD);
+}
+
+static void too_many_variables_are_refused(void **state)
+{
+    (void)state;
+    cJSON *object = cJSON_CreateObject();
+    rz_err_t err = { 0 };
+    for (int i = 0; i < 65; i++) {
+        char name[8];
+        snprintf(name, sizeof(name), "V%d", i);
+        assert_int_equal(rz_credential_env_check(object, "e", &err), RZ_OK);
+        cJSON_AddStringToObject(object, name, "api_key");
+    }
+    assert_int_equal(rz_credential_env_check(object, "e", &err), RZ_TOO_LARGE);
+    cJSON_Delete(object);
+}
+
+static void the_parts_of_a_credential_have_names(void **state)
+{
+    (void)state;
+    static const rz_credential_t whole = { "p", "k", "u", "t" }, bare = { "p", "k", NULL, NULL };
+    assert_string_equal(rz_credential_part(&whole, "provider"), "p");
+    assert_string_equal(rz_credential_part(&whole, "api_key"), "k");
+    assert_string_equal(rz_credential_part(&whole, "base_url"), "u");
+    assert_string_equal(rz_credential_part(&whole, "provider_type"), "t");
+    assert_string_equal(rz_credential_part(&bare, "provider_type"), "p");
+    assert_null(rz_credential_part(&bare, "base_url"));
+    assert_null(rz_credential_part(&whole, "nonsense"));
+}
+
+static void a_worker_uses_the_credential_of_its_models_provider_else_the_first(void **state)
+{
+    (void)state;
+    rz_provision_t spec = { .credentials = { { "a", "1", NULL, NULL }, { "b", "2", NULL, NULL } },
+                            .credential_count = 2 };
+    assert_string_equal(rz_provision_credential(&spec)->api_key, "1");
+    spec.model_provider = "b";
+    assert_string_equal(rz_provision_credential(&spec)->api_key, "2");
+    spec.model_provider = "c";
+    assert_string_equal(rz_provision_credential(&spec)->api_key, "1");
+    spec.credential_count = 0;
+    assert_null(rz_provision_credential(&spec));
+}
+
+/* Growing a buffer leaves the old bytes in freed memory, where no wiping reaches them. */
+static void the_buffer_of_a_spec_does_not_move_behind_a_key(void **state)
+{
+    (void)state;
+    char key[5000];
+    memset(key, '\033', sizeof(key) - 1); /* each byte becomes six */
+    key[sizeof(key) - 1] = '\0';
+    rz_provision_t spec = vectors[1].meaning, bare = vectors[1].meaning;
+    spec.credentials[0].api_key = key;
+    bare.credentials[0].api_key = "";
+    rz_buf_t out = { 0 }, without = { 0 };
+    rz_provision_encode(&bare, &without);
+    rz_provision_encode(&spec, &out);
+    assert_int_equal(out.len, without.len + 6 * (sizeof(key) - 1));
+    size_t before = (size_t)(strstr(out.data, "\"secrets\"") - out.data);
+    assert_true(out.cap <=
+                before + 6 * (sizeof(key) - 1) + 2048); /* reserved at once, not doubled on the way */
+    rz_buf_fini(&out);
+    rz_buf_fini(&without);
+}
+
 static void an_empty_fabric_dir_is_refused(void **state)
 {
     (void)state;
@@ -276,6 +395,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_spec_cut_anywhere_is_refused),
     cmocka_unit_test(a_bad_field_is_refused_by_name),
     cmocka_unit_test(a_failure_does_not_show_a_key),
+    cmocka_unit_test(a_variable_has_a_name_that_a_shell_takes_and_is_no_setting_of_ours),
+    cmocka_unit_test(too_many_variables_are_refused),
+    cmocka_unit_test(the_parts_of_a_credential_have_names),
+    cmocka_unit_test(a_worker_uses_the_credential_of_its_models_provider_else_the_first),
+    cmocka_unit_test(the_buffer_of_a_spec_does_not_move_behind_a_key),
     cmocka_unit_test(an_empty_fabric_dir_is_refused),
     cmocka_unit_test(too_many_credentials_are_refused),
 };

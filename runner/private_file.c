@@ -1,0 +1,115 @@
+/* private_file.c - see private_file.h. */
+#include "private_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define OTHERS     0077 /* mode bits that nobody may have */
+#define YOUNG_SECS 1 /* longer than a tick of any file system: writes within one tick leave the same stamps */
+
+/* ---- reading ---- */
+
+static rz_rc_t check(const struct stat *info, size_t max, rz_err_t *err)
+{
+    if (!S_ISREG(info->st_mode))
+        return rz_fail(err, RZ_NOT_ALLOWED, "must be a regular file");
+    if (info->st_uid != geteuid())
+        return rz_fail(err, RZ_NOT_ALLOWED, "belongs to user %u, must belong to ours, %u",
+                       (unsigned)info->st_uid, (unsigned)geteuid());
+    if ((info->st_mode & OTHERS) != 0)
+        return rz_fail(err, RZ_NOT_ALLOWED, "has mode %04o, must be closed to group and others (chmod 600)",
+                       (unsigned)info->st_mode & 07777);
+    if (info->st_size > (off_t)max)
+        return rz_fail(err, RZ_TOO_LARGE, "has %lld bytes, allowed are %zu", (long long)info->st_size, max);
+    return RZ_OK;
+}
+
+/* Without waiting: a pipe of that name must not hold us. */
+static int open_checked(const char *path, size_t max, rz_err_t *err)
+{
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    struct stat info;
+    if (fd < 0 && errno == ELOOP)
+        rz_fail(err, RZ_NOT_ALLOWED, "must not be a symbolic link");
+    else if (fd < 0 || fstat(fd, &info) != 0)
+        rz_fail_sys(err, errno, "cannot be opened");
+    else if (check(&info, max, err) == RZ_OK)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+/* It may grow meanwhile: one byte more than is allowed shows it. The memory is taken in one piece, so that
+ * growing leaves no copies behind. */
+static rz_rc_t read_all(int fd, size_t max, char *bytes, size_t *len, rz_err_t *err)
+{
+    while (*len <= max) {
+        ssize_t n = read(fd, bytes + *len, max + 1 - *len);
+        if (n == 0)
+            return RZ_OK;
+        if (n < 0 && errno != EINTR)
+            return rz_fail_sys(err, errno, "cannot be read");
+        if (n > 0)
+            *len += (size_t)n;
+    }
+    return rz_fail(err, RZ_TOO_LARGE, "has more than the %zu bytes that are allowed", max);
+}
+
+rz_rc_t private_file_read(const char *path, size_t max, char **bytes, size_t *len, rz_err_t *err)
+{
+    *bytes = NULL;
+    *len = 0;
+    int fd = open_checked(path, max, err);
+    if (fd < 0)
+        return err->rc;
+    *bytes = rz_alloc(max + 1);
+    rz_rc_t rc = read_all(fd, max, *bytes, len, err);
+    close(fd);
+    if (rc != RZ_OK)
+        private_file_free(bytes, *len);
+    return rc;
+}
+
+void private_file_free(char **bytes, size_t len)
+{
+    if (*bytes != NULL)
+        rz_wipe(*bytes, len);
+    rz_free(*bytes);
+    *bytes = NULL;
+}
+
+/* ---- looking ---- */
+
+static bool is_young(struct timespec changed)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now); /* as the file system stamps; a wrong one costs a second reading */
+    return now.tv_sec - changed.tv_sec >= 0 && now.tv_sec - changed.tv_sec <= YOUNG_SECS;
+}
+
+private_file_state_t private_file_look(const char *path)
+{
+    struct stat info;
+    if (lstat(path, &info) != 0)
+        return (private_file_state_t){ 0 };
+    return (private_file_state_t){ .device = info.st_dev,
+                                   .inode = info.st_ino,
+                                   .size = (uint64_t)info.st_size,
+                                   .written = info.st_mtim,
+                                   .changed = info.st_ctim,
+                                   .young = is_young(info.st_ctim) };
+}
+
+static bool is_same_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+bool private_file_same(const private_file_state_t *a, const private_file_state_t *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           is_same_time(a->written, b->written) && is_same_time(a->changed, b->changed);
+}
