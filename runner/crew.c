@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define SURPLUS_MS 1000 /* how long more than idle_per_key workers of one key are kept */
+#define BINARY_MS  2000 /* between two looks at the workers' programs on disk          */
 
 /* Pointers to workers; order does not matter. */
 typedef struct {
@@ -19,10 +20,11 @@ struct crew {
     const crew_events_t *events;
     void *arg;
     pool_t *pool;
-    workers_t all;     /* every one until it is gone            */
-    workers_t cooling; /* free since this turn of the loop      */
-    size_t enough;     /* as many as can be busy or idle        */
-    seeker_t ends;     /* ring of seekers, oldest first         */
+    workers_t all;                        /* every one until it is gone            */
+    size_t enough;                        /* as many as can be busy or idle        */
+    seeker_t ends;                        /* ring of seekers, oldest first         */
+    uint64_t recycle_runs, recycle_bytes; /* 0: never        */
+    uint64_t binaries_ms;                 /* when they are looked at next */
     bool stopping;
     uint64_t late_frames; /* came when no run was on */
 };
@@ -101,65 +103,131 @@ void crew_withdraw(crew_t *crew, seeker_t *seeker)
         worker_retire(orphan, WORKER_KILL);
 }
 
-static void occupy(worker_t *worker, void *user)
-{
-    worker_set_user(worker, user);
-    worker_occupy(worker, true);
-}
-
 static void serve(crew_t *crew, seeker_t *seeker, worker_t *worker)
 {
     detach(seeker);
-    occupy(worker, seeker->user);
+    worker_take(worker, seeker->user);
     crew->events->on_worker(seeker->user, worker, crew->arg);
 }
 
-static void park(crew_t *crew, worker_t *worker, uint64_t now_ms)
+/* ---- the pool ---- */
+
+static entry_action_t tell_pool(crew_t *crew, worker_t *worker, entry_event_t event)
 {
-    worker_set_user(worker, NULL);
-    worker_t *surplus =
-        pool_park(crew->pool, worker_pool_key(worker), worker_affinity(worker), worker, now_ms);
-    if (surplus != NULL)
-        worker_retire(surplus, WORKER_TERMINATE);
-    crew->events->on_idle(crew->arg);
+    size_t before = pool_count(crew->pool);
+    entry_action_t action = pool_feed(crew->pool, worker, event, uv_now(crew->env.loop));
+    if (action == ENTRY_DO_NOTHING)
+        return action;
+    rz_log_debug("pool.event", "pid=%d event=%s action=%s", worker_pid(worker), entry_event_name(event),
+                 entry_action_name(action));
+    if (action == ENTRY_DO_TERMINATE || action == ENTRY_DO_KILL)
+        worker_retire(worker, action == ENTRY_DO_KILL ? WORKER_KILL : WORKER_TERMINATE);
+    if (pool_count(crew->pool) != before)
+        crew->events->on_idle(crew->arg);
+    return action;
 }
 
-static void place(crew_t *crew, worker_t *worker, uint64_t now_ms)
+static bool is_worn(const crew_t *crew, const worker_t *worker)
+{
+    if (crew->recycle_runs > 0 && worker_runs(worker) >= crew->recycle_runs)
+        return true;
+    return crew->recycle_bytes > 0 && worker_resident(worker) > crew->recycle_bytes;
+}
+
+/* Looked at whenever a worker is to be parked or handed out: one whose process died a moment ago, unseen yet, would
+ * lose its next run for nothing. */
+static entry_event_t examine(const crew_t *crew, const worker_t *worker)
+{
+    if (!worker_usable(worker))
+        return ENTRY_EV_DIED;
+    if (worker_is_stale(worker))
+        return ENTRY_EV_STALE;
+    return is_worn(crew, worker) ? ENTRY_EV_WORN : ENTRY_EV_WANTED;
+}
+
+static void place(crew_t *crew, worker_t *worker)
 {
     seeker_t *seeker = first_seeker(crew, worker_pool_key(worker));
-    if (seeker != NULL)
+    entry_event_t event = examine(crew, worker);
+    if (event == ENTRY_EV_WANTED && seeker == NULL)
+        event = ENTRY_EV_UNWANTED;
+    if (tell_pool(crew, worker, event) == ENTRY_DO_HAND_OUT)
         serve(crew, seeker, worker);
-    else
-        park(crew, worker, now_ms);
 }
 
-/* A parked worker whose process died a moment ago, unseen yet, is skipped: its run would be lost for nothing.
- */
 worker_t *crew_seek(crew_t *crew, seeker_t *seeker)
 {
     worker_t *worker;
-    while ((worker = pool_take(crew->pool, seeker->pool_key)) != NULL) {
-        crew->events->on_idle(crew->arg);
-        if (worker_usable(worker)) {
-            occupy(worker, seeker->user);
-            return worker;
-        }
-        worker_retire(worker, WORKER_KILL);
+    while ((worker = pool_parked(crew->pool, seeker->pool_key)) != NULL) {
+        if (tell_pool(crew, worker, examine(crew, worker)) != ENTRY_DO_HAND_OUT)
+            continue;
+        worker_take(worker, seeker->user);
+        return worker;
     }
     enqueue(crew, seeker);
     return NULL;
 }
 
+static void admit(crew_t *crew, worker_t *worker)
+{
+    pool_admit(crew->pool, worker_pool_key(worker), worker_affinity(worker), worker);
+}
+
 void crew_give_back(crew_t *crew, worker_t *worker)
 {
-    worker_set_user(worker, NULL);
-    worker_occupy(worker, false);
-    workers_add(&crew->cooling, worker);
+    worker_give_back(worker);
+    if (worker_state(worker) == WORKER_IDLE)
+        admit(crew, worker);
 }
 
 void crew_discard(worker_t *worker, worker_ending_t ending)
 {
     worker_retire(worker, ending);
+}
+
+/* ---- what became stale ---- */
+
+void crew_retire_idle(crew_t *crew, bool (*stale)(const worker_t *worker, void *arg), void *arg)
+{
+    for (size_t i = 0; i < crew->all.count; i++) {
+        worker_t *worker = crew->all.list[i];
+        if (worker_is_stale(worker) || !stale(worker, arg))
+            continue;
+        worker_set_stale(worker);
+        tell_pool(crew, worker, ENTRY_EV_STALE);
+    }
+}
+
+/* What stands on disk under the path that was looked at last: most workers share one. */
+typedef struct {
+    const char *path;
+    binary_t now;
+} look_t;
+
+static bool is_replaced(const worker_t *worker, void *arg)
+{
+    look_t *look = arg;
+    if (look->path == NULL || strcmp(look->path, worker_path(worker)) != 0)
+        *look = (look_t){ .path = worker_path(worker), .now = binary_at(worker_path(worker)) };
+    return !worker_is_of(worker, &look->now);
+}
+
+static void look_at_binaries(crew_t *crew, uint64_t now_ms)
+{
+    look_t look = { 0 };
+    if (now_ms < crew->binaries_ms)
+        return;
+    crew->binaries_ms = now_ms + BINARY_MS;
+    crew_retire_idle(crew, is_replaced, &look);
+}
+
+void crew_expire(crew_t *crew, uint64_t now_ms)
+{
+    worker_t *worker;
+    entry_event_t why;
+    while ((worker = pool_overdue(crew->pool, now_ms, &why)) != NULL)
+        tell_pool(crew, worker, why);
+    look_at_binaries(crew, now_ms);
 }
 
 /* ---- spawning ---- */
@@ -178,8 +246,7 @@ static worker_t *orphan_of_key(const crew_t *crew, const char *pool_key)
 {
     for (size_t i = 0; i < crew->all.count; i++) {
         worker_t *worker = crew->all.list[i];
-        worker_state_t state = worker_state(worker);
-        if ((state == WORKER_SPAWNING || state == WORKER_CONNECTING) && worker_user(worker) == NULL &&
+        if (worker_is_coming(worker) && worker_user(worker) == NULL &&
             strcmp(worker_pool_key(worker), pool_key) == 0)
             return worker;
     }
@@ -199,10 +266,19 @@ static void fetch(crew_t *crew, seeker_t *seeker)
     worker_set_user(worker, seeker->user);
 }
 
-void crew_turn(crew_t *crew, uint64_t now_ms)
+static void place_the_free(crew_t *crew)
 {
-    while (crew->cooling.count > 0)
-        place(crew, crew->cooling.list[--crew->cooling.count], now_ms);
+    worker_t *worker;
+    entry_event_t why;
+    while ((worker = pool_cooling(crew->pool)) != NULL)
+        place(crew, worker);
+    while ((worker = pool_excess(crew->pool, &why)) != NULL)
+        tell_pool(crew, worker, why);
+}
+
+void crew_turn(crew_t *crew)
+{
+    place_the_free(crew);
     for (seeker_t *s = crew->ends.next, *next; s != &crew->ends; s = next) {
         next = s->next;
         if (s->coming == NULL)
@@ -219,7 +295,7 @@ static void on_ready(worker_t *worker, void *arg)
     if (seeker != NULL)
         serve(crew, seeker, worker);
     else
-        place(crew, worker, uv_now(crew->env.loop));
+        admit(crew, worker);
 }
 
 static void on_failed(worker_t *worker, worker_failure_t failure, const char *reason, void *arg)
@@ -234,38 +310,30 @@ static void on_failed(worker_t *worker, worker_failure_t failure, const char *re
     crew->events->on_none(seeker->user, failure, reason, crew->arg);
 }
 
-/* Nothing may come from a worker without a run: what it says now could be taken for the next child's. */
-static void on_late_frame(crew_t *crew, worker_t *worker, size_t len)
+static void on_frame(worker_t *worker, const char *bytes, size_t len, void *arg)
 {
+    const crew_t *crew = arg;
+    crew->events->on_frame(worker_user(worker), bytes, len, crew->arg);
+}
+
+static void on_late_frame(worker_t *worker, size_t len, void *arg)
+{
+    crew_t *crew = arg;
     crew->late_frames++;
     rz_log_warn("worker.late_frame", "pid=%d bytes=%zu count=%" PRIu64, worker_pid(worker), len,
                 crew->late_frames);
-    workers_remove(&crew->cooling, worker);
-    if (pool_remove(crew->pool, worker))
-        crew->events->on_idle(crew->arg);
-    worker_retire(worker, WORKER_KILL);
-}
-
-static void on_frame(worker_t *worker, const char *bytes, size_t len, void *arg)
-{
-    crew_t *crew = arg;
-    if (worker_state(worker) == WORKER_BUSY)
-        crew->events->on_frame(worker_user(worker), bytes, len, crew->arg);
-    else
-        on_late_frame(crew, worker, len);
+    tell_pool(crew, worker, ENTRY_EV_SPOKE);
 }
 
 static void on_lost(worker_t *worker, const char *reason, void *arg)
 {
     crew_t *crew = arg;
-    if (worker_state(worker) == WORKER_BUSY) {
+    if (worker_user(worker) != NULL) {
         crew->events->on_lost(worker_user(worker), reason, crew->arg);
         return;
     }
-    workers_remove(&crew->cooling, worker);
     rz_log_info("worker.idle_lost", "pid=%d", worker_pid(worker));
-    if (pool_remove(crew->pool, worker))
-        crew->events->on_idle(crew->arg);
+    tell_pool(crew, worker, ENTRY_EV_DIED);
 }
 
 static void on_stderr(worker_t *worker, const char *bytes, size_t n, void *arg)
@@ -286,6 +354,7 @@ static void on_gone(worker_t *worker, void *arg)
 static const worker_events_t worker_events = { .on_ready = on_ready,
                                                .on_failed = on_failed,
                                                .on_frame = on_frame,
+                                               .on_late_frame = on_late_frame,
                                                .on_lost = on_lost,
                                                .on_stderr = on_stderr,
                                                .on_gone = on_gone };
@@ -310,6 +379,8 @@ crew_t *crew_open(uv_loop_t *loop, rz_ws_context_t *ws, fabric_t *fabric, const 
     crew->arg = arg;
     crew->pool = pool_create(&limits);
     crew->enough = settings->slots + settings->idle_max_total;
+    crew->recycle_runs = settings->recycle_runs;
+    crew->recycle_bytes = settings->recycle_bytes;
     crew->ends.next = crew->ends.prev = &crew->ends;
     return crew;
 }
@@ -321,25 +392,16 @@ void crew_close(crew_t **crew_ref)
         return;
     pool_destroy(&crew->pool);
     rz_free(crew->all.list);
-    rz_free(crew->cooling.list);
     rz_free(crew);
     *crew_ref = NULL;
-}
-
-void crew_expire(crew_t *crew, uint64_t now_ms)
-{
-    worker_t *worker;
-    while ((worker = pool_expire(crew->pool, now_ms)) != NULL) {
-        worker_retire(worker, WORKER_TERMINATE);
-        crew->events->on_idle(crew->arg);
-    }
 }
 
 void crew_stop(crew_t *crew, worker_ending_t ending)
 {
     crew->stopping = true;
-    crew->cooling.count = 0;
-    while (pool_pop(crew->pool) != NULL) {}
+    worker_t *worker;
+    while ((worker = pool_any(crew->pool)) != NULL)
+        tell_pool(crew, worker, ENTRY_EV_STOP);
     for (size_t i = 0; i < crew->all.count; i++)
         worker_retire(crew->all.list[i], ending);
     if (crew->all.count == 0)

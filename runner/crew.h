@@ -4,7 +4,8 @@
  * worker of its key that becomes free before its own is up; the one spawned for it. A worker that becomes
  * free is held back until the turn of the loop ends: if its last run was not really over (a second terminal,
  * an event after it), that shows before another child is put on it. Spawns also wait for the end of the turn,
- * so that a free worker is not overlooked. Loop thread only. */
+ * so that a free worker is not overlooked. pool_entry.h has the rules by which a free worker is kept or goes.
+ * Loop thread only. */
 #pragma once
 
 #include "pool.h"
@@ -47,8 +48,11 @@ rz_rc_t crew_spawn(crew_t *crew, const worker_plan_t *plan, worker_t **out, rz_e
 void crew_give_back(crew_t *crew, worker_t *worker);         /* after a clean terminal */
 void crew_discard(worker_t *worker, worker_ending_t ending); /* after anything else    */
 
-void crew_turn(crew_t *crew, uint64_t now_ms);        /* at the end of every turn of the loop */
+void crew_turn(crew_t *crew);                         /* at the end of every turn of the loop */
 void crew_expire(crew_t *crew, uint64_t now_ms);      /* now and then */
 void crew_stop(crew_t *crew, worker_ending_t ending); /* retires all; nothing may seek any more */
-cJSON *crew_idle(const crew_t *crew);                 /* gives: {"<affinity>": n} */
-uint64_t crew_late_frames(const crew_t *crew);        /* came when no run was on */
+/* Every worker of which stale() is true serves no further run: free ones retire now, the others when their run is
+ * over. For what changed outside, such as a credential (worker_credential()). */
+void crew_retire_idle(crew_t *crew, bool (*stale)(const worker_t *worker, void *arg), void *arg);
+cJSON *crew_idle(const crew_t *crew);          /* gives: {"<affinity>": n} */
+uint64_t crew_late_frames(const crew_t *crew); /* came when no run was on */

@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define DEPTH_MAX 8 /* generations that are followed */
 
 typedef struct {
     pid_t pid, parent, session;
@@ -129,4 +132,61 @@ size_t procs_kill_session(pid_t sid)
     for (size_t i = 0; i < procs.count; i++)
         procs.list[i].marked = procs.list[i].session == sid;
     return kill_marked(&procs);
+}
+
+/* ---- memory ---- */
+
+/* The second number of statm: pages. */
+static uint64_t resident_of(pid_t pid)
+{
+    char path[64];
+    unsigned long pages = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%*u %lu", &pages) != 1)
+        pages = 0;
+    fclose(file);
+    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t resident_below(pid_t pid, int depth);
+
+/* Children belong to the thread that made them. Without CONFIG_PROC_CHILDREN there is no such file, and only the
+ * process itself counts. */
+static uint64_t resident_of_children(pid_t pid, const char *thread, int depth)
+{
+    char path[96];
+    int child;
+    uint64_t bytes = 0;
+    snprintf(path, sizeof path, "/proc/%d/task/%.20s/children", (int)pid, thread);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    while (fscanf(file, "%d", &child) == 1)
+        bytes += resident_below((pid_t)child, depth);
+    fclose(file);
+    return bytes;
+}
+
+static uint64_t resident_below(pid_t pid, int depth)
+{
+    char path[64];
+    uint64_t bytes = resident_of(pid);
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *threads = depth > 0 ? opendir(path) : NULL;
+    if (threads == NULL)
+        return bytes;
+    const struct dirent *entry;
+    while ((entry = readdir(threads)) != NULL)
+        if (entry->d_name[0] != '.')
+            bytes += resident_of_children(pid, entry->d_name, depth - 1);
+    closedir(threads);
+    return bytes;
+}
+
+uint64_t procs_resident(pid_t root)
+{
+    return resident_below(root, DEPTH_MAX);
 }

@@ -5,9 +5,13 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* SIGKILL to every living descendant of `root` (not to root itself), or to every member of session `sid`.
  * Returns how many were found. */
 size_t procs_kill_descendants(pid_t root);
 size_t procs_kill_session(pid_t sid);
+/* Resident bytes of a process and all its living descendants, 0 when it has ended. What two of them share is
+ * counted twice. A few file reads a process, no walk over all of /proc. */
+uint64_t procs_resident(pid_t root);

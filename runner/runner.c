@@ -83,7 +83,7 @@ static void on_turn(uv_prepare_t *prepare)
 {
     runner_t *runner = prepare->data;
     if (runner->phase < PHASE_LEAVING)
-        crew_turn(runner->house.crew, runner_now(runner));
+        crew_turn(runner->house.crew);
     runner_write_touched(runner);
     tell_credit(runner);
     if (runner->phase == PHASE_DRAINING || runner->phase == PHASE_ENDING)

@@ -4,120 +4,201 @@
 #include "base/log.h"
 #include "base/timer.h"
 #include "process.h"
+#include "procs.h"
 
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-#define TERM_MS  1000 /* from SIGTERM to SIGKILL                                            */
-#define DRAIN_MS 300  /* from the process' end to its connection's: what it wrote last is read first */
+#define TERM_MS    1000 /* from SIGTERM to SIGKILL                                                         */
+#define DRAIN_MS   300  /* from the process' end to its connection's: what it wrote last is read first     */
+#define REASON_MAX 384
 
 struct worker {
     const worker_env_t *env;
     worker_state_t state;
-    process_t *process; /* until it is reaped and let go */
-    bool exited;
-    rz_ws_t *ws; /* NULL before and after its life */
+    process_t *process; /* until the worker is freed      */
+    rz_ws_t *ws;        /* NULL before and after its life */
     folder_t *folder;
     rz_timer_t *timer; /* the deadline of the present state */
     void *user;
+    uint64_t runs;
+    char *path; /* of its program, and what stood there when it was started */
+    binary_t binary;
+    char *credential;
+    bool stale;
     char agent_id[RZ_ID_MAX + 1];
     char pool_key[RZ_DIGEST_LEN + 1];
     char affinity[RZ_ID_MAX + 1];
-    char status[PROCESS_STATUS_MAX];
+    char status[PROCESS_STATUS_MAX]; /* empty until the process has ended */
 };
 
-const char *worker_state_name(worker_state_t state)
+/* What an event comes with; which members count depends on the event. */
+typedef struct {
+    const char *why;
+    const char *bytes; /* of a frame */
+    size_t len;
+    const char *host; /* of an endpoint */
+    uint16_t port;
+} news_t;
+
+static void feed(worker_t *worker, worker_event_t event, const news_t *news);
+
+static const rz_ws_events_t ws_events;
+
+/* ---- the actions ---- */
+
+static void linger(worker_t *worker, const news_t *news)
 {
-    static const char *const names[] = { "spawning", "connecting", "idle", "busy", "retiring" };
-    return names[state];
+    (void)news;
+    rz_timer_start(worker->timer, 0, 0);
 }
 
-/* ---- the end ---- */
-
-static void free_if_gone(worker_t *worker)
+/* The state is that after the event, so it says what is left to be killed and awaited. */
+static void do_kill(worker_t *worker, const news_t *news)
 {
-    if (worker->state != WORKER_RETIRING || !worker->exited || worker->ws != NULL)
-        return;
-    rz_log_debug("worker.gone", "worker=%s pid=%d status=%s", worker->agent_id, worker_pid(worker),
-                 worker->status);
+    worker->user = NULL;
+    folder_unwatch(worker->folder);
+    rz_timer_stop(worker->timer);
+    process_signal(worker->process, SIGKILL);
+    if (worker->ws != NULL)
+        rz_ws_abort(worker->ws);
+    if (worker->state == WORKER_ENDED)
+        linger(worker, news);
+}
+
+static void do_ask(worker_t *worker, const news_t *news)
+{
+    (void)news;
+    worker->user = NULL;
+    folder_unwatch(worker->folder);
+    if (worker->ws != NULL)
+        rz_ws_close(worker->ws, 1000);
+    process_signal(worker->process, SIGTERM);
+    rz_timer_start(worker->timer, TERM_MS, 0);
+}
+
+static void do_nothing(worker_t *worker, const news_t *news)
+{
+    (void)worker;
+    (void)news;
+}
+
+static void do_connect(worker_t *worker, const news_t *news)
+{
+    folder_unwatch(worker->folder);
+    rz_timer_stop(worker->timer);
+    worker->ws = rz_ws_connect(worker->env->ws, news->host, news->port, "/", NULL, &ws_events, worker);
+}
+
+static void do_tell_ready(worker_t *worker, const news_t *news)
+{
+    (void)news;
+    worker->env->events->on_ready(worker, worker->env->arg);
+}
+
+static void do_serve(worker_t *worker, const news_t *news)
+{
+    (void)news;
+    worker->runs++;
+}
+
+static void do_rest(worker_t *worker, const news_t *news)
+{
+    (void)news;
+    worker->user = NULL;
+}
+
+static void do_deliver(worker_t *worker, const news_t *news)
+{
+    worker->env->events->on_frame(worker, news->bytes, news->len, worker->env->arg);
+}
+
+static void do_refuse(worker_t *worker, const news_t *news)
+{
+    worker->env->events->on_late_frame(worker, news->len, worker->env->arg);
+    do_kill(worker, news);
+}
+
+static void do_drain(worker_t *worker, const news_t *news)
+{
+    (void)news;
+    rz_timer_start(worker->timer, DRAIN_MS, 0);
+}
+
+static void do_fail_start(worker_t *worker, const news_t *news)
+{
+    worker->env->events->on_failed(worker, WORKER_NO_START, news->why, worker->env->arg);
+    do_kill(worker, news);
+}
+
+static void do_fail_connect(worker_t *worker, const news_t *news)
+{
+    worker->env->events->on_failed(worker, WORKER_NO_CONNECTION, news->why, worker->env->arg);
+    do_kill(worker, news);
+}
+
+static void do_lose(worker_t *worker, const news_t *news)
+{
+    worker->env->events->on_lost(worker, news->why, worker->env->arg);
+    do_kill(worker, news);
+}
+
+static void do_free(worker_t *worker, const news_t *news)
+{
+    (void)news;
+    rz_log_debug("worker.gone", "worker=%s pid=%d runs=%" PRIu64 " status=%s", worker->agent_id,
+                 worker_pid(worker), worker->runs, worker->status);
     worker->env->events->on_gone(worker, worker->env->arg);
     process_close(&worker->process);
     folder_close(&worker->folder);
     rz_timer_close(&worker->timer);
+    rz_free(worker->path);
+    rz_free(worker->credential);
     rz_free(worker);
 }
 
-/* Also when everything has ended the worker lives on to the next turn: callers up the stack still hold it. */
-void worker_retire(worker_t *worker, worker_ending_t ending)
+static void (*const actions[WORKER_ACTIONS])(worker_t *worker, const news_t *news) = {
+    [WORKER_DO_NOTHING] = do_nothing,
+    [WORKER_DO_CONNECT] = do_connect,
+    [WORKER_DO_TELL_READY] = do_tell_ready,
+    [WORKER_DO_SERVE] = do_serve,
+    [WORKER_DO_REST] = do_rest,
+    [WORKER_DO_DELIVER] = do_deliver,
+    [WORKER_DO_REFUSE] = do_refuse,
+    [WORKER_DO_DRAIN] = do_drain,
+    [WORKER_DO_FAIL_START] = do_fail_start,
+    [WORKER_DO_FAIL_CONNECT] = do_fail_connect,
+    [WORKER_DO_LOSE] = do_lose,
+    [WORKER_DO_ASK] = do_ask,
+    [WORKER_DO_KILL] = do_kill,
+    [WORKER_DO_WAIT] = do_nothing,
+    [WORKER_DO_LINGER] = linger,
+    [WORKER_DO_FREE] = do_free,
+};
+
+static void feed(worker_t *worker, worker_event_t event, const news_t *news)
 {
-    if (worker->state == WORKER_RETIRING) {
-        if (ending == WORKER_KILL && !worker->exited)
-            process_signal(worker->process, SIGKILL);
-        return;
-    }
-    bool gentle = ending == WORKER_TERMINATE;
-    worker->state = WORKER_RETIRING;
-    worker->user = NULL;
-    folder_unwatch(worker->folder);
-    if (worker->ws != NULL && gentle)
-        rz_ws_close(worker->ws, 1000);
-    else if (worker->ws != NULL)
-        rz_ws_abort(worker->ws);
-    if (!worker->exited)
-        process_signal(worker->process, gentle ? SIGTERM : SIGKILL);
-    rz_timer_start(worker->timer, gentle && !worker->exited ? TERM_MS : 0, 0);
+    worker_state_t before = worker->state;
+    worker_action_t action = worker_life_feed(&worker->state, event);
+    if (worker->state != before)
+        rz_log_debug("worker.event", "worker=%s pid=%d state=%s event=%s next=%s action=%s", worker->agent_id,
+                     worker_pid(worker), worker_state_name(before), worker_event_name(event),
+                     worker_state_name(worker->state), worker_action_name(action));
+    actions[action](worker, news); /* last: an action may feed again, or free the worker */
 }
 
-static void on_retire_deadline(worker_t *worker)
-{
-    if (!worker->exited)
-        process_signal(worker->process, SIGKILL);
-    free_if_gone(worker);
-}
-
-/* ---- failing and being lost: tell, then go ---- */
-
-static void fail(worker_t *worker, worker_failure_t failure, const char *reason)
-{
-    rz_log_debug("worker.failed", "worker=%s state=%s reason=%s", worker->agent_id,
-                 worker_state_name(worker->state), reason);
-    worker->env->events->on_failed(worker, failure, reason, worker->env->arg);
-    worker_retire(worker, WORKER_KILL);
-}
-
-static void lose(worker_t *worker, const char *reason)
-{
-    worker->env->events->on_lost(worker, reason, worker->env->arg);
-    worker_retire(worker, WORKER_KILL);
-}
-
-static void fail_unregistered(worker_t *worker)
-{
-    char reason[RZ_ID_MAX + 64];
-    snprintf(reason, sizeof reason, "worker '%s' did not register within %" PRIu64 "s", worker->agent_id,
-             (worker->env->register_ms + 999) / 1000);
-    fail(worker, WORKER_NO_START, reason);
-}
+/* ---- time ---- */
 
 static void on_deadline(void *arg)
 {
     worker_t *worker = arg;
-    switch (worker->state) {
-    case WORKER_SPAWNING:
-        fail_unregistered(worker);
-        return;
-    case WORKER_IDLE:
-    case WORKER_BUSY: /* the process ended, its connection did not: a grandchild holds it */
-        lose(worker, "actor child closed before terminal");
-        return;
-    case WORKER_RETIRING:
-        on_retire_deadline(worker);
-        return;
-    case WORKER_CONNECTING: /* ws.h has its own time limit */
-        return;
-    }
+    char why[RZ_ID_MAX + 64] = "actor child closed before terminal";
+    if (worker->state == WORKER_SPAWNING)
+        snprintf(why, sizeof why, "worker '%s' did not register within %" PRIu64 "s", worker->agent_id,
+                 (worker->env->register_ms + 999) / 1000);
+    feed(worker, WORKER_EV_DEADLINE, &(news_t){ .why = why });
 }
 
 /* ---- the process ---- */
@@ -131,26 +212,13 @@ static void on_stderr(const char *bytes, size_t n, void *arg)
 static void on_exit(const char *status, void *arg)
 {
     worker_t *worker = arg;
-    char reason[PROCESS_STATUS_MAX + 64];
-    worker->exited = true;
+    char why[PROCESS_STATUS_MAX + 64] = "actor child closed before terminal";
     snprintf(worker->status, sizeof worker->status, "%s", status);
-    switch (worker->state) {
-    case WORKER_SPAWNING:
-        snprintf(reason, sizeof reason, "worker exited before registering: %s", status);
-        fail(worker, WORKER_NO_START, reason);
-        return;
-    case WORKER_CONNECTING:
-        snprintf(reason, sizeof reason, "worker exited before it could be reached: %s", status);
-        fail(worker, WORKER_NO_CONNECTION, reason);
-        return;
-    case WORKER_IDLE:
-    case WORKER_BUSY: /* the connection's end follows; its last frames come first */
-        rz_timer_start(worker->timer, DRAIN_MS, 0);
-        return;
-    case WORKER_RETIRING:
-        free_if_gone(worker);
-        return;
-    }
+    if (worker->state == WORKER_SPAWNING)
+        snprintf(why, sizeof why, "worker exited before registering: %s", status);
+    else if (worker->state == WORKER_CONNECTING)
+        snprintf(why, sizeof why, "worker exited before it could be reached: %s", status);
+    feed(worker, WORKER_EV_EXIT, &(news_t){ .why = why });
 }
 
 /* ---- the connection ---- */
@@ -158,80 +226,58 @@ static void on_exit(const char *status, void *arg)
 static void on_open(rz_ws_t *ws, void *arg)
 {
     (void)ws;
-    worker_t *worker = arg;
-    if (worker->state != WORKER_CONNECTING)
-        return;
-    worker->state = WORKER_IDLE;
-    worker->env->events->on_ready(worker, worker->env->arg);
+    feed(arg, WORKER_EV_OPEN, NULL);
 }
 
 static void on_text(rz_ws_t *ws, const char *bytes, size_t len, void *arg)
 {
     (void)ws;
-    worker_t *worker = arg;
-    if (worker->state != WORKER_RETIRING)
-        worker->env->events->on_frame(worker, bytes, len, worker->env->arg);
-}
-
-static const char *loss_text(rz_ws_end_t end, const char *detail, char out[256])
-{
-    if (end == RZ_WS_CLOSED || end == RZ_WS_LOST)
-        return "actor child closed before terminal";
-    bool said = detail != NULL && detail[0] != '\0';
-    snprintf(out, 256, "actor transport error: %s%s%s", rz_ws_end_name(end), said ? ": " : "",
-             said ? detail : "");
-    return out;
+    feed(arg, WORKER_EV_FRAME, &(news_t){ .bytes = bytes, .len = len });
 }
 
 static void on_close(rz_ws_t *ws, rz_ws_end_t end, const char *detail, void *arg)
 {
     (void)ws;
     worker_t *worker = arg;
-    char text[256];
+    char why[REASON_MAX] = "actor child closed before terminal";
+    bool said = detail != NULL && detail[0] != '\0';
     worker->ws = NULL;
-    switch (worker->state) {
-    case WORKER_CONNECTING:
-        snprintf(text, sizeof text, "%s: %s", rz_ws_end_name(end), detail != NULL ? detail : "");
-        fail(worker, WORKER_NO_CONNECTION, text);
-        return;
-    case WORKER_RETIRING:
-        free_if_gone(worker);
-        return;
-    default:
-        lose(worker, loss_text(end, detail, text));
-        return;
-    }
+    if (worker->state == WORKER_CONNECTING)
+        snprintf(why, sizeof why, "%s: %s", rz_ws_end_name(end), said ? detail : "");
+    else if (end != RZ_WS_CLOSED && end != RZ_WS_LOST)
+        snprintf(why, sizeof why, "actor transport error: %s%s%s", rz_ws_end_name(end), said ? ": " : "",
+                 said ? detail : "");
+    feed(worker, WORKER_EV_CLOSE, &(news_t){ .why = why });
 }
 
 static const rz_ws_events_t ws_events = { .on_open = on_open, .on_text = on_text, .on_close = on_close };
 
 /* ---- registration ---- */
 
+static bool is_on_this_host(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 || strcmp(host, "localhost") == 0;
+}
+
 /* The record must be of the process we started and point to this host; another one is somebody else's. */
 static void on_record(const rz_record_t *record, void *arg)
 {
     worker_t *worker = arg;
-    if (worker->state != WORKER_SPAWNING)
-        return;
     if ((pid_t)record->pid != process_pid(worker->process)) {
         rz_log_warn("worker.foreign_record", "worker=%s pid=%d record_pid=%" PRIu32, worker->agent_id,
                     worker_pid(worker), record->pid);
         return;
     }
-    char host[64], reason[384];
+    char host[64], why[REASON_MAX];
     uint16_t port;
     rz_err_t err = { 0 };
-    if (rz_endpoint_parse(record->endpoint, host, &port, &err) != RZ_OK ||
-        (strncmp(host, "127.", 4) != 0 && strcmp(host, "::1") != 0 && strcmp(host, "localhost") != 0)) {
-        snprintf(reason, sizeof reason, "worker registered an endpoint that is not on this host: %.200s",
-                 record->endpoint);
-        fail(worker, WORKER_NO_START, reason);
+    if (rz_endpoint_parse(record->endpoint, host, &port, &err) == RZ_OK && is_on_this_host(host)) {
+        feed(worker, WORKER_EV_RECORD, &(news_t){ .host = host, .port = port });
         return;
     }
-    folder_unwatch(worker->folder);
-    rz_timer_stop(worker->timer);
-    worker->state = WORKER_CONNECTING;
-    worker->ws = rz_ws_connect(worker->env->ws, host, port, "/", NULL, &ws_events, worker);
+    snprintf(why, sizeof why, "worker registered an endpoint that is not on this host: %.200s",
+             record->endpoint);
+    feed(worker, WORKER_EV_BAD_RECORD, &(news_t){ .why = why });
 }
 
 /* ---- opening ---- */
@@ -253,6 +299,7 @@ static process_t *spawn_worker(worker_t *worker, const worker_plan_t *plan, rz_e
     return process;
 }
 
+/* The identity is taken before the program is started: a file that is replaced in between counts as changed. */
 worker_t *worker_open(const worker_env_t *env, const worker_plan_t *plan, rz_err_t *err)
 {
     worker_t *worker = rz_alloc(sizeof *worker);
@@ -260,6 +307,9 @@ worker_t *worker_open(const worker_env_t *env, const worker_plan_t *plan, rz_err
     snprintf(worker->agent_id, sizeof worker->agent_id, "%s", plan->provision->child_id);
     snprintf(worker->pool_key, sizeof worker->pool_key, "%s", plan->pool_key);
     snprintf(worker->affinity, sizeof worker->affinity, "%s", plan->affinity);
+    worker->path = rz_strdup(plan->argv[0]);
+    worker->binary = binary_at(worker->path);
+    worker->credential = rz_strdup(plan->credential != NULL ? plan->credential : "");
     worker->folder = folder_open(env->fabric, env->loop, worker->agent_id, on_record, worker, err);
     if (worker->folder == NULL)
         goto undo_worker;
@@ -272,15 +322,51 @@ worker_t *worker_open(const worker_env_t *env, const worker_plan_t *plan, rz_err
 undo_folder:
     folder_close(&worker->folder);
 undo_worker:
+    rz_free(worker->path);
+    rz_free(worker->credential);
     rz_free(worker);
     return NULL;
 }
 
-/* ---- small questions and orders ---- */
+/* ---- orders ---- */
+
+void worker_take(worker_t *worker, void *user)
+{
+    worker->user = user;
+    feed(worker, WORKER_EV_TAKE, NULL);
+}
+
+void worker_give_back(worker_t *worker)
+{
+    feed(worker, WORKER_EV_GIVE_BACK, NULL);
+}
+
+void worker_retire(worker_t *worker, worker_ending_t ending)
+{
+    feed(worker, ending == WORKER_KILL ? WORKER_EV_KILL : WORKER_EV_TERMINATE, NULL);
+}
+
+rz_rc_t worker_send(worker_t *worker, const char *frame, size_t len)
+{
+    bool open = worker->state == WORKER_IDLE || worker->state == WORKER_BUSY || worker->state == WORKER_DYING;
+    return open ? rz_ws_send(worker->ws, frame, len) : RZ_CLOSED;
+}
+
+/* ---- small questions ---- */
 
 worker_state_t worker_state(const worker_t *worker)
 {
     return worker->state;
+}
+
+bool worker_usable(const worker_t *worker)
+{
+    return worker->state == WORKER_IDLE && !process_ended(worker->process);
+}
+
+bool worker_is_coming(const worker_t *worker)
+{
+    return worker->state == WORKER_SPAWNING || worker->state == WORKER_CONNECTING;
 }
 
 const char *worker_pool_key(const worker_t *worker)
@@ -291,6 +377,11 @@ const char *worker_pool_key(const worker_t *worker)
 const char *worker_affinity(const worker_t *worker)
 {
     return worker->affinity;
+}
+
+const char *worker_credential(const worker_t *worker)
+{
+    return worker->credential;
 }
 
 int worker_pid(const worker_t *worker)
@@ -308,19 +399,32 @@ void worker_set_user(worker_t *worker, void *user)
     worker->user = user;
 }
 
-bool worker_usable(const worker_t *worker)
+uint64_t worker_runs(const worker_t *worker)
 {
-    return worker->state == WORKER_IDLE && !process_ended(worker->process);
+    return worker->runs;
 }
 
-void worker_occupy(worker_t *worker, bool busy)
+uint64_t worker_resident(const worker_t *worker)
 {
-    if (worker->state == WORKER_IDLE || worker->state == WORKER_BUSY)
-        worker->state = busy ? WORKER_BUSY : WORKER_IDLE;
+    return procs_resident(process_pid(worker->process));
 }
 
-rz_rc_t worker_send(worker_t *worker, const char *frame, size_t len)
+const char *worker_path(const worker_t *worker)
 {
-    return worker->ws == NULL || worker->state == WORKER_RETIRING ? RZ_CLOSED
-                                                                  : rz_ws_send(worker->ws, frame, len);
+    return worker->path;
+}
+
+bool worker_is_of(const worker_t *worker, const binary_t *binary)
+{
+    return binary_same(&worker->binary, binary);
+}
+
+bool worker_is_stale(const worker_t *worker)
+{
+    return worker->stale;
+}
+
+void worker_set_stale(worker_t *worker)
+{
+    worker->stale = true;
 }

@@ -1,37 +1,34 @@
 /* worker.h - one worker process and the connection to it.
  *
- *     SPAWNING ──record──► CONNECTING ──open──► IDLE ◄──────► BUSY
- *         │ exit, 30 s          │ refused        │ closed, exit │
- *         └──── on_failed ──────┘                └── on_lost ───┘
- *                        └──────────► RETIRING ──reaped and closed──► on_gone, freed
- *
- * The connection stays open for the worker's life: it is its liveness, and the next run finds it open.
- * Whoever ends a worker calls worker_retire(); a worker that fails or is lost retires by itself, after
- * telling. Loop thread only. */
+ * worker_life.h decides what follows on what; this module does it: it starts the process, waits for its record,
+ * connects, hands frames over, and makes it go. The connection stays open for the worker's life: it is its
+ * liveness, and the next run finds it open. Whoever ends a worker calls worker_retire(); a worker that fails or
+ * is lost retires by itself, after telling. Loop thread only. */
 #pragma once
 
 #include "base/id.h"
 #include "base/ws.h"
+#include "binary.h"
 #include "fabric.h"
 #include "wire/provision.h"
+#include "worker_life.h"
 
 typedef struct worker worker_t;
 
-typedef enum { WORKER_SPAWNING, WORKER_CONNECTING, WORKER_IDLE, WORKER_BUSY, WORKER_RETIRING } worker_state_t;
-const char *worker_state_name(worker_state_t state); /* "idle" */
-
 typedef enum { WORKER_NO_START, WORKER_NO_CONNECTION } worker_failure_t;
 
-/* How a worker is made to go; both reach its whole process group. */
+/* How a worker is made to go; both reach its whole process group. What is left of its session when it has exited is
+ * killed in any case. */
 typedef enum {
-    WORKER_KILL,      /* SIGKILL at once                                    */
+    WORKER_KILL,      /* SIGKILL at once                               */
     WORKER_TERMINATE, /* Close and SIGTERM; SIGKILL to what is left after 1 s */
 } worker_ending_t;
 
 typedef struct {
     void (*on_ready)(worker_t *worker, void *arg); /* IDLE for the first time */
     void (*on_failed)(worker_t *worker, worker_failure_t failure, const char *reason, void *arg);
-    void (*on_frame)(worker_t *worker, const char *bytes, size_t len, void *arg); /* lent; also while IDLE */
+    void (*on_frame)(worker_t *worker, const char *bytes, size_t len, void *arg); /* of its run; lent */
+    void (*on_late_frame)(worker_t *worker, size_t len, void *arg);   /* without a run: it retires  */
     void (*on_lost)(worker_t *worker, const char *reason, void *arg); /* upstream's words, spec 4.3 */
     void (*on_stderr)(worker_t *worker, const char *bytes, size_t n, void *arg);
     void (*on_gone)(worker_t *worker, void *arg); /* last; the pointer dies when it returns */
@@ -52,6 +49,7 @@ typedef struct {
     char *const *envp;
     rz_provision_t *provision; /* fabric_dir is filled in here */
     const char *pool_key, *affinity;
+    const char *credential; /* names what is in provision's secrets, for worker_credential(); NULL none */
 } worker_plan_t;
 
 /* NULL and err when the process could not be started. env outlives the worker, plan does not have to. */
@@ -60,12 +58,21 @@ worker_t *worker_open(const worker_env_t *env, const worker_plan_t *plan, rz_err
 worker_state_t worker_state(const worker_t *worker);
 const char *worker_pool_key(const worker_t *worker);
 const char *worker_affinity(const worker_t *worker);
+const char *worker_credential(const worker_t *worker); /* as planned; "" none */
 int worker_pid(const worker_t *worker);
 void *worker_user(const worker_t *worker); /* whom it serves or is spawned for; NULL none */
 void worker_set_user(worker_t *worker, void *user);
-bool worker_usable(const worker_t *worker); /* IDLE and its process alive at this very moment */
+bool worker_usable(const worker_t *worker);       /* IDLE and its process alive at this very moment    */
+bool worker_is_coming(const worker_t *worker);    /* SPAWNING or CONNECTING                            */
+uint64_t worker_runs(const worker_t *worker);     /* that it was taken for                             */
+uint64_t worker_resident(const worker_t *worker); /* bytes, its descendants included; see procs.h      */
+const char *worker_path(const worker_t *worker);  /* of its program */
+bool worker_is_of(const worker_t *worker, const binary_t *binary); /* started from this very file       */
+bool worker_is_stale(const worker_t *worker);
+void worker_set_stale(worker_t *worker); /* no new worker would be like it: it serves no further run */
 
-void worker_occupy(worker_t *worker, bool busy); /* IDLE <-> BUSY */
+void worker_take(worker_t *worker, void *user); /* IDLE -> BUSY: a run gets it                          */
+void worker_give_back(worker_t *worker);        /* BUSY -> IDLE; one that died meanwhile retires        */
 rz_rc_t worker_send(worker_t *worker, const char *frame, size_t len);
 /* KILL makes short work of one that retires by TERMINATE; otherwise harmless when it retires already. */
 void worker_retire(worker_t *worker, worker_ending_t ending);
