@@ -6,11 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOCAL_CONCURRENT 8 /* upstream's default for `subagents` (spec 9.4) */
-#define CONCURRENT_MAX   10000
-#define PATH_LENGTH      4096
-#define BUILT_IN         2 /* local-actor and echo stand first */
-#define WHERE_MAX        192
+#define CONCURRENT_MAX 10000
+#define PATH_LENGTH    4096
+#define BUILT_IN       2 /* local-actor and echo stand first */
+#define WHERE_MAX      192
 
 struct rz_agents {
     cJSON *externals, *routing, *subagents; /* our copies: every text of the profiles is lent by them */
@@ -21,6 +20,7 @@ struct rz_agents {
 static const char *const protocol_names[] = { "actor", "subprocess", "a2a_jsonrpc", NULL };
 static const char *const executor_names[] = { "echo",        "bamboo_runtime", "command",
                                               "cli_adapter", "session",        NULL };
+static const char *const approval_names[] = { "deny", "ask", NULL };
 static const rz_executor_t executors[] = { RZ_EXECUTOR_ECHO, RZ_EXECUTOR_BAMBOO_RUNTIME,
                                            RZ_EXECUTOR_CLI_ADAPTER, RZ_EXECUTOR_CLI_ADAPTER,
                                            RZ_EXECUTOR_SESSION };
@@ -58,6 +58,7 @@ static void read_worker(rz_fields_t *f, rz_agent_t *agent)
     rz_need_t need = rz_executor_has_program(agent->executor) ? RZ_REQUIRED : RZ_OPTIONAL;
     agent->command = rz_field_str(f, "command", need, PATH_LENGTH);
     read_credential_env(f, agent);
+    agent->asks_approval = rz_field_enum(f, "approvals", RZ_OPTIONAL, approval_names, 0) == 1;
 }
 
 static void read_a2a(rz_fields_t *f, rz_agent_t *agent)
@@ -112,8 +113,7 @@ static void read_local(rz_agents_t *agents, rz_err_t *err)
     rz_fields_t f = { agents->subagents, "subagents.", err };
     local->id = RZ_AGENT_LOCAL;
     local->permission_profile = "";
-    local->max_concurrent =
-        (uint32_t)rz_field_u64(&f, "max_concurrent", RZ_OPTIONAL, LOCAL_CONCURRENT, 1, CONCURRENT_MAX);
+    local->max_concurrent = (uint32_t)rz_field_u64(&f, "max_concurrent", RZ_OPTIONAL, 0, 1, CONCURRENT_MAX);
     read_worker(&f, local);
 }
 

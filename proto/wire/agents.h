@@ -9,7 +9,7 @@
  * Two profiles are built in: `local-actor` (shaped by `subagents`) and `echo` (which a configured profile of
  * that name replaces). Beyond upstream an actor profile may say executor "command" or "session" with `command`, `args`,
  * `env` (names passed on from the runner's environment), `credential_env` (variables that its program gets from
- * the child's credential, see provision.h) and `max_concurrent`. Stricter than upstream: one bad
+ * the child's credential, see provision.h), `approvals` ("ask" or "deny", the default) and `max_concurrent`. Stricter than upstream: one bad
  * profile is an error of the configuration, not a silent empty table. */
 #pragma once
 
@@ -30,6 +30,7 @@ typedef struct {
     const cJSON *args, *env;     /* NULL: none                                                              */
     const cJSON *credential_env; /* NULL: none; checked object, see provision.h */
     const char *agent_card_url, *rpc_url_override, *auth_ref, *skill, *tenant; /* a2a: kept, not used yet */
+    bool asks_approval; /* `approvals` "ask": its workers' questions go to people; "deny": they are told no */
     uint32_t max_concurrent; /* 0: the runner's slots                                                   */
 } rz_agent_t;
 

@@ -213,6 +213,15 @@ static void read_folders(rz_fields_t *top, rz_provision_t *out)
     out->workspace = rz_field_str(top, "workspace", RZ_OPTIONAL, PATH_BYTES_MAX);
 }
 
+static void read_capabilities(rz_fields_t *top, rz_provision_t *out)
+{
+    const cJSON *object = rz_field_object(top, "capabilities", RZ_DEFAULTED);
+    if (object == NULL)
+        return;
+    rz_fields_t f = { .obj = object, .where = "capabilities.", .err = top->err };
+    out->enforce_permissions = rz_field_bool(&f, "enforce_permissions", RZ_DEFAULTED, false);
+}
+
 rz_rc_t rz_provision_decode(const char *bytes, size_t len, rz_provision_t *out, rz_err_t *err)
 {
     rz_err_t local = { 0 };
@@ -232,6 +241,7 @@ rz_rc_t rz_provision_decode(const char *bytes, size_t len, rz_provision_t *out, 
     read_limits(&f, out);
     read_secrets(&f, out);
     out->reusable = rz_field_bool(&f, "reusable", RZ_DEFAULTED, false);
+    read_capabilities(&f, out);
     if (err->rc != RZ_OK)
         rz_provision_fini(out);
     return err->rc;
@@ -355,6 +365,16 @@ static void put_secrets(rz_buf_t *out, const rz_provision_t *p)
     rz_json_close(out, '}');
 }
 
+/* A spec without it gives a worker that never asks (spec 1.8). */
+static void put_capabilities(rz_buf_t *out, const rz_provision_t *p)
+{
+    if (!p->enforce_permissions)
+        return;
+    rz_json_open_key(out, "capabilities", '{');
+    rz_json_put_bool(out, "enforce_permissions", true);
+    rz_json_close(out, '}');
+}
+
 void rz_provision_encode(const rz_provision_t *provision, rz_buf_t *out)
 {
     rz_json_open(out, '{');
@@ -370,5 +390,6 @@ void rz_provision_encode(const rz_provision_t *provision, rz_buf_t *out)
     put_limits(out, provision);
     put_secrets(out, provision);
     rz_json_put_bool(out, "reusable", provision->reusable);
+    put_capabilities(out, provision);
     rz_json_close(out, '}');
 }

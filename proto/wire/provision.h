@@ -8,7 +8,7 @@ typedef enum {
     RZ_EXECUTOR_ECHO,
     RZ_EXECUTOR_BAMBOO_RUNTIME,
     RZ_EXECUTOR_CLI_ADAPTER, /* {"kind":"cli_adapter","command":"…","args":[…]}: our `command` executor */
-    RZ_EXECUTOR_SESSION,     /* {"kind":"session","command":"…","args":[…]}: ours alone, one program for all runs */
+    RZ_EXECUTOR_SESSION, /* {"kind":"session","command":"…","args":[…]}: ours alone, one program for all runs */
     RZ_EXECUTOR_CLAUDE_CODE, /* JUL kinds: decoded so that a refusal can name them */
     RZ_EXECUTOR_CODEX,
     RZ_EXECUTORS
@@ -49,16 +49,17 @@ typedef struct {
     rz_credential_t credentials[RZ_CREDENTIALS_MAX];
     size_t credential_count;
     bool reusable;
-    rz_object_t object; /* owns the strings after a decode            */
+    bool enforce_permissions; /* capabilities.enforce_permissions: gated tools ask us first (spec 1.8, 4.4) */
+    rz_object_t object;       /* owns the strings after a decode            */
 } rz_provision_t;
 
-/* At most RZ_PROVISION_MAX bytes. Unknown members (placement, capabilities, bus, ...) are ignored. */
+/* At most RZ_PROVISION_MAX bytes. Unknown members (placement, bus, further capabilities, ...) are ignored. */
 rz_rc_t rz_provision_decode(const char *bytes, size_t len, rz_provision_t *out, rz_err_t *err);
 /* Also wipes the credentials' memory. */
 void rz_provision_fini(rz_provision_t *provision);
 /* The credential a worker uses (spec 1.6): of the model's provider, else the first; NULL when there is none. */
 const rz_credential_t *rz_provision_credential(const rz_provision_t *provision);
 /* The bytes upstream writes (spec 1.10): always version, identity.child_id, identity.role, executor,
- * fabric_dir, limits, secrets, reusable; the rest when set. No capabilities (spec 11). Appends; the buffer
+ * fabric_dir, limits, secrets, reusable; the rest when set. Of capabilities only what is wanted (spec 11). Appends; the buffer
  * does not move once a key is in it, so that wiping it leaves no copy behind. */
 void rz_provision_encode(const rz_provision_t *provision, rz_buf_t *out);

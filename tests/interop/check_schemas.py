@@ -50,6 +50,7 @@ SPOILT = [
     ("provision", "command", "executor.args", "-u"),
     ("provision", "full", "limits.idle_timeout_secs", -1),
     ("provision", "full", "secrets.provider_credentials.0.api_key", GONE),
+    ("provision", "asks-first", "capabilities.enforce_permissions", "yes"),
     ("parent-frame", "run", "kind", GONE),
     ("parent-frame", "run", "assignment", GONE),
     ("parent-frame", "run", "messages", {}),

@@ -40,7 +40,8 @@ static void two_profiles_are_built_in(void **state)
     assert_ptr_equal(echo, rz_agents_at(agents, 1));
     assert_null(rz_agents_at(agents, 2));
     assert_int_equal(local->executor, RZ_EXECUTOR_ECHO);
-    assert_int_equal(local->max_concurrent, 8);
+    assert_int_equal(local->max_concurrent, 0);
+    assert_false(local->asks_approval);
     assert_string_equal(local->permission_profile, "");
     assert_int_equal(echo->executor, RZ_EXECUTOR_ECHO);
     assert_null(echo->worker_bin);
@@ -54,11 +55,13 @@ static void two_profiles_are_built_in(void **state)
 static void subagents_shapes_the_local_actor(void **state)
 {
     (void)state;
-    rz_agents_t *agents = good_agents(NULL, NULL,
-                                      "{\"max_concurrent\":3,\"worker_bin\":\"/opt/bamboo\","
-                                      "\"worker_args\":[\"subagent-worker\"],\"fabric_dir\":\"/f\"}");
+    rz_agents_t *agents =
+        good_agents(NULL, NULL,
+                    "{\"max_concurrent\":3,\"worker_bin\":\"/opt/bamboo\","
+                    "\"worker_args\":[\"subagent-worker\"],\"fabric_dir\":\"/f\",\"approvals\":\"ask\"}");
     const rz_agent_t *local = rz_agents_find(agents, RZ_AGENT_LOCAL);
     assert_int_equal(local->max_concurrent, 3);
+    assert_true(local->asks_approval);
     assert_string_equal(local->worker_bin, "/opt/bamboo");
     assert_string_equal(cJSON_GetArrayItem(local->worker_args, 0)->valuestring, "subagent-worker");
     assert_string_equal(local->fabric_dir, "/f");
@@ -192,6 +195,8 @@ static void a_bad_table_is_an_error_that_names_its_place(void **state)
           RZ_BAD_FIELD, "externalAgents.a.credential_env" },
         { NULL, NULL, "{\"executor\":\"command\",\"command\":\"x\",\"credential_env\":{\"1\":\"api_key\"}}",
           RZ_BAD_FIELD, "subagents.credential_env" },
+        { PROFILE("a", "\"protocol\":\"actor\",\"approvals\":\"allow\""), NULL, NULL, RZ_BAD_FIELD,
+          "externalAgents.a.approvals" },
         { PROFILE("a", "\"protocol\":\"a2a_jsonrpc\",\"skill\":7"), NULL, NULL, RZ_BAD_FIELD,
           "externalAgents.a.skill" },
         { NULL, "{\"x\":7}", NULL, RZ_BAD_FIELD, "subagentRouting.x" },

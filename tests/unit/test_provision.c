@@ -71,6 +71,17 @@ static const vector_t vectors[] = {
         .credential_count = 1,
         .reusable = true },
       "{\"OPENAI_API_KEY\":\"api_key\",\"OPENAI_BASE_URL\":\"base_url\"}" },
+    { "asks-first",
+      true,
+      NULL,
+      NULL,
+      { .version = 1,
+        .child_id = "ch-46",
+        .role = "worker",
+        .executor = RZ_EXECUTOR_BAMBOO_RUNTIME,
+        .fabric_dir = "/tmp/f",
+        .reusable = true,
+        .enforce_permissions = true } },
     { "smallest",
       false,
       NULL,
@@ -129,6 +140,7 @@ static void same_meaning(const rz_provision_t *got, const vector_t *vector)
     assert_int_equal(got->idle_timeout_secs, want->idle_timeout_secs);
     assert_int_equal(got->max_rounds, want->max_rounds);
     assert_int_equal(got->reusable, want->reusable);
+    assert_int_equal(got->enforce_permissions, want->enforce_permissions);
     assert_int_equal(got->credential_count, want->credential_count);
     for (size_t i = 0; i < want->credential_count; i++) {
         same_text(got->credentials[i].provider, want->credentials[i].provider);
@@ -225,6 +237,7 @@ static void a_bad_field_is_refused_by_name(void **state)
         { id, echo, ",\"limits\":{\"idle_timeout_secs\":-1}", "limits.idle_timeout_secs" },
         { id, echo, ",\"limits\":{\"max_rounds\":4294967296}", "limits.max_rounds" },
         { id, echo, ",\"reusable\":1", "reusable" },
+        { id, echo, ",\"capabilities\":{\"enforce_permissions\":1}", "capabilities.enforce_permissions" },
         { id, echo, ",\"disabled_tools\":\"Bash\"", "disabled_tools" },
         { id, echo, ",\"secrets\":{\"provider_credentials\":[{\"provider\":\"p\"}]}",
           "secrets.provider_credentials[0].api_key" },
