@@ -76,6 +76,12 @@ const char *course_event_name(course_event_t event)
     static const char *const names[] = { COURSE_EVENTS(X) };
     return names[event];
 }
+
+const char *course_action_name(course_action_t action)
+{
+    static const char *const names[] = { COURSE_ACTIONS(X) };
+    return names[action];
+}
 #undef X
 
 int course_is_open(const course_t *course)

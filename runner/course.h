@@ -45,22 +45,24 @@ typedef enum { COURSE_STATES(X) ACT_STATES } course_state_t;
 typedef enum { COURSE_EVENTS(X) ACT_EVENTS } course_event_t;
 #undef X
 
-typedef enum {
-    DO_NOTHING,
-    DO_RUN,           /* send start and run, begin heartbeats and watchdog          */
-    DO_RESPAWN,       /* spawn afresh, once                                         */
-    DO_ASK_TO_STOP,   /* cancel frame, grace                                        */
-    DO_END_AS_TOLD,   /* outcome = what the worker said                             */
-    DO_END_ASKED,     /* the same after a cancel: completed stays, all else is cancelled */
-    DO_END_FAILED,    /* error, with the reason the event came with                 */
-    DO_END_CANCELLED, /* cancelled; a worker that had it is killed                  */
-    DO_END_TIMED_OUT, /* timeout, with the watchdog's reason                        */
-    DO_END_STOPPED,   /* error "runner stopped"                                     */
-    DO_RELEASE,       /* back to the queue                                          */
-    DO_ABANDON,       /* kill its worker, publish nothing more, forget it           */
-    DO_COMPLETE,      /* publish sub_agent_completed, forget it                     */
-    DO_FORGET,
-} course_action_t;
+#define COURSE_ACTIONS(X)                                                                                    \
+    X(NOTHING)                                                                                               \
+    X(RUN)           /* send start and run, begin heartbeats and watchdog          */                        \
+    X(RESPAWN)       /* spawn afresh, once                                         */                        \
+    X(ASK_TO_STOP)   /* cancel frame, grace                                        */                        \
+    X(END_AS_TOLD)   /* outcome = what the worker said                             */                        \
+    X(END_ASKED)     /* the same after a cancel: completed stays, all else is cancelled */                   \
+    X(END_FAILED)    /* error, with the reason the event came with                 */                        \
+    X(END_CANCELLED) /* cancelled; a worker that had it is killed                  */                        \
+    X(END_TIMED_OUT) /* timeout, with the watchdog's reason                        */                        \
+    X(END_STOPPED)   /* error "runner stopped"                                     */                        \
+    X(RELEASE)       /* back to the queue                                          */                        \
+    X(ABANDON)       /* kill its worker, publish nothing more, forget it           */                        \
+    X(COMPLETE)      /* publish sub_agent_completed, forget it                     */                        \
+    X(FORGET)
+#define X(name) DO_##name,
+typedef enum { COURSE_ACTIONS(X) ACT_ACTIONS } course_action_t;
+#undef X
 
 typedef struct {
     course_state_t state;
@@ -69,5 +71,6 @@ typedef struct {
 course_action_t course_feed(course_t *course, course_event_t event);
 const char *course_state_name(course_state_t state); /* "RUNNING" */
 const char *course_event_name(course_event_t event);
+const char *course_action_name(course_action_t action);
 /* Counts against the slots: assigned, and how it ends is not known yet. */
 int course_is_open(const course_t *course);
