@@ -21,13 +21,31 @@ void activation_attempt(const cJSON *activation, char out[24])
              pick_count(activation, "max_attempts") % 1000);
 }
 
-/* submitted_at is wall time of the broker's host: good enough for eyes. */
-void activation_age(const cJSON *activation, char out[16])
+void ago_text(const char *rfc3339, int64_t now_us, char out[16])
 {
-    int64_t submitted_us = 0;
-    int64_t now_us = rz_wall_us();
+    int64_t at_us = 0;
     out[0] = '\0';
-    if (rz_rfc3339_parse(pick_text(activation, "submitted_at"), &submitted_us) != 0)
-        return;
-    age_text(now_us > submitted_us ? (uint64_t)(now_us - submitted_us) / 1000 : 0, out);
+    if (rz_rfc3339_parse(rfc3339, &at_us) == 0)
+        age_text(now_us > at_us ? (uint64_t)(now_us - at_us) / 1000 : 0, out);
+}
+
+void activation_doing(const cJSON *activation, rz_buf_t *out)
+{
+    const char *tool = pick_text(activation, "last_tool_name");
+    uint64_t round = pick_count(activation, "round_count");
+    if (*tool != '\0')
+        rz_buf_printf(out, "tool %s (%s)", tool, pick_text(activation, "last_tool_phase"));
+    if (round > 0)
+        rz_buf_printf(out, "%sround %" PRIu64, *tool != '\0' ? ", " : "", round);
+}
+
+void activation_detail(const cJSON *activation, rz_buf_t *out)
+{
+    const char *state = pick_text(activation, "state");
+    if (strcmp(state, "queued") == 0)
+        rz_buf_puts(out, pick_text(activation, "waiting"));
+    else if (strcmp(state, "running") == 0)
+        activation_doing(activation, out);
+    else
+        rz_buf_puts(out, pick_text(activation, "error"));
 }

@@ -281,20 +281,27 @@ outcome_t client_demand(client_t *client, rz_control_request_t *request, uint64_
     return outcome;
 }
 
-outcome_t client_print(rz_control_request_t *request, void (*print)(const reply_t *reply))
+outcome_t client_show(client_t *client, rz_control_request_t *request, uint64_t timeout_ms,
+                      void (*print)(const reply_t *reply))
 {
     reply_t reply;
+    outcome_t outcome = client_demand(client, request, timeout_ms, &reply);
+    if (outcome != EXIT_DONE)
+        return outcome;
+    if (common.json)
+        out_json_bytes(rz_buf_str(&reply.bytes));
+    else
+        print(&reply);
+    reply_fini(&reply);
+    return EXIT_DONE;
+}
+
+outcome_t client_print(rz_control_request_t *request, void (*print)(const reply_t *reply))
+{
     client_t *client = client_open();
     if (client == NULL)
         return EXIT_UNAVAILABLE;
-    outcome_t outcome = client_demand(client, request, ANSWER_MS, &reply);
-    if (outcome == EXIT_DONE) {
-        if (common.json)
-            out_json_bytes(rz_buf_str(&reply.bytes));
-        else
-            print(&reply);
-        reply_fini(&reply);
-    }
+    outcome_t outcome = client_show(client, request, ANSWER_MS, print);
     client_close(&client);
     return outcome;
 }

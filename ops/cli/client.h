@@ -48,7 +48,10 @@ bool client_ask(client_t *client, rz_control_request_t *request, uint64_t timeou
 /* The same for a whole verb: refusals are said too. EXIT_DONE: *out holds the reply. */
 outcome_t client_demand(client_t *client, rz_control_request_t *request, uint64_t timeout_ms, reply_t *out);
 
-/* A verb that is one request: connects, asks, prints the answer (as it came with --json, else by `print`). */
+/* client_demand(), then prints the answer (as it came with --json, else by `print`). */
+outcome_t client_show(client_t *client, rz_control_request_t *request, uint64_t timeout_ms,
+                      void (*print)(const reply_t *reply));
+/* A verb that is one request: connects, asks within ANSWER_MS, prints the answer. */
 outcome_t client_print(rz_control_request_t *request, void (*print)(const reply_t *reply));
 
 /* Subscribes to each prefix and returns when every emitter is known to have heard of it (proto/README.md, 6).

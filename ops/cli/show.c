@@ -85,6 +85,29 @@ static void rejected(const cJSON *event, rz_buf_t *out)
     rz_buf_printf(out, " %s", pick_text(event, "message"));
 }
 
+static void approval_requested(const cJSON *event, rz_buf_t *out)
+{
+    rz_buf_printf(out, "%s: %s, %s", pick_text(event, "request_id"), pick_text(event, "tool_name"),
+                  pick_text(event, "permission"));
+    if (*pick_text(event, "resource") != '\0') {
+        rz_buf_puts(out, ": ");
+        put_flat(out, pick_text(event, "resource"), DETAIL_MAX);
+    }
+}
+
+static void approval_changed(const cJSON *event, rz_buf_t *out)
+{
+    rz_buf_printf(out, "%s: %s by %s", pick_text(event, "request_id"),
+                  pick_true(event, "approved") ? "approved" : "denied", pick_text(event, "by"));
+}
+
+static void wait_ended(const cJSON *event, rz_buf_t *out)
+{
+    const char *by = pick_text(event, "by");
+    rz_buf_printf(out, "%s (%s)%s%s", pick_text(event, "wait_id"), pick_text(event, "wait_for"),
+                  *by != '\0' ? " by " : "", by);
+}
+
 static void nothing(const cJSON *event, rz_buf_t *out)
 {
     (void)event;
@@ -97,13 +120,24 @@ static const struct {
     const char *member;
     void (*put)(const cJSON *event, rz_buf_t *out);
 } kinds[] = {
-    { "started", "title", NULL },           { "completed", NULL, completed },
-    { "heartbeat", NULL, nothing },         { "token", "content", NULL },
-    { "reasoning_token", "content", NULL }, { "tool_token", "content", NULL },
-    { "tool_start", NULL, tool_start },     { "tool_complete", NULL, tool_complete },
-    { "tool_error", "error", NULL },        { "runner_progress", "round_count", NULL },
-    { "error", "message", NULL },           { "cancelled", "message", NULL },
-    { "complete", NULL, nothing },          { "job_rejected", NULL, rejected },
+    { "started", "title", NULL },
+    { "completed", NULL, completed },
+    { "heartbeat", NULL, nothing },
+    { "token", "content", NULL },
+    { "reasoning_token", "content", NULL },
+    { "tool_token", "content", NULL },
+    { "tool_start", NULL, tool_start },
+    { "tool_complete", NULL, tool_complete },
+    { "tool_error", "error", NULL },
+    { "runner_progress", "round_count", NULL },
+    { "error", "message", NULL },
+    { "cancelled", "message", NULL },
+    { "complete", NULL, nothing },
+    { "job_rejected", NULL, rejected },
+    { "wait_satisfied", NULL, wait_ended },
+    { "wait_expired", NULL, wait_ended },
+    { "child_approval_requested", NULL, approval_requested },
+    { "child_approval_changed", NULL, approval_changed },
 };
 
 void event_detail(const event_t *event, rz_buf_t *out)

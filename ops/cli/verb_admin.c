@@ -1,5 +1,6 @@
 /* verb_admin.c - verbs about the house: status, runner list, session show|put|list. */
 #include "client.h"
+#include "groups.h"
 #include "out.h"
 #include "pick.h"
 #include "verb.h"
@@ -12,35 +13,71 @@
 
 /* ---- status ---- */
 
+static bool is_envelope(const char *name)
+{
+    return strcmp(name, "v") == 0 || strcmp(name, "op") == 0 || strcmp(name, "id") == 0 ||
+           strcmp(name, "code") == 0;
+}
+
+static void print_fact(const char *path, const char *text)
+{
+    printf("%s%-28s%s ", look(LOOK_DIM), path, unlook());
+    out_text(stdout, text, strlen(text));
+    putchar('\n');
+}
+
+static void print_leaf(const char *path, const cJSON *item)
+{
+    char *value = cJSON_IsString(item) ? NULL : cJSON_PrintUnformatted(item);
+    print_fact(path, value != NULL ? value : item->valuestring);
+    cJSON_free(value);
+}
+
+static void print_groups(const cJSON *groups)
+{
+    const cJSON *group;
+    cJSON_ArrayForEach(group, groups)
+    {
+        rz_buf_t text = { 0 };
+        rz_buf_printf(&text, "%s: %" PRIu64 " readers, %" PRIu64 " not read, %" PRIu64 " not acknowledged",
+                      pick_text(group, "name"), pick_count(group, "consumers"), pick_count(group, "lag"),
+                      pick_count(group, "pending"));
+        print_fact("completions.group", text.data);
+        rz_buf_fini(&text);
+    }
+}
+
 /* "store.durability  relaxed": one line for every leaf, dotted; the envelope of the reply is left out. */
-static void print_leaves(const cJSON *tree, const char *prefix, int depth)
+static void print_leaves(const cJSON *tree, const char *prefix)
 {
     const cJSON *item;
     cJSON_ArrayForEach(item, tree)
     {
         char path[160];
         const char *name = item->string != NULL ? item->string : "";
-        bool envelope = depth == 0 && (strcmp(name, "v") == 0 || strcmp(name, "op") == 0 ||
-                                       strcmp(name, "id") == 0 || strcmp(name, "code") == 0);
-        if (envelope)
+        if (*prefix == '\0' && is_envelope(name))
             continue;
         snprintf(path, sizeof path, "%s%s%s", prefix, *prefix != '\0' ? "." : "", name);
-        if (cJSON_IsObject(item) && item->child != NULL) {
-            print_leaves(item, path, depth + 1);
-            continue;
-        }
-        char *value = cJSON_IsString(item) ? NULL : cJSON_PrintUnformatted(item);
-        const char *text = value != NULL ? value : item->valuestring;
-        printf("%s%-28s%s ", look(LOOK_DIM), path, unlook());
-        out_text(stdout, text, strlen(text));
-        putchar('\n');
-        cJSON_free(value);
+        if (strcmp(path, "completions.groups") == 0)
+            print_groups(item);
+        else if (cJSON_IsObject(item) && item->child != NULL)
+            print_leaves(item, path);
+        else
+            print_leaf(path, item);
     }
 }
 
 static void status_print(const reply_t *reply)
 {
-    print_leaves(reply->tree, "", 0);
+    const cJSON *group;
+    print_leaves(reply->tree, "");
+    cJSON_ArrayForEach(group, pick(reply->tree, "completions.groups"))
+    {
+        rz_buf_t warning = { 0 };
+        if (group_warning(group, &warning))
+            say("%s", warning.data);
+        rz_buf_fini(&warning);
+    }
 }
 
 static outcome_t status_verb(int argc, char **argv)
@@ -54,7 +91,10 @@ static outcome_t status_verb(int argc, char **argv)
 const verb_t verb_status = {
     .name = "status",
     .synopsis = "",
-    .summary = "print how the broker is: store, links, what waits, counters",
+    .summary = "print how the broker is: store, links, what waits, counters, readers of completions",
+    .detail =
+        "Warns on stderr of a reader group of the completions stream that has no reader, or is behind: what it has not\n"
+        "acknowledged is kept for it.",
     .examples = "rhizome status\n"
                 "rhizome status --json | jq .counters",
     .min = 0,
@@ -88,9 +128,11 @@ static uint64_t idle_total(const cJSON *idle)
 static void runner_row(table_t *table, const cJSON *runner)
 {
     char slots[24], owned[24], idle[24];
-    rz_buf_t labels = { 0 }, profiles = { 0 };
+    rz_buf_t labels = { 0 }, profiles = { 0 }, executors = { 0 }, credentials = { 0 };
     put_list(pick(runner, "facts.labels"), &labels);
     put_list(pick(runner, "facts.profiles"), &profiles);
+    put_list(pick(runner, "facts.executors"), &executors);
+    put_list(pick(runner, "facts.credentials"), &credentials);
     snprintf(slots, sizeof slots, "%" PRIu64, pick_count(runner, "facts.slots"));
     snprintf(owned, sizeof owned, "%" PRIu64, pick_count(runner, "owned"));
     snprintf(idle, sizeof idle, "%" PRIu64, idle_total(pick(runner, "idle")));
@@ -101,19 +143,23 @@ static void runner_row(table_t *table, const cJSON *runner)
                             owned,
                             idle,
                             labels.data,
-                            profiles.data };
+                            profiles.data,
+                            executors.data,
+                            credentials.data };
     table_add(table, cells);
     rz_buf_fini(&labels);
     rz_buf_fini(&profiles);
+    rz_buf_fini(&executors);
+    rz_buf_fini(&credentials);
 }
 
 static void runners_print(const reply_t *reply)
 {
-    static const char *const heads[] = { "RUNNER", "HOST", "STATE",  "SLOTS",
-                                         "OWNED",  "WARM", "LABELS", "PROFILES" };
+    static const char *const heads[] = { "RUNNER", "HOST",   "STATE",    "SLOTS",     "OWNED",
+                                         "WARM",   "LABELS", "PROFILES", "EXECUTORS", "CREDENTIALS" };
     table_t table;
     const cJSON *runner;
-    table_open(&table, heads, 8);
+    table_open(&table, heads, sizeof heads / sizeof *heads);
     cJSON_ArrayForEach(runner, pick(reply->tree, "runners")) runner_row(&table, runner);
     table_close(&table);
 }
@@ -129,7 +175,8 @@ static outcome_t runner_list_verb(int argc, char **argv)
 const verb_t verb_runner_list = {
     .name = "runner list",
     .synopsis = "",
-    .summary = "list runners: slots, what they own, how many warm workers they keep",
+    .summary = "list runners: slots, what they own, how many warm workers they keep, what they offer",
+    .detail = "CREDENTIALS are the names of the providers whose keys a runner holds; keys never leave it.",
     .examples = "rhizome runner list\n"
                 "rhizome runner list --json | jq '.runners[].facts.labels'",
     .min = 0,

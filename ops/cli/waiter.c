@@ -16,6 +16,11 @@ void waiter_init(waiter_t *waiter, const char *child, const char *job)
     *waiter = (waiter_t){ .child = child, .job = job };
 }
 
+void waiter_init_several(waiter_t *waiter, const cJSON *children, rz_wait_for_t wait_for)
+{
+    *waiter = (waiter_t){ .child = children->child->valuestring, .children = children, .wait_for = wait_for };
+}
+
 void waiter_fini(waiter_t *waiter)
 {
     reply_fini(&waiter->reply);
@@ -31,9 +36,12 @@ void waiter_tick(waiter_t *waiter, client_t *client, uint64_t now)
         waiter->state = WAITER_CUT;
         return;
     }
-    rz_control_request_t request = {
-        .op = RZ_OP_WAIT, .child = waiter->child, .job_id = waiter->job, .timeout_ms = SLICE_MS
-    };
+    rz_control_request_t request = { .op = RZ_OP_WAIT,
+                                     .child = waiter->children == NULL ? waiter->child : NULL,
+                                     .job_id = waiter->job,
+                                     .children = waiter->children,
+                                     .wait_for = waiter->wait_for,
+                                     .timeout_ms = SLICE_MS };
     waiter->request = client_send(client, &request);
     waiter->ask_at = now + (waiter->request != 0 ? SLICE_MS + ANSWER_LATE : PAUSE_MS);
 }
@@ -61,19 +69,35 @@ bool waiter_feed(waiter_t *waiter, reply_t *reply, uint64_t now)
     return true;
 }
 
+const cJSON *waiter_activation(const waiter_t *waiter)
+{
+    const char *by = pick_text(waiter->reply.tree, "by");
+    const cJSON *activation;
+    if (waiter->children == NULL)
+        return pick(waiter->reply.tree, "activation");
+    cJSON_ArrayForEach(activation, pick(waiter->reply.tree, "activations"))
+    {
+        if (strcmp(pick_text(activation, "child"), by) == 0)
+            return activation;
+    }
+    return NULL;
+}
+
 const char *waiter_status(const waiter_t *waiter)
 {
-    return pick_text(waiter->reply.tree, "activation.status");
+    return pick_text(waiter_activation(waiter), "status");
 }
 
 outcome_t waiter_outcome(const waiter_t *waiter)
 {
     if (waiter->state == WAITER_REFUSED)
         return reply_refused(&waiter->reply);
-    if (waiter->state != WAITER_ENDED) {
+    if (waiter->state == WAITER_ENDED)
+        return outcome_of_status(waiter_status(waiter));
+    if (waiter->children != NULL)
+        say("the broker has been silent for a minute; the children may still be running");
+    else
         say("the broker has been silent for a minute; %s may still be running: rhizome wait %s",
             waiter->child, waiter->child);
-        return EXIT_CUT;
-    }
-    return outcome_of_status(waiter_status(waiter));
+    return EXIT_CUT;
 }

@@ -1,4 +1,4 @@
-/* waiter.h - the outcome of one activation, from control `wait`.
+/* waiter.h - the outcome of one activation, or of the one among several that settles a wait, from control `wait`.
  *
  * A broker forgets who waits when it restarts, and a DEALER does not notice. So we ask in slices: each `wait`
  * is answered within seconds, by the outcome or by EXPIRED, and asked again. Silence beyond a slice means
@@ -11,7 +11,9 @@ typedef enum { WAITER_WAITING, WAITER_ENDED, WAITER_REFUSED, WAITER_CUT } waiter
 
 typedef struct {
     const char *child;
-    const char *job; /* NULL: the child's latest activation */
+    const char *job;       /* NULL: the child's latest activation */
+    const cJSON *children; /* instead of child: several, lent    */
+    rz_wait_for_t wait_for;
     waiter_state_t state;
     reply_t reply;     /* ENDED, REFUSED: the answer; owned */
     uint64_t request;  /* under way, 0 = none */
@@ -20,12 +22,16 @@ typedef struct {
 } waiter_t;
 
 void waiter_init(waiter_t *waiter, const char *child, const char *job);
+/* children: an array of ids, which must outlive the waiter. */
+void waiter_init_several(waiter_t *waiter, const cJSON *children, rz_wait_for_t wait_for);
 void waiter_fini(waiter_t *waiter);
 /* Asks when it is time to. Call it before every client_next(). */
 void waiter_tick(waiter_t *waiter, client_t *client, uint64_t now);
 /* Gives it a reply; true if it was this waiter's (then *reply is taken). */
 bool waiter_feed(waiter_t *waiter, reply_t *reply, uint64_t now);
-/* "completed", "error", ... of an ended one. Lent. */
+/* The activation that ended it: of several, the one that satisfied the wait. NULL until it has ended. Lent. */
+const cJSON *waiter_activation(const waiter_t *waiter);
+/* "completed", "error", ... of that one. Lent. */
 const char *waiter_status(const waiter_t *waiter);
 /* The exit code it ends with, saying on stderr what stdout does not show. */
 outcome_t waiter_outcome(const waiter_t *waiter);

@@ -1,0 +1,193 @@
+/* test_cli_up.c - `rhizome up` and the demo. */
+#include "cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+typedef struct {
+    process_t up;
+    char dir[64], log[80];
+} house_t;
+
+/* Free ports: several of these may be up at once, and somebody's own on the default ones. */
+#define ANY "tcp://127.0.0.1:*"
+#define FREE_PORTS                                                                                           \
+    "--broker-jobs", ANY, "--broker-control", ANY, "--broker-events", ANY, "--broker-runners", ANY,          \
+        "--broker-publish", ANY
+
+static void await_up(house_t *house)
+{
+    do {
+        shell("grep -c 'Ctrl-C stops everything' %s", house->log);
+        if (said.code != 0 && waitpid(house->up.pid, NULL, WNOHANG) != 0) {
+            process_show_log(house->log);
+            fail_msg("rhizome up ended");
+        }
+    } while (said.code != 0);
+}
+
+static int house_up(void **state)
+{
+    static house_t house;
+    house = (house_t){ .dir = "/tmp/rhizome-up-XXXXXX" };
+    environment("");
+    assert_non_null(mkdtemp(house.dir));
+    setenv("RHIZOME_UP_STATE_DIR", house.dir, 1);
+    snprintf(house.log, sizeof house.log, "%s/up.log", house.dir);
+    const char *argv[] = { "rhizome", "up", "--runners", "2", FREE_PORTS, NULL };
+    process_start(&house.up, argv, house.log, 0);
+    await_up(&house);
+    *state = &house;
+    return 0;
+}
+
+static int house_down(void **state)
+{
+    house_t *house = *state;
+    if (house->up.pid != 0)
+        process_end(&house->up, SIGINT, 2 * RIG_PATIENCE_MS);
+    unsetenv("RHIZOME_UP_STATE_DIR");
+    shell("rm -rf %s", house->dir);
+    return 0;
+}
+
+static void up_is_found_by_the_other_verbs(void **state)
+{
+    (void)state;
+    shell("rhizome run --executor echo 'hello world'");
+    ended_with(0);
+    out_is("hello world \necho: hello world\n");
+    shell("rhizome runner list | grep -c linked");
+    out_is("2\n");
+}
+
+static void a_second_up_in_the_same_folder_says_who_runs_it(void **state)
+{
+    house_t *house = *state;
+    char pid[32];
+    snprintf(pid, sizeof pid, "pid %d", (int)house->up.pid);
+    shell("rhizome up");
+    ended_with(75);
+    has(said.err, pid);
+}
+
+static void up_stops_everything_and_leaves_no_process(void **state)
+{
+    house_t *house = *state;
+    pid_t pids[256];
+    shell("rhizome run --quiet --executor echo warm");
+    size_t n = process_descendants(house->up.pid, pids, 256);
+    assert_true(n >= 6); /* redis, broker, two keepers, two runners */
+    int status = process_end(&house->up, SIGINT, 2 * RIG_PATIENCE_MS);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    for (size_t i = 0; i < n; i++)
+        if (kill(pids[i], 0) == 0 || errno != ESRCH)
+            fail_msg("process %d is left over", (int)pids[i]);
+    shell("ls %s/context.json", house->dir);
+    assert_int_not_equal(said.code, 0);
+}
+
+static void a_killed_up_takes_all_its_programs_with_it(void **state)
+{
+    house_t *house = *state;
+    pid_t pids[256];
+    size_t n = process_descendants(house->up.pid, pids, 256);
+    assert_true(n >= 6);
+    process_end(&house->up, SIGKILL, RIG_PATIENCE_MS);
+    for (size_t i = 0; i < n; i++)
+        do { /* gone, or a zombie that pid 1 has yet to reap */
+            shell("grep -E '^State:[[:space:]]+[^ZX]' /proc/%d/status", (int)pids[i]);
+        } while (said.code == 0);
+}
+
+static void up_starts_a_killed_broker_again(void **state)
+{
+    house_t *house = *state;
+    shell("kill -9 $(pgrep -P %d -x rhizome-broker)", (int)house->up.pid);
+    ended_with(0);
+    do {
+        shell("grep 'broker ended (signal 9)' %s", house->log);
+    } while (said.code != 0);
+    do { /* it is back when it answers */
+        shell("rhizome run --quiet --executor echo again");
+    } while (said.code == 69);
+    ended_with(0);
+    out_is("again \necho: again\n");
+}
+
+static void up_ends_loudly_when_its_redis_dies(void **state)
+{
+    house_t *house = *state;
+    shell("kill -9 $(pgrep -P %d -x redis-server)", (int)house->up.pid);
+    ended_with(0);
+    int status = process_end(&house->up, 0, 2 * RIG_PATIENCE_MS);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 69);
+    shell("cat %s", house->log);
+    has(said.out, "REDIS ENDED (signal 9)");
+}
+
+static void data_outlives_an_up(void **state)
+{
+    house_t *house = *state;
+    shell("rhizome run --quiet --child kept --executor echo before");
+    ended_with(0);
+    process_end(&house->up, SIGTERM, 2 * RIG_PATIENCE_MS);
+    shell("rm %s", house->log);
+    const char *argv[] = { "rhizome", "up", FREE_PORTS, NULL };
+    process_start(&house->up, argv, house->log, 0);
+    await_up(house);
+    shell("rhizome session show kept");
+    ended_with(0);
+    has(said.out, "echo: before");
+}
+
+static void a_second_host_joins_with_runners_of_its_own(void **state)
+{
+    house_t *house = *state;
+    process_t joined = { 0 };
+    char log[128], other[128], address[256];
+    shell("sed -n 's|.*\"control\":[[:space:]]*\"tcp://\\([^\"]*\\)\".*|\\1|p' %s/context.json", house->dir);
+    snprintf(address, sizeof address, "%.*s", (int)strcspn(said.out, "\n"), said.out);
+    snprintf(other, sizeof other, "%s/other", house->dir);
+    snprintf(log, sizeof log, "%s/joined.log", house->dir);
+    const char *argv[] = { "rhizome",         "up",  "--join", address, "--up-state-dir", other,
+                           "--runner-labels", "far", NULL };
+    process_start(&joined, argv, log, 0);
+    shell("rhizome run --quiet --label far --executor echo there");
+    int code = said.code;
+    process_end(&joined, SIGINT, 2 * RIG_PATIENCE_MS);
+    if (code != 0)
+        process_show_log(log);
+    ended_with(0);
+    has(said.out, "echo: there\n");
+}
+
+static void the_demo_ends_as_it_should_and_leaves_no_process(void **state)
+{
+    (void)state;
+    shell("%s/ops/demo --bin %s", RZ_SOURCE_DIR, bin_dir());
+    ended_with(0);
+    has(said.out, "left over: 0");
+    has(said.out, "All as it should be.");
+    assert_null(strchr(said.out, '\033')); /* plain: its stdout is no terminal */
+}
+
+/* clang-format off */
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup_teardown(up_is_found_by_the_other_verbs, house_up, house_down),
+    cmocka_unit_test_setup_teardown(a_second_up_in_the_same_folder_says_who_runs_it, house_up, house_down),
+    cmocka_unit_test_setup_teardown(up_stops_everything_and_leaves_no_process, house_up, house_down),
+    cmocka_unit_test_setup_teardown(a_killed_up_takes_all_its_programs_with_it, house_up, house_down),
+    cmocka_unit_test_setup_teardown(up_starts_a_killed_broker_again, house_up, house_down),
+    cmocka_unit_test_setup_teardown(up_ends_loudly_when_its_redis_dies, house_up, house_down),
+    cmocka_unit_test_setup_teardown(data_outlives_an_up, house_up, house_down),
+    cmocka_unit_test_setup_teardown(a_second_host_joins_with_runners_of_its_own, house_up, house_down),
+    cmocka_unit_test_setup_teardown(the_demo_ends_as_it_should_and_leaves_no_process, nothing_up, NULL),
+};
+/* clang-format on */
+
+RZ_FACTS(tests)
