@@ -11,7 +11,7 @@
 
 /* ---- reading ---- */
 
-static rz_rc_t check(const struct stat *info, size_t max, rz_err_t *err)
+static rz_rc_t check(const struct stat *info, rz_err_t *err)
 {
     if (!S_ISREG(info->st_mode))
         return rz_fail(err, RZ_NOT_ALLOWED, "must be a regular file");
@@ -21,13 +21,11 @@ static rz_rc_t check(const struct stat *info, size_t max, rz_err_t *err)
     if ((info->st_mode & OTHERS) != 0)
         return rz_fail(err, RZ_NOT_ALLOWED, "has mode %04o, must be closed to group and others (chmod 600)",
                        (unsigned)info->st_mode & 07777);
-    if (info->st_size > (off_t)max)
-        return rz_fail(err, RZ_TOO_LARGE, "has %lld bytes, allowed are %zu", (long long)info->st_size, max);
     return RZ_OK;
 }
 
 /* Without waiting: a pipe of that name must not hold us. */
-static int open_checked(const char *path, size_t max, rz_err_t *err)
+static int open_checked(const char *path, rz_err_t *err)
 {
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     struct stat info;
@@ -35,15 +33,15 @@ static int open_checked(const char *path, size_t max, rz_err_t *err)
         rz_fail(err, RZ_NOT_ALLOWED, "must not be a symbolic link");
     else if (fd < 0 || fstat(fd, &info) != 0)
         rz_fail_sys(err, errno, "cannot be opened");
-    else if (check(&info, max, err) == RZ_OK)
+    else if (check(&info, err) == RZ_OK)
         return fd;
     if (fd >= 0)
         close(fd);
     return -1;
 }
 
-/* It may grow meanwhile: one byte more than is allowed shows it. The memory is taken in one piece, so that
- * growing leaves no copies behind. */
+/* One byte more than is allowed shows that there is more. The memory is taken in one piece, so that growing
+ * leaves no copies behind. */
 static rz_rc_t read_all(int fd, size_t max, char *bytes, size_t *len, rz_err_t *err)
 {
     while (*len <= max) {
@@ -62,7 +60,7 @@ rz_rc_t private_file_read(const char *path, size_t max, char **bytes, size_t *le
 {
     *bytes = NULL;
     *len = 0;
-    int fd = open_checked(path, max, err);
+    int fd = open_checked(path, err);
     if (fd < 0)
         return err->rc;
     *bytes = rz_alloc(max + 1);

@@ -1,6 +1,8 @@
 /* profile.c - what a worker is told at birth. */
 #include "profile.h"
 
+#include "base/log.h"
+#include "base/utf8.h"
 #include "binary.h"
 
 #include <stdio.h>
@@ -28,6 +30,58 @@ static const char *program_of(const settings_t *settings, const rz_agent_t *agen
     return agent->worker_bin != NULL ? agent->worker_bin : settings->worker_bin;
 }
 
+static bool is_blank(const char *text)
+{
+    return text == NULL || text[strspn(text, " \t\r\n")] == '\0';
+}
+
+/* ---- the one credential of a child ---- */
+
+/* Of the session's model, else of its metadata, else the runner's own (spec 1.6, 9.4); empty: none is named. */
+static void put_provider(const profile_case_t *of, rz_buf_t *out)
+{
+    const rz_str_t named[] = { rz_json_member(rz_json_member(of->header, "model_ref"), "provider"),
+                               rz_json_member(rz_json_member(of->header, "metadata"), "provider_name") };
+    for (size_t i = 0; i < sizeof named / sizeof named[0]; i++) {
+        rz_buf_clear(out);
+        if (rz_json_unescape(named[i], out) && !is_blank(out->data))
+            return;
+    }
+    rz_buf_clear(out);
+    rz_buf_puts(out, of->settings->default_provider);
+}
+
+typedef struct {
+    rz_buf_t provider;                 /* empty: none is named */
+    const rz_credential_t *credential; /* NULL: none           */
+    const char *version;
+    bool missing; /* one is named, and our file has none for it */
+} choice_t;
+
+static choice_t choose(const profile_case_t *of)
+{
+    choice_t choice = { 0 };
+    put_provider(of, &choice.provider);
+    choice.credential = credentials_find(of->credentials, choice.provider.data);
+    choice.version = credentials_version(of->credentials, choice.provider.data);
+    choice.missing =
+        choice.credential == NULL && choice.provider.len > 0 && credentials_kept(of->credentials);
+    return choice;
+}
+
+/* Upstream warns and goes on; a child that fails at its first call to a model then tells nobody why. */
+static rz_rc_t judge(const profile_case_t *of, const choice_t *choice, rz_err_t *err)
+{
+    if (!choice->missing || !of->settings->needs_credential)
+        return RZ_OK;
+    rz_fail(err, RZ_NOT_FOUND,
+            "No credential for provider \"%.100s\": the file of runner.credentials has none, and "
+            "runner.missing_credential is \"error\"",
+            choice->provider.data);
+    rz_utf8_scrub(err->text); /* the name may be cut within a character */
+    return err->rc;
+}
+
 /* ---- pool key ---- */
 
 static void add_list(rz_digest_t *digest, const cJSON *list)
@@ -38,18 +92,31 @@ static void add_list(rz_digest_t *digest, const cJSON *list)
     cJSON_ArrayForEach(item, list) rz_digest_add_text(digest, item->valuestring);
 }
 
-void profile_pool_key(const settings_t *settings, const rz_agent_t *agent, const char *affinity,
-                      char out[RZ_DIGEST_LEN + 1])
+static void make_pool_key(const profile_case_t *of, const choice_t *choice, char out[RZ_DIGEST_LEN + 1])
 {
+    const rz_agent_t *agent = of->agent;
     rz_digest_t *digest = rz_digest_create();
-    rz_digest_add_text(digest, affinity);
+    rz_digest_add_text(digest, of->assign->affinity);
+    rz_digest_add_text(digest, choice->version);
     rz_digest_add_text(digest, agent->id);
     rz_digest_add_text(digest, rz_executor_name(agent->executor));
     rz_digest_add_text(digest, agent->command);
-    binary_digest(digest, program_of(settings, agent));
+    binary_digest(digest, program_of(of->settings, agent));
     add_list(digest, agent->worker_args);
     add_list(digest, agent->args);
     rz_digest_hex(&digest, out);
+}
+
+rz_rc_t profile_pool_key(const profile_case_t *of, char out[RZ_DIGEST_LEN + 1], rz_err_t *err)
+{
+    choice_t choice = choose(of);
+    rz_rc_t rc = judge(of, &choice, err);
+    if (rc == RZ_OK)
+        make_pool_key(of, &choice, out);
+    if (rc == RZ_OK && choice.missing)
+        rz_log_warn("run.no_credential", "child=%s provider=%s", of->assign->child, choice.provider.data);
+    rz_buf_fini(&choice.provider);
+    return rc;
 }
 
 /* ---- command line and environment ---- */
@@ -101,11 +168,6 @@ static void free_list(char ***list)
 
 /* ---- ProvisionSpec ---- */
 
-static bool is_blank(const char *text)
-{
-    return text == NULL || text[strspn(text, " \t\r\n")] == '\0';
-}
-
 /* The session's pinned model, else the job's bare one on the session's provider (spec 3.8, 7.4). */
 static void set_model(rz_provision_t *p, const rz_session_t *session, const char *job_model)
 {
@@ -119,10 +181,11 @@ static void set_model(rz_provision_t *p, const rz_session_t *session, const char
     }
 }
 
-static void set_provision(profile_plan_t *plan, const settings_t *settings, const rz_agent_t *agent,
-                          const rz_link_t *assign)
+static void set_provision(profile_plan_t *plan, const profile_case_t *of)
 {
     rz_provision_t *p = &plan->provision;
+    const rz_agent_t *agent = of->agent;
+    const rz_link_t *assign = of->assign;
     const char *role = rz_session_meta(&plan->session, "subagent_type");
     p->version = 1;
     p->child_id = assign->child;
@@ -131,25 +194,38 @@ static void set_provision(profile_plan_t *plan, const settings_t *settings, cons
     p->executor = agent->executor;
     p->command = agent->command;
     p->args = agent->args != NULL ? agent->args : plan->no_args;
+    p->credential_env = agent->credential_env;
     p->workspace = plan->session.workspace;
     p->disabled_tools = assign->disabled_tools;
-    p->idle_timeout_secs = settings->idle_secs + IDLE_SURPLUS_SECS;
+    p->idle_timeout_secs = of->settings->idle_secs + IDLE_SURPLUS_SECS;
     p->reusable = true;
     set_model(p, &plan->session, assign->model);
 }
 
-rz_rc_t profile_plan_init(profile_plan_t *plan, const settings_t *settings, const rz_agent_t *agent,
-                          const rz_link_t *assign, rz_str_t header, rz_err_t *err)
+static void set_credential(profile_plan_t *plan, const choice_t *choice)
+{
+    plan->credential = choice->version;
+    if (choice->credential != NULL)
+        plan->provision.credentials[plan->provision.credential_count++] = *choice->credential;
+}
+
+rz_rc_t profile_plan_init(profile_plan_t *plan, const profile_case_t *of, rz_err_t *err)
 {
     *plan = (profile_plan_t){ 0 };
-    rz_rc_t rc = rz_session_header_decode(header, &plan->session, err);
-    if (rc != RZ_OK)
-        return rc;
-    plan->no_args = cJSON_CreateArray();
-    plan->argv = list_argv(program_of(settings, agent), agent->worker_args);
-    plan->envp = list_envp(settings->env_allow, agent->env);
-    set_provision(plan, settings, agent, assign);
-    return RZ_OK;
+    choice_t choice = choose(of);
+    rz_rc_t rc = judge(of, &choice, err);
+    if (rc == RZ_OK)
+        rc = rz_session_header_decode(of->header, &plan->session, err);
+    if (rc == RZ_OK) {
+        plan->no_args = cJSON_CreateArray();
+        plan->argv = list_argv(program_of(of->settings, of->agent), of->agent->worker_args);
+        plan->envp = list_envp(of->settings->env_allow, of->agent->env);
+        set_provision(plan, of);
+        set_credential(plan, &choice);
+        make_pool_key(of, &choice, plan->pool_key);
+    }
+    rz_buf_fini(&choice.provider);
+    return rc;
 }
 
 void profile_plan_fini(profile_plan_t *plan)

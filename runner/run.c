@@ -2,7 +2,6 @@
 #include "run_inner.h"
 
 #include "base/log.h"
-#include "profile.h"
 #include "wire/session.h"
 
 #include <inttypes.h>
@@ -123,6 +122,15 @@ static rz_rc_t take_payload(run_t *run, rz_str_t header, rz_str_t messages, rz_e
     return RZ_OK;
 }
 
+profile_case_t run_profile_case(const run_t *run)
+{
+    return (profile_case_t){ .settings = run->house->settings,
+                             .credentials = run->house->credentials,
+                             .agent = run->agent,
+                             .assign = &run->assign,
+                             .header = rz_buf_str(&run->header) };
+}
+
 run_t *run_open(house_t *house, rz_link_t *assign, rz_str_t header, rz_str_t messages)
 {
     run_t *run = rz_alloc(sizeof *run);
@@ -138,9 +146,11 @@ run_t *run_open(house_t *house, rz_link_t *assign, rz_str_t header, rz_str_t mes
     run->seeker.pool_key = run->pool_key;
     rz_err_t err = { 0 };
     if (profile_find(house->settings, run->assign.profile, &run->agent, &err) == RZ_OK &&
-        take_payload(run, header, messages, &err) == RZ_OK)
-        profile_pool_key(house->settings, run->agent, run->assign.affinity, run->pool_key);
-    else
+        take_payload(run, header, messages, &err) == RZ_OK) {
+        profile_case_t of = run_profile_case(run);
+        profile_pool_key(&of, run->pool_key, &err);
+    }
+    if (err.rc != RZ_OK)
         run_set_reason(run, "%s", err.text);
     return run;
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "course.h"
+#include "credentials.h"
 #include "crew.h"
 #include "link.h"
 #include "output.h"
@@ -20,6 +21,7 @@ typedef struct run run_t;
 /* What all runs of one runner share. */
 typedef struct {
     const settings_t *settings;
+    credentials_t *credentials;
     uv_loop_t *loop;
     crew_t *crew;
     links_t *links;

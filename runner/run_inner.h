@@ -6,6 +6,7 @@
 
 #include "run.h"
 
+#include "profile.h"
 #include "wire/frame.h"
 
 #define REASON_MAX 1024
@@ -40,6 +41,7 @@ struct run {
     rz_buf_t last_header, last_event;
 };
 
+profile_case_t run_profile_case(const run_t *run);
 void run_touch(run_t *run); /* it changed: the runner looks at it at the end of the turn */
 uint64_t run_now(const run_t *run);
 void run_set_reason(run_t *run, const char *fmt, ...) RZ_PRINTF(2, 3);

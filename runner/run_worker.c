@@ -2,9 +2,9 @@
 #include "run_inner.h"
 
 #include "base/log.h"
-#include "profile.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define EVENTS_MAX 64 /* of one batch (spec 4.6) */
 
@@ -163,16 +163,18 @@ static rz_rc_t on_spawn(void *user, worker_t **out, rz_err_t *err, void *arg)
 {
     (void)arg;
     run_t *run = user;
+    profile_case_t of = run_profile_case(run);
     profile_plan_t plan;
-    rz_rc_t rc = profile_plan_init(&plan, run->house->settings, run->agent, &run->assign,
-                                   rz_buf_str(&run->header), err);
+    rz_rc_t rc = profile_plan_init(&plan, &of, err);
     if (rc != RZ_OK)
         return rc;
+    memcpy(run->pool_key, plan.pool_key, sizeof run->pool_key); /* its credential may be a newer one */
     worker_plan_t worker_plan = { .argv = plan.argv,
                                   .envp = plan.envp,
                                   .provision = &plan.provision,
                                   .pool_key = run->pool_key,
-                                  .affinity = run->assign.affinity };
+                                  .affinity = run->assign.affinity,
+                                  .credential = plan.credential };
     rc = crew_spawn(run->house->crew, &worker_plan, out, err);
     profile_plan_fini(&plan);
     return rc;

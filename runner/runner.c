@@ -189,10 +189,24 @@ static void on_tick(void *arg)
     runner->ticking = false;
 }
 
+static bool has_old_credential(const worker_t *worker, void *arg)
+{
+    const credentials_t *credentials = arg;
+    return !credentials_current(credentials, worker_credential(worker));
+}
+
+/* The old key may be revoked at any moment, and the next run has another pool key anyway. */
+static void refresh_credentials(house_t *house)
+{
+    if (credentials_refresh(house->credentials))
+        crew_retire_idle(house->crew, has_old_credential, house->credentials);
+}
+
 static void on_slow(void *arg)
 {
     runner_t *runner = arg;
     links_tick(runner->house.links, rz_now_ms());
+    refresh_credentials(&runner->house);
     if (runner->phase == PHASE_UP)
         crew_expire(runner->house.crew, runner_now(runner));
 }
@@ -223,6 +237,9 @@ static rz_rc_t open_parts(runner_t *runner, rz_err_t *err)
     runner->crew_events.on_empty = on_crew_empty;
     runner->held = held_create();
     house->output = output_create();
+    house->credentials = credentials_open(runner->settings->credentials, err);
+    if (house->credentials == NULL)
+        return err->rc;
     runner->fabric = fabric_open(runner->settings->state_dir, err);
     if (runner->fabric == NULL)
         return err->rc;
@@ -308,6 +325,7 @@ static void free_parts(runner_t *runner)
     crew_close(&runner->house.crew);
     output_destroy(&runner->house.output);
     fabric_close(&runner->fabric);
+    credentials_close(&runner->house.credentials);
     zmq_ctx_term(runner->zctx);
 }
 

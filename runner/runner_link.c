@@ -97,6 +97,7 @@ void runner_send_sync(void *arg)
     cJSON_AddNumberToObject(facts, "slots", (double)runner->settings->slots);
     cJSON_AddItemToObject(facts, "labels", cJSON_Duplicate(runner->settings->labels, true));
     cJSON_AddItemToObject(facts, "profiles", cJSON_Duplicate(runner->settings->profiles, true));
+    cJSON_AddItemToObject(facts, "credentials", credentials_names(runner->house.credentials));
     cJSON_AddStringToObject(facts, "version", RZ_VERSION);
     rz_link_t sync = { .kind = RZ_LINK_SYNC,
                        .incarnation = links_incarnation(runner->house.links),

@@ -47,6 +47,16 @@ static rz_rc_t set_text(char *out, size_t size, const rz_config_t *config, const
     return RZ_OK;
 }
 
+static rz_rc_t set_missing_credential(settings_t *s, const rz_config_t *config, rz_err_t *err)
+{
+    static const char key[] = "runner.missing_credential";
+    const char *text = rz_config_str(config, key);
+    s->needs_credential = strcmp(text, "error") == 0;
+    if (s->needs_credential || strcmp(text, "warn") == 0)
+        return RZ_OK;
+    return rz_fail_field(err, RZ_BAD_FIELD, key, "found \"%.40s\", allowed: \"error\", \"warn\"", text);
+}
+
 static rz_rc_t set_texts(settings_t *s, const rz_config_t *config, rz_err_t *err)
 {
     if (gethostname(s->host, sizeof s->host - 1) != 0 || s->host[0] == '\0')
@@ -56,6 +66,13 @@ static rz_rc_t set_texts(settings_t *s, const rz_config_t *config, rz_err_t *err
         rc = set_text(s->state_dir, sizeof s->state_dir, config, "runner.state_dir", err);
     if (rc == RZ_OK)
         rc = set_text(s->worker_bin, sizeof s->worker_bin, config, "runner.worker_bin", err);
+    if (rc == RZ_OK)
+        rc = set_text(s->credentials, sizeof s->credentials, config, "runner.credentials", err);
+    if (rc == RZ_OK)
+        rc =
+            set_text(s->default_provider, sizeof s->default_provider, config, "runner.default_provider", err);
+    if (rc == RZ_OK)
+        rc = set_missing_credential(s, config, err);
     if (rc != RZ_OK)
         return rc;
     if (s->name[0] == '\0')

@@ -14,6 +14,9 @@ typedef struct {
     uint64_t idle_secs, register_ms, cancel_grace_ms;
     uint64_t recycle_runs, recycle_bytes; /* 0: never */
     char state_dir[512], worker_bin[4096];
+    char credentials[4096];                 /* path of the file, see credentials.h; "": none           */
+    char default_provider[RZ_NAME_MAX + 1]; /* of children whose session names none; "": none          */
+    bool needs_credential;                  /* a named provider without one: an error, not a warning   */
 } settings_t;
 
 /* The configuration must outlive the settings. End with settings_fini() after RZ_OK. */
