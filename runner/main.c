@@ -1,5 +1,7 @@
 /* main.c - rhizome-runner: reads its configuration, gets a keeper, runs. */
 #include "base/log.h"
+#include "base/privacy.h"
+#include "credentials.h"
 #include "keeper.h"
 #include "runner.h"
 
@@ -97,6 +99,18 @@ static int run_kept(const settings_t *settings, int ready_fd)
     return runner_run(settings, &fds);
 }
 
+/* The runner itself reads the file behind the fork, so that its keeper never holds a key. */
+static int check_credentials(const settings_t *settings)
+{
+    rz_err_t err = { 0 };
+    credentials_t *credentials = credentials_open(settings->credentials, &err);
+    if (credentials == NULL)
+        fprintf(stderr, "rhizome-runner: %s\n", err.text);
+    int code = credentials != NULL ? 0 : EXIT_CONFIG;
+    credentials_close(&credentials);
+    return code;
+}
+
 static int run(const rz_config_t *config, const options_t *options)
 {
     rz_err_t err = { 0 };
@@ -108,8 +122,8 @@ static int run(const rz_config_t *config, const options_t *options)
     if (settings_init(&settings, config, &err) != RZ_OK) {
         fprintf(stderr, "rhizome-runner: %s\n", err.text);
         code = EXIT_CONFIG;
-    } else if (!options->check) {
-        code = run_kept(&settings, options->ready_fd);
+    } else {
+        code = options->check ? check_credentials(&settings) : run_kept(&settings, options->ready_fd);
     }
     settings_fini(&settings);
     return code;
@@ -120,6 +134,7 @@ int main(int argc, char **argv)
     rz_err_t err = { 0 };
     options_t options;
     open_standard_fds();
+    rz_keep_memory_private(); /* and with it the keeper */
     rz_config_t *config = rz_config_load(NULL, &argc, argv, &err);
     int code = 0;
     if (config == NULL) {

@@ -4,6 +4,8 @@
 #include "serve.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* One byte more than is allowed shows that there is more. The memory is taken in one piece, so that growing
@@ -30,6 +32,37 @@ static uint64_t idle_ms(uint64_t idle_secs)
     return secs < UINT64_MAX / 1000 ? secs * 1000 : UINT64_MAX;
 }
 
+/* "NAME=value"; a bare "NAME" when the credential has no such part: then nothing else may stand for it. */
+static char *variable(const char *name, const char *value)
+{
+    size_t size = strlen(name) + (value != NULL ? 1 + strlen(value) : 0) + 1;
+    char *text = rz_alloc(size);
+    snprintf(text, size, "%s%s%s", name, value != NULL ? "=" : "", value != NULL ? value : "");
+    return text;
+}
+
+static char **variables(const rz_provision_t *spec)
+{
+    if (spec->credential_env == NULL)
+        return NULL;
+    const rz_credential_t *credential = rz_provision_credential(spec);
+    char **list = rz_alloc(((size_t)cJSON_GetArraySize(spec->credential_env) + 1) * sizeof(*list));
+    size_t n = 0;
+    for (const cJSON *item = spec->credential_env->child; item != NULL; item = item->next)
+        list[n++] = variable(item->string,
+                             credential != NULL ? rz_credential_part(credential, item->valuestring) : NULL);
+    return list;
+}
+
+static void drop_variables(char **list)
+{
+    for (char **text = list; text != NULL && *text != NULL; text++) {
+        rz_wipe(*text, strlen(*text));
+        rz_free(*text);
+    }
+    rz_free(list);
+}
+
 static void keep(const rz_provision_t *spec, brief_t *out)
 {
     out->child_id = rz_strdup(spec->child_id);
@@ -39,6 +72,7 @@ static void keep(const rz_provision_t *spec, brief_t *out)
     out->workspace = rz_strdup(spec->workspace);
     out->command = rz_strdup(spec->command);
     out->args = spec->args != NULL ? cJSON_Duplicate(spec->args, true) : NULL;
+    out->variables = variables(spec);
     out->reusable = spec->reusable;
     out->idle_ms = idle_ms(spec->idle_timeout_secs);
 }
@@ -68,5 +102,6 @@ void brief_fini(brief_t *brief)
     rz_free(brief->workspace);
     rz_free(brief->command);
     cJSON_Delete(brief->args);
+    drop_variables(brief->variables);
     *brief = (brief_t){ 0 };
 }

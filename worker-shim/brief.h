@@ -1,4 +1,4 @@
-/* brief.h - what a worker keeps of its ProvisionSpec: everything but the secrets (spec 1). */
+/* brief.h - what a worker keeps of its ProvisionSpec (spec 1): of its secrets no more than its program gets. */
 #pragma once
 
 #include "wire/provision.h"
@@ -7,13 +7,14 @@
 typedef struct {
     char *child_id, *role, *fabric_dir;
     rz_executor_t executor;
-    char *workspace; /* NULL: where we were started */
-    char *command;   /* cli_adapter, else NULL      */
-    cJSON *args;     /* the same                    */
+    char *workspace;  /* NULL: where we were started */
+    char *command;    /* cli_adapter, else NULL      */
+    cJSON *args;      /* the same                    */
+    char **variables; /* for launch(): of `credential_env`, NULL for none; secret */
     bool reusable;
     uint64_t idle_ms; /* reusable: how long nobody may be connected */
 } brief_t;
 
 /* Reads fd to its end and decodes it. The document, its secrets included, is wiped before this returns. */
 rz_rc_t brief_read(int fd, brief_t *out, rz_err_t *err);
-void brief_fini(brief_t *brief);
+void brief_fini(brief_t *brief); /* wipes what is secret */
