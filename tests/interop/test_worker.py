@@ -4,6 +4,7 @@ folder of the binary."""
 import asyncio
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -373,6 +374,62 @@ async def case_a_program_gets_our_environment_without_our_settings():
         lines = (await one_run(w.endpoint(), "x"))[-1]["result"].splitlines()
         names = sorted(line.partition("=")[0] for line in lines)
         same([name for name in names if name not in ("PWD", "_", "SHLVL", "OLDPWD")], ["COLOUR", "PATH"])
+
+
+# ---- secrets ----
+
+def keyed(source, names, credentials, **options):
+    """A worker whose shell program gets variables from its credential."""
+    return worker(executor={"kind": "cli_adapter", "command": "/bin/sh", "args": ["-c", source], "credential_env": names},
+                  secrets={"provider_credentials": credentials}, **options)
+
+
+ALL_PARTS = {"KEY": "api_key", "URL": "base_url", "TYPE": "provider_type", "WHO": "provider"}
+TELL = "read line; echo ${KEY-none} ${URL-none} ${TYPE-none} ${WHO-none}"
+
+
+async def case_a_program_gets_the_parts_of_its_credential():
+    whole = {"provider": "mine", "api_key": "sk-1", "base_url": "http://x", "provider_type": "openai"}
+    with keyed(TELL, ALL_PARTS, [whole]) as w:
+        endpoint = w.endpoint()
+        for _ in range(2):
+            same((await one_run(endpoint, "x"))[-1], completed("sk-1 http://x openai mine\n"))
+
+
+async def case_what_a_credential_lacks_is_not_taken_from_elsewhere():
+    env = {"PATH": "/usr/bin:/bin", "URL": "from outside", "KEY": "from outside"}
+    with keyed(TELL, ALL_PARTS, [{"provider": "mine", "api_key": "sk-1"}], env=env) as w:
+        same((await one_run(w.endpoint(), "x"))[-1], completed("sk-1 none mine mine\n"))
+    with keyed(TELL, ALL_PARTS, [], env=env) as w:
+        same((await one_run(w.endpoint(), "x"))[-1], completed("none none none none\n"))
+
+
+async def case_the_credential_is_that_of_the_models_provider():
+    two = [{"provider": "a", "api_key": "sk-a"}, {"provider": "b", "api_key": "sk-b"}]
+    with keyed("read line; echo $KEY", {"KEY": "api_key"}, two, model={"provider": "b", "model": "m"}) as w:
+        same((await one_run(w.endpoint(), "x"))[-1], completed("sk-b\n"))
+
+
+async def case_without_credential_env_a_program_gets_nothing_of_its_credential():
+    with shell("env; cat /proc/self/cmdline", secrets={"provider_credentials": [{"provider": "p", "api_key": "sk-1"}]}) as w:
+        assert "sk-1" not in (await one_run(w.endpoint(), "x"))[-1]["result"]
+
+
+async def case_a_key_stands_in_the_environment_of_the_program_alone():
+    credential = [{"provider": "p", "api_key": "sk-canary"}]
+    with keyed("read line; echo $$; read more", {"KEY": "api_key"}, credential) as w:
+        link = await Link.open(w.endpoint())
+        await link.run("x")
+        pid = int((await link.frame())["event"]["content"])
+        proc = pathlib.Path("/proc")
+        assert b"KEY=sk-canary\0" in (proc / str(pid) / "environ").read_bytes()
+        for where in (proc / str(w.process.pid) / "environ", proc / str(w.process.pid) / "cmdline",
+                      proc / str(pid) / "cmdline"):
+            assert b"sk-canary" not in where.read_bytes(), where
+        await link.send(kind="message", text="go on")
+        same((await link.frames())[-1]["status"], "completed")
+        await link.close()
+        same(w.stderr(), b"")
 
 
 async def case_a_program_inherits_no_descriptor_of_ours():
