@@ -155,7 +155,7 @@ static int on_library_event(struct lws *wsi, enum lws_callback_reasons reason, v
 
 /* ---- servers ---- */
 
-static struct lws_context_creation_info vhost_info(void)
+struct lws_context_creation_info ws_vhost_info(void)
 {
     return (struct lws_context_creation_info){
         .protocols = protocols,
@@ -167,13 +167,13 @@ static struct lws_context_creation_info vhost_info(void)
 }
 
 /* libwebsockets lets a second server share the port of the first, and gives it no connection. */
-static bool listens_on(const rz_ws_context_t *context, uint16_t port)
+bool ws_listens_on(const rz_ws_context_t *context, uint16_t port)
 {
     const rz_ws_server_t *server;
     LIST_FOREACH(server, &context->servers, link)
     if (server->vhost != NULL && lws_get_vhost_listen_port(server->vhost) == port)
         return true;
-    return false;
+    return port != 0 && http_listens_on(context, port);
 }
 
 rz_ws_server_t *rz_ws_listen(rz_ws_context_t *context, const char *host, uint16_t port,
@@ -185,12 +185,12 @@ rz_ws_server_t *rz_ws_listen(rz_ws_context_t *context, const char *host, uint16_
     server->limits = ws_complete_limits(limits);
     server->events = *events;
     server->arg = arg;
-    struct lws_context_creation_info info = vhost_info();
+    struct lws_context_creation_info info = ws_vhost_info();
     info.vhost_name = "rhizome-server";
     info.port = port;
     info.iface = host;
     info.user = server;
-    server->vhost = listens_on(context, port) ? NULL : lws_create_vhost(context->lws, &info);
+    server->vhost = ws_listens_on(context, port) ? NULL : lws_create_vhost(context->lws, &info);
     if (server->vhost == NULL) {
         rz_fail(err, RZ_SYS, "cannot listen on %s:%u", host, port);
         rz_free(server);
@@ -260,6 +260,7 @@ rz_ws_context_t *rz_ws_context_open(uv_loop_t *loop, rz_err_t *err)
     context->loop = loop;
     LIST_INIT(&context->live);
     LIST_INIT(&context->servers);
+    SLIST_INIT(&context->http);
     STAILQ_INIT(&context->ended);
     void *loops[1] = { loop };
     struct lws_context_creation_info info = {
@@ -275,7 +276,7 @@ rz_ws_context_t *rz_ws_context_open(uv_loop_t *loop, rz_err_t *err)
     context->lws = lws_create_context(&info);
     if (context->lws == NULL)
         goto undo_context;
-    info = vhost_info();
+    info = ws_vhost_info();
     info.vhost_name = "rhizome-client";
     context->client_vhost = lws_create_vhost(context->lws, &info);
     if (context->client_vhost == NULL)
@@ -332,6 +333,7 @@ static void on_turn_closed(uv_handle_t *handle)
         LIST_REMOVE(server, link);
         rz_free(server);
     }
+    http_free_all(context);
     rz_free(context);
 }
 

@@ -1,4 +1,4 @@
-/* ws_inner.h - what ws.c (a connection) and ws_context.c (libwebsockets, servers, the loop) share, and nobody
+/* ws_inner.h - what ws.c (a connection) and ws_context.c (libwebsockets, servers, the loop) and http.c share, and nobody
  * else.
  *
  * How libwebsockets' connection (struct lws, "wsi") and ours (rz_ws_t) live and die:
@@ -78,6 +78,7 @@ struct rz_ws_context {
     context_phase_t phase;
     LIST_HEAD(, rz_ws) live;
     STAILQ_HEAD(, rz_ws) ended;
+    SLIST_HEAD(, rz_http_server) http; /* of http.c, freed as servers are */
     LIST_HEAD(, rz_ws_server) servers; /* kept until the context goes: libwebsockets may still look them up */
 };
 
@@ -97,3 +98,9 @@ int ws_on_peer_close(rz_ws_t *ws, const unsigned char *payload, size_t len);
 
 /* ---- ws_context.c ---- */
 void ws_context_wake(rz_ws_context_t *context); /* something ended: report it in the next turn of the loop */
+struct lws_context_creation_info ws_vhost_info(void);
+bool ws_listens_on(const rz_ws_context_t *context, uint16_t port); /* port 0: no */
+
+/* ---- http.c ---- */
+bool http_listens_on(const rz_ws_context_t *context, uint16_t port);
+void http_free_all(rz_ws_context_t *context);

@@ -1,0 +1,165 @@
+/* http.c - see http.h. */
+#include "base/http.h"
+
+#include "base/ws_inner.h"
+
+#include <string.h>
+
+#define HEADERS_MAX 512
+#define QUERY_MAX   256
+
+struct rz_http_server {
+    struct lws_vhost *vhost;
+    rz_http_fn fn; /* NULL once closed */
+    void *arg;
+    SLIST_ENTRY(rz_http_server) link;
+};
+
+/* One connection; libwebsockets keeps it, zeroed. */
+typedef struct {
+    unsigned char *body; /* LWS_PRE bytes of room, then the text */
+    size_t len;
+} session_t;
+
+static void drop_body(session_t *session)
+{
+    rz_free(session->body);
+    *session = (session_t){ 0 };
+}
+
+static void keep_body(session_t *session, const rz_buf_t *body)
+{
+    drop_body(session);
+    session->body = rz_alloc(LWS_PRE + body->len + 1);
+    session->len = body->len;
+    if (body->len > 0)
+        memcpy(session->body + LWS_PRE, body->data, body->len);
+}
+
+static int write_head(struct lws *wsi, const rz_http_answer_t *answer)
+{
+    unsigned char head[LWS_PRE + HEADERS_MAX], *start = head + LWS_PRE, *at = start,
+                                               *end = head + sizeof head - 1;
+    static const char no_store[] = "no-store";
+    if (lws_add_http_common_headers(wsi, answer->status, answer->type, answer->body.len, &at, end) != 0 ||
+        lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_CACHE_CONTROL, (const unsigned char *)no_store,
+                                     (int)sizeof no_store - 1, &at, end) != 0 ||
+        lws_finalize_write_http_header(wsi, start, &at, end) != 0)
+        return -1;
+    return 0;
+}
+
+static void make_answer(struct lws *wsi, const char *path, rz_http_answer_t *out)
+{
+    const rz_http_server_t *server = lws_vhost_user(lws_get_vhost(wsi));
+    char query[QUERY_MAX] = "";
+    if (lws_hdr_copy(wsi, query, sizeof query, WSI_TOKEN_HTTP_URI_ARGS) < 0)
+        query[0] = '\0';
+    if (server->fn != NULL)
+        server->fn(path, query, out, server->arg);
+    else
+        out->status = HTTP_STATUS_SERVICE_UNAVAILABLE;
+}
+
+static int on_request(struct lws *wsi, session_t *session, const char *path)
+{
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) <=
+        0) { /* and its body, if it has one, is not waited for */
+        lws_return_http_status(wsi, HTTP_STATUS_METHOD_NOT_ALLOWED, NULL);
+        return -1;
+    }
+    rz_http_answer_t answer = { .status = HTTP_STATUS_OK, .type = RZ_HTTP_TEXT };
+    make_answer(wsi, path, &answer);
+    keep_body(session, &answer.body);
+    int rc = write_head(wsi, &answer);
+    rz_buf_fini(&answer.body);
+    if (rc == 0)
+        lws_callback_on_writable(wsi);
+    return rc;
+}
+
+static int on_writable(struct lws *wsi, session_t *session)
+{
+    if (session->body == NULL)
+        return 0;
+    int sent = lws_write(wsi, session->body + LWS_PRE, session->len, LWS_WRITE_HTTP_FINAL);
+    drop_body(session);
+    return sent < 0 || lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
+}
+
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+    switch (reason) {
+    case LWS_CALLBACK_HTTP:
+        return on_request(wsi, user, in);
+    case LWS_CALLBACK_HTTP_WRITEABLE:
+        return on_writable(wsi, user);
+    case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
+        return -1; /* no upgrade to anything */
+    case LWS_CALLBACK_CLOSED_HTTP:
+    case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
+        if (user != NULL)
+            drop_body(user);
+        return 0;
+    default:
+        return lws_callback_http_dummy(wsi, reason, user, in, len);
+    }
+}
+
+static const struct lws_protocols protocols[] = {
+    { .name = "http", .callback = on_event, .per_session_data_size = sizeof(session_t) },
+    { .name = NULL },
+};
+
+rz_http_server_t *rz_http_listen(rz_ws_context_t *context, const char *host, uint16_t port, rz_http_fn fn,
+                                 void *arg, rz_err_t *err)
+{
+    rz_http_server_t *server = rz_alloc(sizeof *server);
+    server->fn = fn;
+    server->arg = arg;
+    struct lws_context_creation_info info = ws_vhost_info();
+    info.protocols = protocols;
+    info.vhost_name = "rhizome-http";
+    info.port = port;
+    info.iface = host;
+    info.user = server;
+    server->vhost = ws_listens_on(context, port) ? NULL : lws_create_vhost(context->lws, &info);
+    if (server->vhost == NULL) {
+        rz_fail(err, RZ_SYS, "cannot listen on %s:%u", host, port);
+        rz_free(server);
+        return NULL;
+    }
+    SLIST_INSERT_HEAD(&context->http, server, link);
+    return server;
+}
+
+uint16_t rz_http_port(const rz_http_server_t *server)
+{
+    return (uint16_t)lws_get_vhost_listen_port(server->vhost);
+}
+
+void rz_http_close(rz_http_server_t **server)
+{
+    if (*server == NULL)
+        return;
+    (*server)->fn = NULL;
+    *server = NULL;
+}
+
+bool http_listens_on(const rz_ws_context_t *context, uint16_t port)
+{
+    const rz_http_server_t *server;
+    SLIST_FOREACH(server, &context->http, link)
+    if (rz_http_port(server) == port)
+        return true;
+    return false;
+}
+
+void http_free_all(rz_ws_context_t *context)
+{
+    rz_http_server_t *server;
+    while ((server = SLIST_FIRST(&context->http)) != NULL) {
+        SLIST_REMOVE_HEAD(&context->http, link);
+        rz_free(server);
+    }
+}

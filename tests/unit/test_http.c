@@ -1,0 +1,179 @@
+/* test_http.c - what probes and scrapers get, over raw TCP. */
+#include "ws_stage.h"
+
+#include "base/http.h"
+
+#include <stdlib.h>
+
+#define LARGE ((size_t)300 << 10)
+
+typedef struct {
+    fixture_t *f;
+    rz_http_server_t *server;
+    char query[64];
+    int asked;
+} site_t;
+
+static void on_get(const char *path, const char *query, rz_http_answer_t *out, void *arg)
+{
+    site_t *site = arg;
+    site->asked++;
+    snprintf(site->query, sizeof site->query, "%s", query);
+    if (strcmp(path, "/large") == 0) {
+        fill(&out->body, LARGE);
+    } else if (strcmp(path, "/metrics") == 0) {
+        out->type = RZ_HTTP_METRICS;
+        rz_buf_puts(&out->body, "up 1\n");
+    } else {
+        out->status = 404;
+        rz_buf_puts(&out->body, "nothing here\n");
+    }
+}
+
+static site_t open_site(void **state)
+{
+    site_t site = { .f = *state };
+    return site;
+}
+
+static void listen_site(site_t *site)
+{
+    rz_err_t err = { 0 };
+    site->server = rz_http_listen(site->f->context, "127.0.0.1", 0, on_get, site, &err);
+    if (site->server == NULL)
+        fail_msg("%s", err.text);
+    uint16_t port = rz_http_port(site->server);
+    site->f->raw = tcp_socket(&port, false);
+}
+
+static void ask(site_t *site, const char *request)
+{
+    raw_send(site->f, request, strlen(request));
+}
+
+/* Reads one answer: its head into `head`, its body, whose length the head tells, into `body`. */
+static size_t read_answer(site_t *site, char head[1024], char *body, size_t cap)
+{
+    raw_answer(site->f, head, 1024);
+    const char *length = strstr(head, "content-length: ");
+    assert_non_null(length);
+    size_t n = strtoul(length + strlen("content-length: "), NULL, 10);
+    assert_true(n < cap);
+    assert_int_equal(raw_read(site->f, body, n), n);
+    body[n] = '\0';
+    return n;
+}
+
+static void a_get_is_answered_with_status_type_and_body(void **state)
+{
+    site_t site = open_site(state);
+    char head[1024], body[64];
+    listen_site(&site);
+    ask(&site, "GET /metrics?verbose HTTP/1.1\r\nHost: x\r\n\r\n");
+    read_answer(&site, head, body, sizeof body);
+    assert_memory_equal(head, "HTTP/1.1 200", 12);
+    assert_non_null(strstr(head, "content-type: " RZ_HTTP_METRICS "\r\n"));
+    assert_non_null(strstr(head, "cache-control: no-store\r\n"));
+    assert_string_equal(body, "up 1\n");
+    assert_string_equal(site.query, "verbose");
+}
+
+static void the_status_is_the_handlers(void **state)
+{
+    site_t site = open_site(state);
+    char head[1024], body[64];
+    listen_site(&site);
+    ask(&site, "GET /elsewhere HTTP/1.1\r\nHost: x\r\n\r\n");
+    read_answer(&site, head, body, sizeof body);
+    assert_memory_equal(head, "HTTP/1.1 404", 12);
+    assert_string_equal(body, "nothing here\n");
+}
+
+static void one_connection_may_ask_again(void **state)
+{
+    site_t site = open_site(state);
+    char head[1024], body[64];
+    listen_site(&site);
+    for (int i = 1; i <= 3; i++) {
+        ask(&site, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+        read_answer(&site, head, body, sizeof body);
+        assert_int_equal(site.asked, i);
+    }
+}
+
+static void a_large_answer_arrives_whole(void **state)
+{
+    site_t site = open_site(state);
+    char head[1024], *body = malloc(LARGE + 1);
+    rz_buf_t expected = { 0 };
+    fill(&expected, LARGE);
+    listen_site(&site);
+    ask(&site, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_int_equal(read_answer(&site, head, body, LARGE + 1), LARGE);
+    assert_memory_equal(body, expected.data, LARGE);
+    rz_buf_fini(&expected);
+    free(body);
+}
+
+static void another_method_than_get_is_not_allowed(void **state)
+{
+    site_t site = open_site(state);
+    char head[1024];
+    listen_site(&site);
+    ask(&site, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+    raw_answer(site.f, head, sizeof head);
+    assert_memory_equal(head, "HTTP/1.1 405", 12);
+    assert_int_equal(site.asked, 0);
+}
+
+static void an_upgrade_to_websocket_is_refused(void **state)
+{
+    site_t site = open_site(state);
+    char head[1024] = "";
+    listen_site(&site);
+    ask(&site, "GET /metrics HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+               "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+    raw_answer(site.f, head, sizeof head);
+    assert_null(strstr(head, " 101"));
+    assert_int_equal(site.asked, 0);
+}
+
+static void a_port_that_is_taken_is_an_error(void **state)
+{
+    site_t site = open_site(state);
+    listen_site(&site);
+    rz_err_t err = { 0 };
+    uint16_t port = rz_http_port(site.server);
+    assert_null(rz_http_listen(site.f->context, "127.0.0.1", port, on_get, &site, &err));
+    assert_int_equal(err.rc, RZ_SYS);
+    rz_ws_limits_t none = { 0 };
+    assert_null(rz_ws_listen(site.f->context, "127.0.0.1", port, &none, &events, &site.f->there, &err));
+}
+
+static void a_closed_server_asks_its_handler_no_more(void **state)
+{
+    site_t site = open_site(state);
+    char head[1024], body[64];
+    listen_site(&site);
+    rz_http_close(&site.server);
+    assert_null(site.server);
+    ask(&site, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    read_answer(&site, head, body, sizeof body);
+    assert_memory_equal(head, "HTTP/1.1 503", 12);
+    assert_int_equal(site.asked, 0);
+}
+
+/* clang-format off */
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup_teardown(a_get_is_answered_with_status_type_and_body, setup, teardown),
+    cmocka_unit_test_setup_teardown(the_status_is_the_handlers, setup, teardown),
+    cmocka_unit_test_setup_teardown(one_connection_may_ask_again, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_large_answer_arrives_whole, setup, teardown),
+    cmocka_unit_test_setup_teardown(another_method_than_get_is_not_allowed, setup, teardown),
+    cmocka_unit_test_setup_teardown(an_upgrade_to_websocket_is_refused, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_port_that_is_taken_is_an_error, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_closed_server_asks_its_handler_no_more, setup, teardown),
+};
+/* clang-format on */
+
+RZ_FACTS(tests)
