@@ -2,7 +2,6 @@
 #include "profile.h"
 
 #include "base/log.h"
-#include "base/utf8.h"
 #include "binary.h"
 
 #include <stdio.h>
@@ -74,12 +73,10 @@ static rz_rc_t judge(const profile_case_t *of, const choice_t *choice, rz_err_t 
 {
     if (!choice->missing || !of->settings->needs_credential)
         return RZ_OK;
-    rz_fail(err, RZ_NOT_FOUND,
-            "No credential for provider \"%.100s\": the file of runner.credentials has none, and "
-            "runner.missing_credential is \"error\"",
-            choice->provider.data);
-    rz_utf8_scrub(err->text); /* the name may be cut within a character */
-    return err->rc;
+    return rz_fail(err, RZ_NOT_FOUND,
+                   "No credential for provider \"%.100s\": the file of runner.credentials has none, and "
+                   "runner.missing_credential is \"error\"",
+                   choice->provider.data);
 }
 
 /* ---- pool key ---- */
