@@ -87,11 +87,12 @@ static void rejected(const cJSON *event, rz_buf_t *out)
 
 static void approval_requested(const cJSON *event, rz_buf_t *out)
 {
-    rz_buf_printf(out, "%s: %s, %s", pick_text(event, "request_id"), pick_text(event, "tool_name"),
-                  pick_text(event, "permission"));
-    if (*pick_text(event, "resource") != '\0') {
-        rz_buf_puts(out, ": ");
-        put_flat(out, pick_text(event, "resource"), DETAIL_MAX);
+    static const char *const members[][2] = { { ", ", "permission" }, { ": ", "resource" } };
+    rz_buf_printf(out, "%s: %s", pick_text(event, "request_id"), pick_text(event, "tool_name"));
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        const char *text = pick_text(event, members[i][1]);
+        rz_buf_puts(out, *text != '\0' ? members[i][0] : "");
+        put_flat(out, text, DETAIL_MAX);
     }
 }
 
