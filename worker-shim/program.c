@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -122,6 +123,7 @@ static void on_output_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffe
     } else if (n < 0) {
         program->output_open = false;
         close_handle(stream);
+        program->listener.on_hangup(program->listener.arg, "closed its stdout");
         end_if_done(program);
     }
 }
@@ -149,6 +151,15 @@ void program_pause(program_t *program, bool paused)
         uv_read_start((uv_stream_t *)&program->output, on_alloc, on_output_read);
 }
 
+size_t program_unread(const program_t *program)
+{
+    int fd, unread = 0;
+    if (!program->output_open || uv_fileno((const uv_handle_t *)&program->output, &fd) != 0 ||
+        ioctl(fd, FIONREAD, &unread) != 0)
+        return 0;
+    return (size_t)unread;
+}
+
 /* ---- input ---- */
 
 typedef struct {
@@ -156,13 +167,14 @@ typedef struct {
     char bytes[];
 } chunk_t;
 
-/* A program that closed its stdin does not want to be steered: no failure. */
 static void on_written(uv_write_t *request, int status)
 {
     program_t *program = request->handle->data;
-    if (status != 0 && status != UV_ECANCELED)
-        close_input(program);
     rz_free(request->data);
+    if (status == 0 || status == UV_ECANCELED || !program->input_open)
+        return;
+    close_input(program);
+    program->listener.on_hangup(program->listener.arg, "closed its stdin");
 }
 
 rz_rc_t program_write(program_t *program, rz_str_t bytes)
@@ -217,13 +229,13 @@ program_t *program_start(uv_loop_t *loop, const launch_t *what, const program_li
     return program;
 }
 
-void program_stop(program_t *program)
+void program_stop(program_t *program, uint64_t grace_ms)
 {
     if (program->exited)
         return;
     kill(-program->pid, SIGTERM);
     close_input(program);
-    rz_timer_start(program->timer, STOP_GRACE_MS, 0);
+    rz_timer_start(program->timer, grace_ms, 0);
 }
 
 void program_kill(program_t *program)

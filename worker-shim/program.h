@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
-#define STOP_GRACE_MS 3000 /* from TERM to KILL                             */
+#define STOP_GRACE_MS 3000 /* from asking it to stop to KILL                */
 #define LINGER_MS     1000 /* from exit to giving up on the ends of outputs */
 
 typedef struct program program_t;
@@ -26,6 +26,8 @@ typedef struct {
 typedef struct {
     void (*on_output)(void *arg, const char *bytes, size_t n);
     void (*on_diagnostics)(void *arg, const char *bytes, size_t n);
+    /* what: "closed its stdin" or "closed its stdout". Perhaps only because it is about to end. */
+    void (*on_hangup)(void *arg, const char *what);
     void (*on_end)(void *arg, const program_end_t *end);
     void *arg;
 } program_listener_t;
@@ -36,7 +38,9 @@ program_t *program_start(uv_loop_t *loop, const launch_t *what, const program_li
 /* Queues bytes for its stdin, copied. RZ_CLOSED: it was closed. RZ_FULL: it does not read; nothing was
  * queued. */
 rz_rc_t program_write(program_t *program, rz_str_t bytes);
-void program_stop(program_t *program); /* TERM to the group, KILL after the grace; closes its stdin */
-void program_kill(program_t *program); /* KILL to the group                                         */
-void program_pause(program_t *program, bool paused); /* stops reading its stdout for a while */
-void program_destroy(program_t **program); /* takes; kills what still runs                              */
+/* TERM to the group, KILL after the grace; closes its stdin. */
+void program_stop(program_t *program, uint64_t grace_ms);
+void program_kill(program_t *program);               /* KILL to the group                             */
+void program_pause(program_t *program, bool paused); /* stops reading its stdout for a while          */
+size_t program_unread(const program_t *program);     /* bytes of its stdout that on_output has yet to get */
+void program_destroy(program_t **program);           /* takes; kills what still runs                  */

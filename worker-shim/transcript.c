@@ -65,13 +65,21 @@ static void take_plain(transcript_t *t)
 
 /* ---- a line that is one ---- */
 
-static bool is_event(rz_str_t line)
+static bool is_object(rz_str_t line)
 {
-    if (line.n == 0 || line.p[strspn(line.p, " \t\r")] != '{') /* cheap: most plain lines end here */
+    if (line.n == 0 || line.p[0] != '{') /* cheap: most plain lines end here */
         return false;
-    if (rz_json_check(line.p, line.n, LINE_MAX_BYTES, NULL) != RZ_OK)
-        return false;
-    return rz_json_kind(line) == '{' && rz_json_kind(rz_json_member(line, "type")) == '"';
+    return rz_json_check(line.p, line.n, LINE_MAX_BYTES, NULL) == RZ_OK;
+}
+
+static bool is_event(rz_str_t object)
+{
+    return rz_json_kind(rz_json_member(object, "type")) == '"';
+}
+
+static bool is_terminal(rz_str_t object)
+{
+    return rz_json_is(rz_json_member(object, "kind"), "terminal");
 }
 
 static void take_event(transcript_t *t, rz_str_t line)
@@ -104,8 +112,11 @@ static rz_str_t trimmed(rz_str_t line)
 static void take_line(transcript_t *t, bool terminated)
 {
     rz_str_t line = trimmed(rz_buf_str(&t->line));
-    if (is_event(line)) {
+    bool object = is_object(line);
+    if (object && is_event(line)) {
         take_event(t, line);
+    } else if (object && t->terminal != NULL && is_terminal(line)) {
+        t->terminal(t->arg, line);
     } else {
         if (terminated)
             rz_buf_putc(&t->line, '\n');
@@ -137,6 +148,13 @@ void transcript_end(transcript_t *t)
 {
     if (t->line.len > 0)
         take_line(t, false);
+}
+
+void transcript_begin(transcript_t *t)
+{
+    rz_buf_fini(&t->text); /* it may be large, and the next run's small */
+    rz_buf_clear(&t->result);
+    t->text_cut = 0;
 }
 
 void transcript_result(const transcript_t *t, rz_buf_t *json)

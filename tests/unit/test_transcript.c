@@ -140,6 +140,49 @@ static void a_result_made_of_tokens_is_bounded_and_says_so(void **state)
     rz_buf_fini(&got);
 }
 
+/* Hears terminals among the events, marked. */
+static void on_terminal(void *arg, rz_str_t line)
+{
+    rz_buf_puts(arg, "END ");
+    on_event(arg, line);
+}
+
+static void a_terminal_is_heard_by_whoever_listens_to_it(void **state)
+{
+    (void)state;
+    static const char said[] = "{\"type\":\"x\",\"kind\":\"terminal\"}\n"
+                               " {\"kind\":\"terminal\",\"status\":\"completed\"} \n"
+                               "{\"kind\":\"terminals\"}\n";
+    rz_buf_t heard = { 0 };
+    transcript_t t = { .event = on_event, .terminal = on_terminal, .arg = &heard };
+    assert_int_equal(transcript_feed(&t, said, strlen(said)), RZ_OK);
+    assert_string_equal(heard.data,
+                        "{\"type\":\"x\",\"kind\":\"terminal\"}\n"
+                        "END {\"kind\":\"terminal\",\"status\":\"completed\"}\n"
+                        "{\"type\":\"token\",\"content\":\"{\\\"kind\\\":\\\"terminals\\\"}\\n\"}\n");
+    transcript_fini(&t);
+    rz_buf_fini(&heard);
+    text_says("{\"kind\":\"terminal\"}\n",
+              "{\"type\":\"token\",\"content\":\"{\\\"kind\\\":\\\"terminal\\\"}\\n\"}\n",
+              "\"{\\\"kind\\\":\\\"terminal\\\"}\\n\"");
+}
+
+static void another_run_begins_without_the_text_and_result_of_the_last(void **state)
+{
+    (void)state;
+    rz_buf_t heard = { 0 }, got = { 0 };
+    transcript_t t = { .event = on_event, .arg = &heard };
+    static const char first[] = "one\n{\"type\":\"result\",\"text\":\"given\"}\nbegun ";
+    transcript_feed(&t, first, strlen(first));
+    transcript_begin(&t);
+    transcript_feed(&t, "two\n", 4);
+    transcript_result(&t, &got);
+    assert_string_equal(got.data, "\"begun two\\n\"");
+    transcript_fini(&t);
+    rz_buf_fini(&heard);
+    rz_buf_fini(&got);
+}
+
 static void lasts_are(const char *const *parts, size_t n, const char *want)
 {
     lasts_t lasts = { 0 };
@@ -205,6 +248,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_long_plain_line_becomes_tokens_that_fit),
     cmocka_unit_test(a_line_above_the_limit_is_refused),
     cmocka_unit_test(a_result_made_of_tokens_is_bounded_and_says_so),
+    cmocka_unit_test(a_terminal_is_heard_by_whoever_listens_to_it),
+    cmocka_unit_test(another_run_begins_without_the_text_and_result_of_the_last),
     cmocka_unit_test(short_diagnostics_are_kept_whole),
     cmocka_unit_test(of_long_diagnostics_the_last_whole_lines_are_kept),
     cmocka_unit_test(one_huge_piece_of_diagnostics_keeps_its_end),
