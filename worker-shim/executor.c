@@ -8,6 +8,8 @@ const executor_t *executor_find(rz_executor_t kind)
         return &echo_executor;
     case RZ_EXECUTOR_CLI_ADAPTER:
         return &command_executor;
+    case RZ_EXECUTOR_SESSION:
+        return &session_executor;
     default:
         return NULL;
     }

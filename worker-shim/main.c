@@ -1,6 +1,7 @@
 /* main.c - rhizome-worker: read a ProvisionSpec from stdin, listen, register, serve runs, leave (spec 1 to
  * 5). */
 #include "base/log.h"
+#include "base/privacy.h"
 #include "brief.h"
 #include "launch.h"
 #include "registration.h"
@@ -10,8 +11,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 static const char help[] =
@@ -22,8 +21,8 @@ static const char help[] =
     "A runner starts it with a ProvisionSpec (proto/README.md) on stdin and closes stdin. It then listens on a free\n"
     "port of 127.0.0.1, publishes that in <fabric_dir>/<child_id>.json, and serves one connection after another.\n"
     "\n"
-    "Executors: echo, and cli_adapter {command, args}: one program per run that reads JSON lines on stdin and writes\n"
-    "events or plain text on stdout.\n"
+    "Executors: echo; cli_adapter {command, args}: one program per run that reads JSON lines on stdin and writes\n"
+    "events or plain text on stdout; session {command, args}: one such program for all runs.\n"
     "\n"
     "  --help      this text\n"
     "  --version   the version\n"
@@ -38,10 +37,12 @@ typedef struct {
     uv_loop_t loop;
     uv_signal_t term, interrupt;
     brief_t brief;
+    const executor_t *executor;
     setting_t setting;
     serve_t *serve;
     registration_t *registration;
     served_t served;
+    char *gone; /* why no run can be served any more; NULL as long as they can */
 } worker_t;
 
 /* The runner reads one line and knows (spec 1.9). */
@@ -49,18 +50,6 @@ static int fail(const char *what, const char *why)
 {
     fprintf(stderr, "rhizome-worker failed: %s%s\n", what, why);
     return 1;
-}
-
-/* ---- being a process that holds secrets ---- */
-
-/* What is provisioned must not end in a core file, nor be read by others of the same user. */
-static void keep_secrets(void)
-{
-    struct rlimit none = { 0, 0 };
-    setrlimit(RLIMIT_CORE, &none);
-#if !defined(__SANITIZE_ADDRESS__) /* its leak check attaches to us like a debugger */
-    prctl(PR_SET_DUMPABLE, 0);
-#endif
 }
 
 /* Descriptors 0 to 2 exist: whatever is opened later must not become somebody's stdin or stderr. */
@@ -83,6 +72,16 @@ static void on_served(void *arg, served_t how)
     uv_stop(&worker->loop);
 }
 
+/* The record goes at once; the connections when what they were told is written. The first line of `why` will do:
+ * a program's last words stand on stderr already. */
+static void on_gone(void *arg, const char *why)
+{
+    worker_t *worker = arg;
+    worker->gone = rz_strndup(why, strcspn(why, "\n"));
+    registration_close(&worker->registration);
+    serve_leave(worker->serve);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     (void)number;
@@ -98,16 +97,26 @@ static void watch_signals(worker_t *worker)
     uv_signal_start(&worker->interrupt, on_signal, SIGINT);
 }
 
-static rz_rc_t open_service(worker_t *worker, const executor_t *executor, rz_err_t *err)
+static void open_executor(worker_t *worker)
 {
     const brief_t *brief = &worker->brief;
-    worker->setting = (setting_t){
-        .loop = &worker->loop,
-        .program = { .command = brief->command, .args = brief->args, .workspace = brief->workspace }
-    };
+    worker->setting = (setting_t){ .loop = &worker->loop,
+                                   .program = { .command = brief->command,
+                                                .args = brief->args,
+                                                .workspace = brief->workspace,
+                                                .variables = brief->variables },
+                                   .on_gone = on_gone,
+                                   .arg = worker };
+    if (worker->executor->open != NULL)
+        worker->setting.lasting = worker->executor->open(&worker->setting);
+}
+
+static rz_rc_t open_service(worker_t *worker, rz_err_t *err)
+{
+    const brief_t *brief = &worker->brief;
     serve_options_t options = { .reusable = brief->reusable,
                                 .idle_ms = brief->idle_ms,
-                                .executor = executor,
+                                .executor = worker->executor,
                                 .setting = &worker->setting,
                                 .on_done = on_served,
                                 .arg = worker };
@@ -133,26 +142,32 @@ static void shut_down(worker_t *worker)
     uv_close((uv_handle_t *)&worker->interrupt, NULL);
     if (worker->serve != NULL)
         serve_stop(worker->serve);
+    if (worker->executor->close != NULL)
+        worker->executor->close(&worker->setting.lasting);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     serve_destroy(&worker->serve);
     uv_loop_close(&worker->loop);
 }
 
-static int work(worker_t *worker, const executor_t *executor)
+static int work(worker_t *worker)
 {
     rz_err_t err = { 0 };
     int code = 0;
     uv_loop_init(&worker->loop);
     watch_signals(worker);
-    if (open_service(worker, executor, &err) != RZ_OK)
+    open_executor(worker);
+    if (open_service(worker, &err) != RZ_OK)
         code = fail("listen: ", err.text);
     else if (publish(worker, &err) != RZ_OK)
         code = fail("publish discovery record: ", err.text);
     else
         uv_run(&worker->loop, UV_RUN_DEFAULT); /* until on_served or a signal */
     shut_down(worker);
+    if (code == 0 && worker->gone != NULL)
+        code = fail("serve: ", worker->gone);
     if (code == 0 && worker->served == SERVED_NOBODY)
         code = fail("serve: protocol: ", "no connection within 120s; exiting");
+    rz_free(worker->gone);
     return code;
 }
 
@@ -174,17 +189,17 @@ int main(int argc, char **argv)
         return usage(argv[1]);
 
     keep_standard_files();
-    keep_secrets();
+    rz_keep_memory_private();
     rz_log_setup("worker", RZ_LOG_WARN);
 
     worker_t worker = { .served = SERVED_DONE };
     rz_err_t err = { 0 };
     if (brief_read(STDIN_FILENO, &worker.brief, &err) != RZ_OK)
         return fail("read ProvisionSpec from stdin: decode <provision>: ", err.text);
-    const executor_t *executor = executor_find(worker.brief.executor);
-    int code = executor != NULL ? work(&worker, executor)
-                                : fail(rz_executor_name(worker.brief.executor),
-                                       " executor is not served by rhizome-worker");
+    worker.executor = executor_find(worker.brief.executor);
+    int code = worker.executor != NULL ? work(&worker)
+                                       : fail(rz_executor_name(worker.brief.executor),
+                                              " executor is not served by rhizome-worker");
     brief_fini(&worker.brief);
     return code;
 }

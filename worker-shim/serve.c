@@ -11,7 +11,8 @@
 
 #include <string.h>
 
-#define GUESTS_MAX 4 /* the served one and those who wait */
+#define CLOSE_GOING_AWAY 1001 /* RFC 6455, 7.4.1 */
+#define GUESTS_MAX       4    /* the served one and those who wait */
 
 typedef struct guest guest_t;
 struct guest {
@@ -29,6 +30,7 @@ struct serve {
     guest_t *line;     /* in order of arrival; the first is served */
     rz_timer_t *alone; /* runs while nobody is connected           */
     bool done;
+    bool leaving; /* nothing can be served any more                             */
     bool closing; /* connections end because we do: nothing more to decide */
 };
 
@@ -44,12 +46,13 @@ static void finish(serve_t *serve, served_t how)
 static void on_alone_too_long(void *arg)
 {
     serve_t *serve = arg;
-    finish(serve, serve->options.reusable ? SERVED_DONE : SERVED_NOBODY);
+    finish(serve, serve->options.reusable || serve->leaving ? SERVED_DONE : SERVED_NOBODY);
 }
 
 static void wait_for_guest(serve_t *serve)
 {
-    rz_timer_start(serve->alone, serve->options.reusable ? serve->options.idle_ms : ACCEPT_LIMIT_MS, 0);
+    uint64_t patience_ms = serve->options.reusable ? serve->options.idle_ms : ACCEPT_LIMIT_MS;
+    rz_timer_start(serve->alone, serve->leaving ? 0 : patience_ms, 0);
 }
 
 /* ---- the line of guests ---- */
@@ -107,13 +110,15 @@ static void on_open(rz_ws_t *ws, void *arg)
     rz_ws_set_arg(ws, guest);
     line_append(serve, guest);
     rz_timer_stop(serve->alone);
+    if (serve->leaving)
+        rz_ws_close(ws, CLOSE_GOING_AWAY);
 }
 
 static void on_text(rz_ws_t *ws, const char *bytes, size_t len, void *arg)
 {
     (void)ws;
     guest_t *guest = arg;
-    if (guest->serve->closing)
+    if (guest->serve->closing || guest->serve->leaving)
         return;
     if (guest->serve->line == guest)
         desk_frame(guest->serve->desk, bytes, len);
@@ -135,11 +140,11 @@ static void on_close(rz_ws_t *ws, rz_ws_end_t how, const char *detail, void *arg
         return;
     if (was_served)
         desk_disconnected(serve->desk);
-    if (!serve->options.reusable && was_served)
+    if (!serve->options.reusable && was_served && !serve->leaving)
         finish(serve, SERVED_DONE);
     else if (serve->line == NULL)
         wait_for_guest(serve);
-    else if (was_served)
+    else if (was_served && !serve->leaving)
         serve_first(serve);
 }
 
@@ -189,6 +194,15 @@ serve_t *serve_open(const serve_options_t *options, rz_err_t *err)
 uint16_t serve_port(const serve_t *serve)
 {
     return rz_ws_server_port(serve->server);
+}
+
+void serve_leave(serve_t *serve)
+{
+    serve->leaving = true;
+    for (guest_t *guest = serve->line; guest != NULL; guest = guest->next)
+        rz_ws_close(guest->ws, CLOSE_GOING_AWAY);
+    if (serve->line == NULL)
+        wait_for_guest(serve);
 }
 
 void serve_stop(serve_t *serve)

@@ -28,6 +28,9 @@ typedef struct {
 /* Listens on 127.0.0.1 at a free port. NULL and err on failure. */
 serve_t *serve_open(const serve_options_t *options, rz_err_t *err);
 uint16_t serve_port(const serve_t *serve);
+/* Nothing more can be served: what has been said is sent, then every connection closed. on_done follows, from the
+ * loop, when the last one has ended. */
+void serve_leave(serve_t *serve);
 /* Stops an active run the hard way and closes all connections; the loop must then be run until it is empty.
  */
 void serve_stop(serve_t *serve);

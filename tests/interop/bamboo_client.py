@@ -133,7 +133,8 @@ class Link:
 
     async def close(self):
         """Close and drop, without waiting for the worker's Close."""
-        await self.socket.write_frame(True, 8, b"\x03\xe8")
+        if self.socket.open:  # the worker may have closed first
+            await self.socket.write_frame(True, 8, b"\x03\xe8")
         self.socket.transport.close()
         await asyncio.sleep(0)  # asyncio closes in its next turn
 

@@ -92,6 +92,19 @@ static void an_actor_profile_runs_a_command(void **state)
     rz_agents_destroy(&agents);
 }
 
+static void a_session_profile_names_the_program_that_serves_all_runs(void **state)
+{
+    (void)state;
+    rz_agents_t *agents = good_agents(PROFILE("chat", "\"protocol\":\"actor\",\"executor\":\"session\","
+                                                      "\"command\":\"node\",\"args\":[\"chat.js\"]"),
+                                      NULL, NULL);
+    const rz_agent_t *chat = rz_agents_find(agents, "chat");
+    assert_int_equal(chat->executor, RZ_EXECUTOR_SESSION);
+    assert_string_equal(chat->command, "node");
+    assert_string_equal(cJSON_GetArrayItem(chat->args, 0)->valuestring, "chat.js");
+    rz_agents_destroy(&agents);
+}
+
 static void an_upstream_actor_defaults_to_its_runtime(void **state)
 {
     (void)state;
@@ -184,6 +197,8 @@ static void a_bad_table_is_an_error_that_names_its_place(void **state)
           "externalAgents.a.command" },
         { PROFILE("a", "\"protocol\":\"actor\",\"executor\":\"cli_adapter\""), NULL, NULL, RZ_MISSING_FIELD,
           "externalAgents.a.command" },
+        { PROFILE("a", "\"protocol\":\"actor\",\"executor\":\"session\""), NULL, NULL, RZ_MISSING_FIELD,
+          "externalAgents.a.command" },
         { PROFILE("a", "\"protocol\":\"actor\",\"worker_args\":\"x\""), NULL, NULL, RZ_BAD_FIELD,
           "externalAgents.a.worker_args" },
         { PROFILE("a", "\"protocol\":\"actor\",\"max_concurrent\":0"), NULL, NULL, RZ_BAD_FIELD,
@@ -228,6 +243,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(two_profiles_are_built_in),
     cmocka_unit_test(subagents_shapes_the_local_actor),
     cmocka_unit_test(an_actor_profile_runs_a_command),
+    cmocka_unit_test(a_session_profile_names_the_program_that_serves_all_runs),
     cmocka_unit_test(an_upstream_actor_defaults_to_its_runtime),
     cmocka_unit_test(an_a2a_profile_is_kept_as_it_is),
     cmocka_unit_test(a_configured_echo_replaces_the_built_in_one),
