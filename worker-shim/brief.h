@@ -8,7 +8,7 @@ typedef struct {
     char *child_id, *role, *fabric_dir;
     rz_executor_t executor;
     char *workspace;  /* NULL: where we were started */
-    char *command;    /* cli_adapter, else NULL      */
+    char *command;    /* cli_adapter, session; else NULL */
     cJSON *args;      /* the same                    */
     char **variables; /* for launch(): of `credential_env`, NULL for none; secret */
     bool reusable;
