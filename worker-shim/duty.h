@@ -1,15 +1,13 @@
 /* duty.h - one program, one run after the other: what can happen to it, and what is then to be done.
  *
- *                       ┌──────── TERMINAL ─────────┐
- *                       ▼                           │
- *      FRESH          IDLE ──────── RUN ────────► BUSY ──── CANCEL ───► STOPPING
- *       │  │ END       │ ▲                        ▲ │                    │  │
- *       │  └──► FAILED │ └──────── TERMINAL ──────┼─┼────────────────────┘  │
- *       │ RUN     │    │                          │ │                       │
- *       └─────────┼────┼──────────────────────────┘ │                       │
- *                 │ RUN │ END                   END │                   END │
- *                 ▼     ▼                           ▼                       ▼
- *                GONE ◄─┴───────────────────────────┴───────────────────────┘    the worker leaves
+ *      FRESH ──── RUN ────► BUSY ◄──── RUN ──── IDLE
+ *        │ END               │ │ ── TERMINAL ──►│ ▲
+ *        │            CANCEL │ │                │ │ TERMINAL
+ *        ▼                   ▼ │                │ │
+ *      FAILED           STOPPING ───────────────┼─┘   asked to end; the grace runs, then TERM and KILL
+ *        │ RUN           END │ │ END            │ END
+ *        ▼                   ▼ ▼                │
+ *      GONE ◄────────────────┴─┴────────────────┘     no run can be served any more: the worker leaves
  *
  * A program that fails before its first run (no such file, an import that is missing) waits for that run as
  * FAILED: the run then says why, however fast the one or the other was. Pure: duty_feed() changes the state and
