@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/timer.h"
 #include "jobs.h"
+#include "timekeeper.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -40,6 +41,7 @@ struct broker {
     sender_t sender;
     placement_t *placement;
     reaper_t *reaper;
+    timekeeper_t *timekeeper;
     links_t *links;
     waiters_t *waiters;
     desk_t desk;
@@ -106,6 +108,7 @@ static void on_store_down(broker_t *broker, const char *detail)
 {
     snprintf(broker->store_detail, sizeof broker->store_detail, "%s", detail != NULL ? detail : "");
     reaper_gap(broker->reaper);
+    timekeeper_gap(broker->timekeeper);
 }
 
 static void on_store_state(bool up, const char *detail, void *arg)
@@ -177,12 +180,17 @@ static void open_parts(broker_t *broker)
     const setup_t *s = broker->setup;
     broker->roster = roster_create();
     broker->dispatch = dispatch_create();
-    broker->sender =
-        (sender_t){ .sock = broker->runners_sock, .roster = broker->roster, .counters = &broker->counters };
+    broker->sender = (sender_t){ .sock = broker->runners_sock,
+                                 .roster = broker->roster,
+                                 .agents = s->agents,
+                                 .counters = &broker->counters };
     broker->placement = placement_create(&(placement_parts_t){
         broker->store, broker->roster, broker->dispatch, &broker->sender, &broker->counters, s->queue_max });
     broker->reaper = reaper_open(&(reaper_parts_t){ broker->loop, broker->store, &broker->counters,
                                                     s->lease_ms, on_dead, on_requeued, broker });
+    broker->timekeeper =
+        timekeeper_open(&(timekeeper_parts_t){ broker->loop, broker->store, &broker->counters,
+                                               s->retention_ms, s->tombstone_ms, s->completions_max });
     broker->links = links_create(&(links_parts_t){ .store = broker->store,
                                                    .roster = broker->roster,
                                                    .placement = broker->placement,
@@ -201,8 +209,8 @@ static void open_parts(broker_t *broker)
 
 static void open_faces(broker_t *broker)
 {
-    broker->rules =
-        (intake_rules_t){ broker->setup->agents, broker->setup->job_max, broker->setup->session_max };
+    broker->rules = (intake_rules_t){ broker->setup->agents, broker->setup->job_max,
+                                      broker->setup->session_max, broker->setup->max_queue_ms };
     broker->waiters = waiters_create(broker->loop, broker->store);
     broker->desk = (desk_t){ .sock = broker->control_sock, .counters = &broker->counters };
     broker->control = control_open(&(control_parts_t){ .loop = broker->loop,
@@ -297,6 +305,7 @@ static void close_all(broker_t *broker)
     waiters_destroy(&broker->waiters);
     links_destroy(&broker->links);
     reaper_close(&broker->reaper);
+    timekeeper_close(&broker->timekeeper);
     placement_destroy(&broker->placement);
     sender_fini(&broker->sender);
     dispatch_destroy(&broker->dispatch);

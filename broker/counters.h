@@ -18,6 +18,7 @@
     X(replies_dropped)                                                                                       \
     X(submitted)                                                                                             \
     X(claimed_with_submit)                                                                                   \
+    X(doomed)                                                                                                \
     X(claimed)                                                                                               \
     X(assigned)                                                                                              \
     X(reassigned)                                                                                            \
@@ -26,6 +27,8 @@
     X(appends)                                                                                               \
     X(finishes)                                                                                              \
     X(releases)                                                                                              \
+    X(resteered)                                                                                             \
+    X(states_left_out)                                                                                       \
     X(fenced)                                                                                                \
     X(link_messages)                                                                                         \
     X(link_malformed)                                                                                        \
@@ -37,6 +40,11 @@
     X(events_unsent)                                                                                         \
     X(condemned)                                                                                             \
     X(reaped)                                                                                                \
+    X(ticks)                                                                                                 \
+    X(queue_expired)                                                                                         \
+    X(waits_expired)                                                                                         \
+    X(sessions_retired)                                                                                      \
+    X(tombstones_forgotten)                                                                                  \
     X(store_gaps)
 
 typedef struct {

@@ -2,22 +2,13 @@
 #include "intake.h"
 
 #include "base/clock.h"
+#include "wire/routing.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
 /* ---- session ---- */
-
-/* Contract 7: external.agent_id, else what subagentRouting says for subagent_type, else local-actor. */
-static const char *session_profile(const rz_agents_t *agents, const rz_session_t *session)
-{
-    const char *pinned = rz_session_meta(session, "external.agent_id");
-    if (pinned != NULL)
-        return pinned;
-    const char *type = rz_session_meta(session, "subagent_type");
-    return type == NULL ? RZ_AGENT_LOCAL : rz_agents_route(agents, type);
-}
 
 static rz_rc_t check_profile(const rz_agents_t *agents, const char *profile, const char *field, rz_err_t *err)
 {
@@ -56,16 +47,28 @@ static void split(rz_str_t raw, const rz_session_t *session, intake_session_t *o
         out->message_count++;
 }
 
+/* A route may name nobody, or what can be no profile: then nobody is asked. */
+static void take_profile(const rz_agents_t *agents, const rz_session_t *session, intake_session_t *out)
+{
+    const char *profile = rz_routing_profile(agents, session);
+    if (rz_agents_find(agents, profile) == NULL)
+        rz_routing_unmatched(*profile != '\0' ? profile : NULL, rz_session_meta(session, "external.protocol"),
+                             &out->unmatched);
+    out->pinned = rz_session_meta(session, "external.agent_id") != NULL;
+    bool usable = out->pinned || rz_id_valid(rz_str(profile));
+    snprintf(out->profile_text, sizeof out->profile_text, "%s", usable ? profile : "");
+    out->profile = out->profile_text;
+}
+
 static rz_rc_t take_session(const rz_agents_t *agents, rz_str_t raw, const char *where, bool must_be_child,
                             const rz_session_t *session, intake_session_t *out, rz_err_t *err)
 {
     char field[64];
     if (must_be_child && session->kind != RZ_SESSION_CHILD) {
         snprintf(field, sizeof field, "%skind", where);
-        return rz_fail_field(err, RZ_BAD_FIELD, field, "must be \"child\": only child sessions are run");
+        return rz_fail_field(err, RZ_BAD_FIELD, field, NOT_A_CHILD);
     }
-    snprintf(out->profile_text, sizeof out->profile_text, "%s", session_profile(agents, session));
-    out->profile = out->profile_text;
+    take_profile(agents, session, out);
     snprintf(out->id, sizeof out->id, "%s", session->id);
     snprintf(out->parent, sizeof out->parent, "%s", session->parent == NULL ? "" : session->parent);
     rz_session_affinity(session, out->affinity);
@@ -94,6 +97,7 @@ rz_rc_t intake_session_decode(const intake_rules_t *rules, rz_str_t raw, const c
 void intake_session_fini(intake_session_t *session)
 {
     rz_buf_fini(&session->header);
+    rz_buf_fini(&session->unmatched);
     rz_free(session->messages);
     *session = (intake_session_t){ 0 };
 }
@@ -132,6 +136,9 @@ static rz_rc_t resolve_profile(const rz_agents_t *agents, intake_t *intake, rz_e
     if (intake->job.session.n == 0)
         return RZ_OK;
     intake->profile = intake->session.profile;
+    intake->doom = intake->session.unmatched.data;
+    if (*intake->profile == '\0' && !intake->session.pinned)
+        return RZ_OK;
     return check_profile(agents, intake->profile, "session.metadata", err);
 }
 
@@ -160,7 +167,12 @@ static const char *text_of(const rz_buf_t *buf)
     return buf->data == NULL ? "" : buf->data;
 }
 
-static void build_submit(intake_t *intake)
+static uint64_t queue_limit_ms(const intake_rules_t *rules, const rz_job_t *job)
+{
+    return job->has_queue_limit ? job->max_queue_secs * 1000 : rules->max_queue_ms;
+}
+
+static void build_submit(const intake_rules_t *rules, intake_t *intake)
 {
     const rz_job_t *job = &intake->job;
     const intake_session_t *session = &intake->session;
@@ -184,6 +196,7 @@ static void build_submit(intake_t *intake)
         .session_affinity = session->header.len > 0 ? session->affinity : NULL,
         .session_profile = session->header.len > 0 ? session->profile : NULL,
         .append = job->message,
+        .max_queue_ms = queue_limit_ms(rules, job),
     };
 }
 
@@ -193,9 +206,9 @@ static void read_who(rz_str_t bytes, bool checked, intake_who_t *who)
     if (!checked && rz_json_check(bytes.p, bytes.n, RZ_JOB_MAX + RZ_SESSION_MAX, NULL) != RZ_OK)
         return;
     rz_str_t value[] = { rz_json_member(bytes, "parent_session_id"),
-                         rz_json_member(bytes, "child_session_id") };
-    char *out[] = { who->parent, who->child };
-    for (size_t i = 0; i < 2; i++) {
+                         rz_json_member(bytes, "child_session_id"), rz_json_member(bytes, "job_id") };
+    char *out[] = { who->parent, who->child, who->job };
+    for (size_t i = 0; i < 3; i++) {
         rz_buf_t text = { 0 };
         if (rz_json_unescape(value[i], &text) && rz_id_valid(rz_buf_str(&text)))
             memcpy(out[i], text.data, text.len + 1);
@@ -213,7 +226,7 @@ rz_rc_t intake_decode(const intake_rules_t *rules, rz_str_t bytes, bool checked,
     if (rc == RZ_OK) {
         rc = fill(rules, out, err);
         if (rc == RZ_OK) {
-            build_submit(out);
+            build_submit(rules, out);
             return RZ_OK;
         }
         intake_fini(out);
@@ -229,4 +242,18 @@ void intake_fini(intake_t *intake)
     rz_buf_fini(&intake->tools);
     rz_job_fini(&intake->job);
     *intake = (intake_t){ 0 };
+}
+
+void intake_whose(const intake_t *intake, intake_who_t *out)
+{
+    snprintf(out->parent, sizeof out->parent, "%s", intake->job.parent);
+    snprintf(out->child, sizeof out->child, "%s", intake->job.child);
+    snprintf(out->job, sizeof out->job, "%s", intake->job.job_id != NULL ? intake->job.job_id : "");
+}
+
+const char *intake_verdict(rz_rc_t rc, const rz_err_t *err)
+{
+    if (rc == RZ_NOT_FOUND)
+        return CHILD_NOT_FOUND;
+    return strstr(err->text, NOT_A_CHILD) != NULL ? NOT_A_CHILD : NULL;
 }

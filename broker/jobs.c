@@ -103,34 +103,60 @@ static void pushed_retry(pushed_t *pushed)
 
 /* ---- refusals ---- */
 
+/* One message for the subscribers of every broker. */
 typedef struct {
     jobs_t *jobs;
-    rz_buf_t header, event;
-} rejection_t;
+    rz_buf_t topic, header, event;
+} notice_t;
 
-/* The store could not keep it: then at least this broker's own subscribers hear of it. */
+/* The store could not take it: then at least this broker's own subscribers hear of it. */
 static void on_broadcast(rz_rc_t rc, void *arg)
 {
-    rejection_t *rejection = arg;
+    notice_t *notice = arg;
     if (rc != RZ_OK)
-        proxy_send(rejection->jobs->part.proxy, RZ_STR("$sys/rejected"), rz_buf_str(&rejection->header),
-                   rz_buf_str(&rejection->event));
-    rz_buf_fini(&rejection->header);
-    rz_buf_fini(&rejection->event);
-    rz_free(rejection);
+        proxy_send(notice->jobs->part.proxy, rz_buf_str(&notice->topic), rz_buf_str(&notice->header),
+                   rz_buf_str(&notice->event));
+    rz_buf_fini(&notice->topic);
+    rz_buf_fini(&notice->header);
+    rz_buf_fini(&notice->event);
+    rz_free(notice);
 }
 
-static void reject(jobs_t *jobs, rz_rc_t rc, const rz_err_t *err, const char *parent, const char *child)
+/* rejected: it is also kept in the store's log of refused jobs. Takes. */
+static void publish(notice_t *notice, bool rejected)
 {
+    rz_op_broadcast(notice->jobs->part.store, notice->topic.data, rz_buf_str(&notice->header),
+                    rz_buf_str(&notice->event), rejected, on_broadcast, notice);
+}
+
+static void tell_rejection(jobs_t *jobs, rz_rc_t rc, const rz_err_t *err, const intake_who_t *who)
+{
+    notice_t *notice = rz_alloc(sizeof *notice);
+    notice->jobs = jobs;
+    rz_buf_puts(&notice->topic, "$sys/rejected");
+    system_header(true, &notice->header);
+    system_rejected_event(err, rc, who->parent, who->child, &notice->event);
+    publish(notice, true);
+}
+
+static void tell_end(jobs_t *jobs, const intake_who_t *who, const char *error)
+{
+    notice_t *notice = rz_alloc(sizeof *notice);
+    notice->jobs = jobs;
+    system_never_taken(who, error, &notice->topic, &notice->header, &notice->event);
+    publish(notice, false);
+}
+
+/* A parent that waits for the child as upstream has it (spec 8.2) also hears that it ended. */
+static void reject(jobs_t *jobs, rz_rc_t rc, const rz_err_t *err, const intake_who_t *who)
+{
+    const char *verdict = intake_verdict(rc, err);
     jobs->part.counters->jobs_rejected++;
-    rz_log_warn("job.rejected", "parent=%s child=%s code=%s %s", parent, child, rz_rc_name(rc),
+    rz_log_warn("job.rejected", "parent=%s child=%s code=%s %s", who->parent, who->child, rz_rc_name(rc),
                 err->text[0] != '\0' ? err->text : rz_rc_text(rc));
-    rejection_t *rejection = rz_alloc(sizeof *rejection);
-    rejection->jobs = jobs;
-    system_header(true, &rejection->header);
-    system_rejected_event(err, rc, parent, child, &rejection->event);
-    rz_op_broadcast(jobs->part.store, "$sys/rejected", rz_buf_str(&rejection->header),
-                    rz_buf_str(&rejection->event), true, on_broadcast, rejection);
+    tell_rejection(jobs, rc, err, who);
+    if (verdict != NULL && who->parent[0] != '\0' && who->child[0] != '\0')
+        tell_end(jobs, who, verdict);
 }
 
 /* The store refused: the bytes were good, so they tell whose job it was. */
@@ -138,11 +164,14 @@ static void reject_stored(pushed_t *pushed, rz_rc_t rc)
 {
     intake_t intake;
     intake_who_t who;
-    rz_err_t none = { 0 };
+    rz_err_t err = { 0 };
     rz_str_t bytes = { pushed->bytes, pushed->len };
-    if (intake_decode(pushed->jobs->part.rules, bytes, false, &intake, &who, &none) != RZ_OK)
+    if (intake_decode(pushed->jobs->part.rules, bytes, false, &intake, &who, &err) != RZ_OK)
         return;
-    reject(pushed->jobs, rc, &none, intake.job.parent, intake.job.child);
+    intake_whose(&intake, &who);
+    if (rc == RZ_NOT_FOUND)
+        rz_fail(&err, rc, CHILD_NOT_FOUND);
+    reject(pushed->jobs, rc, &err, &who);
     intake_fini(&intake);
 }
 
@@ -176,7 +205,7 @@ static void submit(pushed_t *pushed)
     rz_err_t err = { 0 };
     if (intake_decode(jobs->part.rules, (rz_str_t){ pushed->bytes, pushed->len }, false, &intake, &who,
                       &err) != RZ_OK) {
-        reject(jobs, err.rc, &err, who.parent, who.child);
+        reject(jobs, err.rc, &err, &who);
         pushed_end(pushed);
         return;
     }
@@ -206,9 +235,10 @@ void jobs_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
     jobs->part.counters->jobs_received++;
     if (msg->n != 1) {
         rz_err_t err = { 0 };
+        const intake_who_t nobody = { 0 };
         rz_fail(&err, RZ_BAD_KIND, "a spawn job is one frame, this one has %zu", msg->n);
         jobs->part.counters->jobs_malformed++;
-        reject(jobs, err.rc, &err, "", "");
+        reject(jobs, err.rc, &err, &nobody);
         return;
     }
     pushed_t *pushed = pushed_create(jobs, msg->part[0]);

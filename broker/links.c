@@ -3,10 +3,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "syncs.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define PEER_PART   0
@@ -15,17 +15,23 @@
 
 struct links {
     links_parts_t part;
+    syncs_t *syncs;
 };
 
 links_t *links_create(const links_parts_t *parts)
 {
     links_t *links = rz_alloc(sizeof *links);
     links->part = *parts;
+    links->syncs = syncs_create(&(syncs_parts_t){ parts->store, parts->roster, parts->placement,
+                                                  parts->sender, parts->counters, parts->sync_ms });
     return links;
 }
 
 void links_destroy(links_t **links)
 {
+    if (*links == NULL)
+        return;
+    syncs_destroy(&(*links)->syncs);
     rz_free(*links);
     *links = NULL;
 }
@@ -136,7 +142,7 @@ static void on_bye(links_t *links, runner_t *runner, const rz_link_t *bye, const
 static void on_credit(links_t *links, runner_t *runner, const rz_link_t *credit, const rz_msg_t *msg)
 {
     (void)msg;
-    runner_credit(runner, credit->granted, credit->idle);
+    runner_credit(runner, credit->granted, credit->idle, credit->full);
     placement_pump(links->part.placement);
 }
 
@@ -284,127 +290,12 @@ static void on_output(links_t *links, runner_t *runner, const rz_link_t *link, c
 
 /* ---- sync ---- */
 
-typedef struct {
-    links_t *links;
-    uint64_t serial, counter;
-    cJSON *held; /* NULL: the runner did not list what it holds */
-} syncing_t;
-
-/* An entry of `held`: "child", "child epoch" or [child,epoch]. */
-static bool entry_is(const cJSON *entry, const char *child, size_t child_len)
-{
-    const cJSON *name = cJSON_IsArray(entry) ? cJSON_GetArrayItem(entry, 0) : entry;
-    const char *text = cJSON_GetStringValue(name);
-    return text != NULL && strncmp(text, child, child_len) == 0 &&
-           (text[child_len] == '\0' || text[child_len] == ' ');
-}
-
-static bool holds(const cJSON *held, const char *child, size_t child_len)
-{
-    const cJSON *entry;
-    cJSON_ArrayForEach(entry, held)
-    {
-        if (entry_is(entry, child, child_len))
-            return true;
-    }
-    return false;
-}
-
-static void on_reassigned(rz_rc_t rc, const rz_assignment_t *assignments, size_t n, uint64_t left, void *arg)
-{
-    links_t *links = arg;
-    (void)left;
-    for (size_t i = 0; rc == RZ_OK && i < n; i++) {
-        links->part.counters->reassigned++;
-        placement_give(links->part.placement, &assignments[i]);
-    }
-}
-
-/* What it owns, does not hold, and was not just sent: that assign was lost, it gets another. */
-static void reassign_lost(links_t *links, const runner_t *runner, const cJSON *held,
-                          const rz_sync_result_t *result)
-{
-    uint64_t now_ms = rz_now_ms();
-    for (size_t i = 0; i < result->owned_count; i++) {
-        char child[RZ_ID_MAX + 1];
-        const char *line = result->owned[i];
-        size_t len = strcspn(line, " ");
-        uint64_t epoch = line[len] == ' ' ? strtoull(line + len + 1, NULL, 10) : 0;
-        if (len > RZ_ID_MAX || holds(held, line, len))
-            continue;
-        memcpy(child, line, len);
-        child[len] = '\0';
-        if (!runner_was_handed(runner, child, epoch, now_ms, 2 * links->part.sync_ms))
-            rz_op_reassign(links->part.store, child, runner->incarnation, on_reassigned, links);
-    }
-}
-
-static cJSON *string_array(const char *const *texts, size_t n)
-{
-    cJSON *array = cJSON_CreateArray();
-    for (size_t i = 0; i < n; i++)
-        cJSON_AddItemToArray(array, cJSON_CreateString(texts[i]));
-    return array;
-}
-
-static void send_synced(links_t *links, runner_t *runner, uint64_t counter, rz_rc_t rc,
-                        const rz_sync_result_t *result)
-{
-    bool ok = rc == RZ_OK;
-    cJSON *cancels =
-        ok && result->cancel_count > 0 ? string_array(result->cancels, result->cancel_count) : NULL;
-    cJSON *owned = ok && result->differs ? string_array(result->owned, result->owned_count) : NULL;
-    rz_link_t link = {
-        .kind = RZ_LINK_SYNCED, .code = rc, .counter = counter, .cancels = cancels, .owned = owned
-    };
-    sender_tell(links->part.sender, runner, &link);
-    cJSON_Delete(cancels);
-    cJSON_Delete(owned);
-}
-
-static void on_synced(rz_rc_t rc, const rz_sync_result_t *result, void *arg)
-{
-    syncing_t *syncing = arg;
-    links_t *links = syncing->links;
-    runner_t *runner = roster_by_serial(links->part.roster, syncing->serial);
-    if (runner != NULL) {
-        if (rc == RZ_OK && result->differs && syncing->held != NULL)
-            reassign_lost(links, runner, syncing->held, result);
-        send_synced(links, runner, syncing->counter, rc, result);
-        if (rc == RZ_DEAD && (runner = roster_by_serial(links->part.roster, syncing->serial)) != NULL)
-            roster_remove(links->part.roster, runner);
-    }
-    cJSON_Delete(syncing->held);
-    rz_free(syncing);
-}
-
-static void keep_facts(runner_t *runner, const cJSON *facts)
-{
-    char *text = facts != NULL ? cJSON_PrintUnformatted(facts) : NULL;
-    if (text == NULL)
-        return;
-    rz_free(runner->facts);
-    runner->facts = rz_strdup(text);
-    cJSON_free(text);
-}
-
 static void on_sync(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg)
 {
-    if (strcmp(link->incarnation, runner->incarnation) != 0) {
+    if (strcmp(link->incarnation, runner->incarnation) == 0)
+        syncs_take(links->syncs, runner, link);
+    else
         sender_refuse(links->part.sender, msg->part[PEER_PART], RZ_NOT_FOUND, NULL);
-        return;
-    }
-    keep_facts(runner, link->facts);
-    syncing_t *syncing = rz_alloc(sizeof *syncing);
-    *syncing = (syncing_t){ .links = links,
-                            .serial = runner->serial,
-                            .counter = link->counter,
-                            .held = link->held != NULL ? cJSON_Duplicate(link->held, 1) : NULL };
-    const rz_sync_t sync = { .incarnation = runner->incarnation,
-                             .counter = link->counter,
-                             .digest = link->digest,
-                             .facts = runner->facts };
-    rz_op_sync(links->part.store, &sync, on_synced, syncing);
 }
 
 /* ---- every message ---- */

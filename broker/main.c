@@ -29,7 +29,7 @@ typedef struct {
 
 static void print_help(void)
 {
-    static const char *const prefixes[] = { "redis.", "broker.", "limits.", "log.", NULL };
+    static const char *const prefixes[] = { "redis.", "broker.", "retention.", "limits.", "log.", NULL };
     rz_buf_t settings = { 0 };
     rz_config_help(prefixes, &settings);
     printf(

@@ -74,12 +74,18 @@ static void on_submitted(rz_rc_t rc, const rz_submit_result_t *result, void *arg
     if (rc == RZ_OK && result->claimed) {
         placement->part.counters->claimed_with_submit++;
         placement_give(placement, &result->assignment);
-    } else if (rc == RZ_OK) {
+    } else if (rc == RZ_OK && result->act.state == RZ_ACT_QUEUED) {
         dispatch_waiting(placement->part.dispatch, result->act.profile, result->act.labels);
     }
     submitting->fn(rc, result, submitting->arg);
     rz_free(submitting);
     placement_pump(placement);
+}
+
+/* Routed to a profile that neither the configuration nor a linked runner has (spec 9.3): it would wait in vain. */
+static bool is_doomed(const placement_t *placement, const intake_t *intake)
+{
+    return intake->doom != NULL && !roster_offers(placement->part.roster, intake->profile, "", NULL, 0);
 }
 
 static runner_t *runner_for(const placement_t *placement, const intake_t *intake)
@@ -98,7 +104,12 @@ void placement_submit(placement_t *placement, const intake_t *intake, rz_submit_
     rz_submit_t request = intake->submit;
     request.queue_max = placement->part.queue_max;
     char token[RZ_TOKEN_LEN + 1];
-    runner_t *runner = runner_for(placement, intake);
+    bool doomed = is_doomed(placement, intake);
+    runner_t *runner = doomed ? NULL : runner_for(placement, intake);
+    if (doomed) {
+        placement->part.counters->doomed++;
+        request.doom = intake->doom;
+    }
     if (runner != NULL) {
         rz_token_new(token);
         request.owner = runner->incarnation;

@@ -24,7 +24,8 @@ typedef struct {
 placement_t *placement_create(const placement_parts_t *parts);
 void placement_destroy(placement_t **placement); /* after the store was closed */
 
-/* Stores, queues or claims; an activation that was claimed has been sent to its runner when fn is called. */
+/* Stores, queues or claims; an activation that was claimed has been sent to its runner when fn is called. One
+ * that is routed to nobody is stored and has ended then. */
 void placement_submit(placement_t *placement, const intake_t *intake, rz_submit_fn fn, void *arg);
 /* Credit or work appeared: claims what can be claimed now. */
 void placement_pump(placement_t *placement);

@@ -49,6 +49,7 @@ static void runner_free_memory(runner_t *runner)
     rz_buf_fini(&runner->idle_text);
     words_free(runner->labels);
     words_free(runner->profiles);
+    words_free(runner->full);
     rz_free(runner->name);
     rz_free(runner->incarnation);
     rz_free(runner->facts);
@@ -68,6 +69,7 @@ runner_t *roster_add(roster_t *roster, const runner_hello_t *hello)
     runner->slots = hello->slots;
     runner->labels = words_copy(hello->labels);
     runner->profiles = words_copy(hello->profiles);
+    runner->full = words_copy(NULL);
     if (roster->n == roster->cap) {
         roster->cap = roster->cap == 0 ? 8 : 2 * roster->cap;
         roster->runner = rz_realloc(roster->runner, roster->cap * sizeof(runner_t *));
@@ -162,9 +164,8 @@ static void idle_write(runner_t *runner)
                           runner->idle[i].key, (unsigned long long)runner->idle[i].n);
 }
 
-void runner_credit(runner_t *runner, uint64_t granted, const cJSON *idle)
+static void idle_take(runner_t *runner, const cJSON *idle)
 {
-    runner->granted = granted;
     idle_clear(runner);
     size_t n = idle == NULL ? 0 : (size_t)cJSON_GetArraySize(idle);
     runner->idle = rz_alloc((n + 1) * sizeof *runner->idle);
@@ -177,6 +178,14 @@ void runner_credit(runner_t *runner, uint64_t granted, const cJSON *idle)
             (idle_t){ .key = rz_strdup(item->string), .n = (uint64_t)item->valuedouble };
     }
     idle_write(runner);
+}
+
+void runner_credit(runner_t *runner, uint64_t granted, const cJSON *idle, const cJSON *full)
+{
+    runner->granted = granted;
+    idle_take(runner, idle);
+    words_free(runner->full);
+    runner->full = words_copy(full);
 }
 
 void runner_reserve(runner_t *runner, uint64_t n)
@@ -276,6 +285,12 @@ bool runner_offers(const runner_t *runner, const char *profile, const char *labe
            runner_has_labels(runner, labels);
 }
 
+bool runner_takes(const runner_t *runner, const char *profile, const char *labels)
+{
+    return runner_free(runner) > 0 && runner_offers(runner, profile, labels) &&
+           !words_have(runner->full, rz_str(profile));
+}
+
 /* The first label that nobody with the profile has; false if each is had by somebody, though nobody has all.
  */
 static bool label_missing(const roster_t *roster, const char *profile, const char *labels, rz_str_t *out)
@@ -324,11 +339,11 @@ runner_t *roster_pick(const roster_t *roster, const char *profile, const char *l
     bool best_warm = false;
     for (size_t i = 0; i < roster->n; i++) {
         runner_t *runner = roster->runner[i];
-        uint64_t free_now = runner_free(runner);
-        if (free_now == 0 || !runner_offers(runner, profile, labels))
+        if (!runner_takes(runner, profile, labels))
             continue;
         bool warm = idle_find(runner, affinity) != NULL;
-        if (best == NULL || warm > best_warm || (warm == best_warm && free_now > runner_free(best))) {
+        if (best == NULL || warm > best_warm ||
+            (warm == best_warm && runner_free(runner) > runner_free(best))) {
             best = runner;
             best_warm = warm;
         }
@@ -342,7 +357,7 @@ size_t roster_candidates(const roster_t *roster, const char *profile, const char
     size_t n = 0;
     for (size_t i = 0; i < roster->n; i++) {
         runner_t *runner = roster->runner[i];
-        if (runner_free(runner) == 0 || !runner_offers(runner, profile, labels))
+        if (!runner_takes(runner, profile, labels))
             continue;
         size_t at =
             n < max ? n++ : max; /* insertion sort, most free first; the least free falls off the end */

@@ -32,6 +32,7 @@ typedef struct {
     size_t peer_len;
     char *name, *incarnation;
     char **labels, **profiles; /* NULL-terminated */
+    char **full;               /* profiles that have no room of their own, until the next credit */
     uint64_t slots;
     bool joined;       /* the store knows the incarnation; before that it gets nothing      */
     uint64_t granted;  /* assignments allowed since welcome                                 */
@@ -73,8 +74,8 @@ runner_t *roster_by_serial(const roster_t *roster, uint64_t serial);
 
 /* ---- credit ---- */
 uint64_t runner_free(const runner_t *runner); /* how many more it may be given; 0 before it joined */
-/* idle: {"<affinity key>": n}, replaces what was known; NULL for none. */
-void runner_credit(runner_t *runner, uint64_t granted, const cJSON *idle);
+/* idle: {"<affinity key>": n}; full: [profile...]. They replace what was known; NULL for none. */
+void runner_credit(runner_t *runner, uint64_t granted, const cJSON *idle, const cJSON *full);
 void runner_reserve(runner_t *runner, uint64_t n);
 void runner_unreserve(runner_t *runner, uint64_t n);
 /* Counts one assignment and takes one idle worker of its key, until the next credit tells the truth. */
@@ -88,13 +89,15 @@ bool runner_was_handed(const runner_t *runner, const char *child, uint64_t epoch
 
 /* ---- choosing ---- */
 bool runner_offers(const runner_t *runner, const char *profile, const char *labels);
-/* Whether any runner offers the class, busy or not. If none does, why[] says what is missing ("no runner is
- * linked", "no runner offers profile x", "no runner offers label gpu"). */
+/* It offers the class, has credit, and the profile has room there. */
+bool runner_takes(const runner_t *runner, const char *profile, const char *labels);
+/* Whether any runner offers the class, busy or full or not. If none does, why[] says what is missing ("no runner is
+ * linked", "no runner offers profile x", "no runner offers label gpu"); it may be NULL with size 0. */
 bool roster_offers(const roster_t *roster, const char *profile, const char *labels, char *why, size_t size);
 /* The runner for one activation of the class: one with an idle worker of `affinity` (NULL: unknown), else the
- * one with most free credit. NULL: nobody has any. */
+ * one with most free credit. NULL: nobody takes it now. */
 runner_t *roster_pick(const roster_t *roster, const char *profile, const char *labels, const char *affinity);
-/* Everybody who offers the class and has credit, most free first, at most `max`. */
+/* Everybody who takes the class now, most free first, at most `max`. */
 size_t roster_candidates(const roster_t *roster, const char *profile, const char *labels, runner_t **out,
                          size_t max);
 bool roster_has_credit(const roster_t *roster); /* anybody, for anything */

@@ -2,10 +2,12 @@
 #include "sender.h"
 
 #include "base/log.h"
+#include "wire/routing.h"
 
 void sender_fini(sender_t *sender)
 {
     rz_buf_fini(&sender->header);
+    rz_buf_fini(&sender->session);
 }
 
 static rz_str_t encode(sender_t *sender, const rz_link_t *link)
@@ -62,7 +64,10 @@ bool sender_assign(sender_t *sender, runner_t *runner, const rz_assignment_t *a)
         .traceparent = or_null(a->traceparent),
         .cancelled = a->cancelled,
     };
-    bool sent = send_frames(sender, runner, &link, (rz_str_t[]){ a->header, a->messages }, 2);
+    rz_buf_clear(&sender->session);
+    rz_routing_join(sender->agents, a->profile, a->header, &sender->session);
+    const rz_str_t payload[] = { rz_buf_str(&sender->session), a->messages };
+    bool sent = send_frames(sender, runner, &link, payload, 2);
     cJSON_Delete(tools);
     return sent;
 }
@@ -78,6 +83,15 @@ bool sender_steer(sender_t *sender, runner_t *runner, const char *child, uint64_
 {
     rz_link_t link = { .kind = RZ_LINK_STEER, .child = child, .epoch = epoch, .id = id };
     return send_frames(sender, runner, &link, &text_json, 1);
+}
+
+bool sender_decide(sender_t *sender, runner_t *runner, const char *child, uint64_t epoch, const char *id,
+                   bool approved)
+{
+    rz_link_t link = {
+        .kind = RZ_LINK_DECIDE, .child = child, .epoch = epoch, .id = id, .approved = approved
+    };
+    return send_frames(sender, runner, &link, NULL, 0);
 }
 
 bool sender_logs(sender_t *sender, runner_t *runner, const char *id, const char *child)

@@ -40,6 +40,11 @@ static void read_store(const rz_config_t *config, rz_store_options_t *out)
                                  .call_timeout_ms = (uint64_t)rz_config_int(config, "redis.timeout_ms") };
 }
 
+static uint64_t secs_in_ms(const rz_config_t *config, const char *key)
+{
+    return (uint64_t)rz_config_int(config, key) * 1000;
+}
+
 rz_rc_t setup_read(const rz_config_t *config, setup_t *out, rz_err_t *err)
 {
     *out = (setup_t){
@@ -51,6 +56,10 @@ rz_rc_t setup_read(const rz_config_t *config, setup_t *out, rz_err_t *err)
         .lease_ms = (uint64_t)rz_config_int(config, "broker.lease_ms"),
         .sync_ms = (uint64_t)rz_config_int(config, "broker.sync_ms"),
         .queue_max = (uint64_t)rz_config_int(config, "broker.queue_max"),
+        .max_queue_ms = secs_in_ms(config, "broker.max_queue_secs"),
+        .retention_ms = secs_in_ms(config, "retention.session_secs"),
+        .tombstone_ms = secs_in_ms(config, "retention.tombstone_secs"),
+        .completions_max = (uint64_t)rz_config_int(config, "retention.completions"),
         .job_max = (size_t)rz_config_int(config, "limits.job_bytes"),
         .session_max = (size_t)rz_config_int(config, "limits.session_bytes"),
     };

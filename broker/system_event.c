@@ -42,3 +42,19 @@ void system_rejected_event(const rz_err_t *err, rz_rc_t code, const char *parent
     rz_json_put_str(out, "child_session_id", *child != '\0' ? child : NULL);
     rz_json_close(out, '}');
 }
+
+void system_never_taken(const intake_who_t *who, const char *error, rz_buf_t *topic, rz_buf_t *header,
+                        rz_buf_t *event)
+{
+    char now[RZ_RFC3339_LEN + 1];
+    rz_rfc3339_now(now);
+    const rz_event_header_t values = { .parent = who->parent,
+                                       .child = who->child,
+                                       .job = who->job[0] != '\0' ? who->job : NULL,
+                                       .seq = 1,
+                                       .ts = now,
+                                       .class_ = RZ_CLASS_DURABLE };
+    rz_topic(who->parent, who->child, "sub_agent_completed", NULL, topic);
+    rz_event_header_encode(&values, header);
+    rz_event_completed(who->parent, who->child, "error", error, event);
+}

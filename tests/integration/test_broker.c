@@ -241,7 +241,8 @@ static void a_cancel_of_running_work_is_forwarded_and_repeated_by_sync(void **st
     cJSON *synced = sync_of(&runner, held, 1, "");
     expect(synced, "code", "OK");
     assert_null(cJSON_GetObjectItem(synced, "owned"));
-    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(synced, "cancels")), 1);
+    assert_null(cJSON_GetObjectItem(synced, "cancels"));
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(synced, "cancels_now")), 1);
     cJSON_Delete(synced);
     runner_gone(&runner);
 }

@@ -14,7 +14,7 @@ static runner_t *add(const char *name, const char *profile, uint64_t granted)
         &(runner_hello_t){ .peer = rz_str(name), .name = name, .incarnation = name, .profiles = profiles });
     cJSON_Delete(profiles);
     runner->joined = true;
-    runner_credit(runner, granted, NULL);
+    runner_credit(runner, granted, NULL, NULL);
     return runner;
 }
 
@@ -58,7 +58,7 @@ static void work_without_credit_waits(void **state)
     dispatch_waiting(dispatch, "echo", "");
     assert_true(dispatch_waits(dispatch, "echo", ""));
     assert_false(dispatch_next(dispatch, roster, &plan));
-    runner_credit(runner, 3, NULL);
+    runner_credit(runner, 3, NULL, NULL);
     assert_true(dispatch_next(dispatch, roster, &plan));
     assert_int_equal(plan.max, 3);
     assert_string_equal(plan.candidate[0].owner, "r1");
@@ -72,6 +72,31 @@ static void credit_nobody_of_the_class_has_is_not_claimed_with(void **state)
     add("r1", "other", 8);
     dispatch_waiting(dispatch, "echo", "");
     assert_false(dispatch_next(dispatch, roster, &plan));
+}
+
+static void a_class_whose_profile_is_full_everywhere_waits_and_others_do_not(void **state)
+{
+    plan_t plan;
+    (void)state;
+    const char *both[] = { "echo", "survey" };
+    cJSON *profiles = cJSON_CreateStringArray(both, 2), *full = cJSON_CreateStringArray(both + 1, 1);
+    runner_t *runner = roster_add(
+        roster,
+        &(runner_hello_t){ .peer = RZ_STR("r1"), .name = "r1", .incarnation = "r1", .profiles = profiles });
+    runner->joined = true;
+    runner_credit(runner, 2, NULL, full);
+    dispatch_waiting(dispatch, "survey", "");
+    assert_false(dispatch_next(dispatch, roster, &plan));
+    dispatch_waiting(dispatch, "echo", "");
+    assert_true(dispatch_next(dispatch, roster, &plan));
+    assert_string_equal(plan.profile, "echo");
+    answer(&plan, RZ_OK, 1, 0);
+    runner_credit(runner, 2, NULL, NULL);
+    assert_true(dispatch_next(dispatch, roster, &plan));
+    assert_string_equal(plan.profile, "survey");
+    answer(&plan, RZ_OK, 1, 0);
+    cJSON_Delete(profiles);
+    cJSON_Delete(full);
 }
 
 static void a_claim_reserves_all_credit_it_offers_and_gives_it_back(void **state)
@@ -108,7 +133,7 @@ static void one_class_is_claimed_by_one_call_at_a_time(void **state)
     runner_t *runner = add("r1", "echo", 1);
     dispatch_waiting(dispatch, "echo", "");
     assert_true(dispatch_next(dispatch, roster, &plan));
-    runner_credit(runner, 9, NULL);
+    runner_credit(runner, 9, NULL, NULL);
     assert_false(dispatch_next(dispatch, roster, &second));
     answer(&plan, RZ_OK, 1, 4);
     assert_true(dispatch_next(dispatch, roster, &second));
@@ -212,6 +237,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(nothing_waiting_means_nothing_to_claim, dispatch_up, dispatch_down),
     cmocka_unit_test_setup_teardown(work_without_credit_waits, dispatch_up, dispatch_down),
     cmocka_unit_test_setup_teardown(credit_nobody_of_the_class_has_is_not_claimed_with, dispatch_up, dispatch_down),
+    cmocka_unit_test_setup_teardown(a_class_whose_profile_is_full_everywhere_waits_and_others_do_not, dispatch_up, dispatch_down),
     cmocka_unit_test_setup_teardown(a_claim_reserves_all_credit_it_offers_and_gives_it_back, dispatch_up, dispatch_down),
     cmocka_unit_test_setup_teardown(a_claim_takes_at_most_a_batch, dispatch_up, dispatch_down),
     cmocka_unit_test_setup_teardown(one_class_is_claimed_by_one_call_at_a_time, dispatch_up, dispatch_down),

@@ -15,13 +15,16 @@ static int rules_up(void **state)
         cJSON_Parse("{\"survey\":{\"agent_id\":\"survey\",\"protocol\":\"actor\",\"permission_profile\":"
                     "\"read\",\"worker_bin\":\"/bin/true\"},\"far\":{\"agent_id\":\"far\",\"protocol\":"
                     "\"a2a_jsonrpc\",\"permission_profile\":\"read\"}}");
-    cJSON *routing = cJSON_Parse("{\"explorer\":{\"runtime\":\"external\",\"agent_id\":\"survey\"}}");
+    cJSON *routing = cJSON_Parse("{\"explorer\":{\"runtime\":\"external\",\"agent_id\":\"survey\"},"
+                                 "\"lost\":{\"runtime\":\"external\",\"agent_id\":\"nowhere\"},"
+                                 "\"odd\":{\"runtime\":\"external\",\"agent_id\":\"a b\"},"
+                                 "\"nobody\":{\"runtime\":\"external\"}}");
     (void)state;
     err = (rz_err_t){ 0 };
     agents = rz_agents_create(external, routing, NULL, &err);
     cJSON_Delete(external);
     cJSON_Delete(routing);
-    rules = (intake_rules_t){ agents, 4096, 4096 };
+    rules = (intake_rules_t){ agents, 4096, 4096, 60000 };
     return agents != NULL ? 0 : -1;
 }
 
@@ -111,9 +114,96 @@ static void a_profile_of_another_protocol_is_refused_by_name(void **state)
 static void a_root_session_is_not_run(void **state)
 {
     (void)state;
-    assert_int_equal(decode("{" IDS ",\"session\":{\"id\":\"c\",\"messages\":[]}}"), RZ_BAD_FIELD);
+    assert_int_equal(decode("{" IDS ",\"job_id\":\"j\",\"session\":{\"id\":\"c\",\"messages\":[]}}"),
+                     RZ_BAD_FIELD);
     assert_string_equal(err.field, "session.kind");
+    assert_string_equal(intake_verdict(err.rc, &err), "spawn job child session is not kind=child");
     assert_string_equal(who.parent, "p");
+    assert_string_equal(who.job, "j");
+}
+
+static void an_unknown_child_and_a_session_that_is_no_child_are_upstreams_two_refusals(void **state)
+{
+    (void)state;
+    err = (rz_err_t){ 0 };
+    assert_string_equal(intake_verdict(RZ_NOT_FOUND, &err), "child session not found");
+    assert_null(intake_verdict(RZ_ALREADY_RUNNING, &err));
+    assert_int_equal(decode("{" IDS ",\"session\":{\"id\":\"c\",\"kind\":\"other\",\"messages\":[]}}"),
+                     RZ_BAD_FIELD);
+    assert_string_equal(err.field, "session.kind");
+    assert_null(intake_verdict(err.rc, &err));
+}
+
+static void what_no_configuration_has_is_doomed_unless_the_job_requires_it(void **state)
+{
+    (void)state;
+    assert_int_equal(decode(JOB(",\"metadata\":{\"subagent_type\":\"lost\"}")), RZ_OK);
+    assert_string_equal(intake.profile, "nowhere");
+    assert_string_equal(intake.doom, "No external runner matched child session runtime metadata: "
+                                     "agent_id=Some(\"nowhere\"), protocol=None");
+    intake_fini(&intake);
+    assert_int_equal(
+        decode(JOB(",\"metadata\":{\"external.agent_id\":\"far-off\",\"external.protocol\":\"actor\"}")),
+        RZ_OK);
+    assert_string_equal(intake.doom, "No external runner matched child session runtime metadata: "
+                                     "agent_id=Some(\"far-off\"), protocol=Some(\"actor\")");
+    intake_fini(&intake);
+    assert_int_equal(decode(JOB(",\"metadata\":{\"subagent_type\":\"explorer\"}")), RZ_OK);
+    assert_null(intake.doom);
+    intake_fini(&intake);
+    assert_int_equal(
+        decode("{" IDS ",\"require\":{\"profile\":\"mine\"},\"session\":{\"id\":\"c\",\"kind\":\"child\","
+               "\"messages\":[],\"metadata\":{\"subagent_type\":\"lost\"}}}"),
+        RZ_OK);
+    assert_null(intake.doom);
+    intake_fini(&intake);
+}
+
+static void a_route_without_agent_or_to_no_id_is_doomed_whoever_is_linked(void **state)
+{
+    (void)state;
+    assert_int_equal(decode(JOB(",\"metadata\":{\"subagent_type\":\"nobody\"}")), RZ_OK);
+    assert_string_equal(intake.profile, "");
+    assert_non_null(strstr(intake.doom, "agent_id=None, protocol=None"));
+    intake_fini(&intake);
+    assert_int_equal(decode(JOB(",\"metadata\":{\"subagent_type\":\"odd\"}")), RZ_OK);
+    assert_string_equal(intake.submit.session_profile, "");
+    assert_non_null(strstr(intake.doom, "agent_id=Some(\"a b\")"));
+    intake_fini(&intake);
+}
+
+static void a_pin_that_can_be_no_profile_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(decode(JOB(",\"metadata\":{\"external.agent_id\":\"a b\"}")), RZ_BAD_FIELD);
+    assert_string_equal(err.field, "session.metadata");
+    assert_int_equal(decode(JOB(",\"metadata\":{\"external.agent_id\":\"\"}")), RZ_BAD_FIELD);
+}
+
+static void a_job_waits_as_long_as_it_says_else_as_configured(void **state)
+{
+    (void)state;
+    assert_int_equal(decode("{" IDS "}"), RZ_OK);
+    assert_int_equal(intake.submit.max_queue_ms, 60000);
+    intake_fini(&intake);
+    assert_int_equal(decode("{" IDS ",\"max_queue_secs\":7}"), RZ_OK);
+    assert_int_equal(intake.submit.max_queue_ms, 7000);
+    intake_fini(&intake);
+    assert_int_equal(decode("{" IDS ",\"max_queue_secs\":0}"), RZ_OK);
+    assert_int_equal(intake.submit.max_queue_ms, 0);
+    intake_fini(&intake);
+}
+
+static void a_refusal_by_the_store_says_whose_job_it_was(void **state)
+{
+    intake_who_t whose;
+    (void)state;
+    assert_int_equal(decode("{" IDS ",\"job_id\":\"j-1\"}"), RZ_OK);
+    intake_whose(&intake, &whose);
+    assert_string_equal(whose.parent, "p");
+    assert_string_equal(whose.child, "c");
+    assert_string_equal(whose.job, "j-1");
+    intake_fini(&intake);
 }
 
 static void configured_limits_are_kept_and_named(void **state)
@@ -164,6 +254,12 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(the_profile_follows_requirement_then_pin_then_route, rules_up, rules_down),
     cmocka_unit_test_setup_teardown(a_profile_of_another_protocol_is_refused_by_name, rules_up, rules_down),
     cmocka_unit_test_setup_teardown(a_root_session_is_not_run, rules_up, rules_down),
+    cmocka_unit_test_setup_teardown(an_unknown_child_and_a_session_that_is_no_child_are_upstreams_two_refusals, rules_up, rules_down),
+    cmocka_unit_test_setup_teardown(what_no_configuration_has_is_doomed_unless_the_job_requires_it, rules_up, rules_down),
+    cmocka_unit_test_setup_teardown(a_route_without_agent_or_to_no_id_is_doomed_whoever_is_linked, rules_up, rules_down),
+    cmocka_unit_test_setup_teardown(a_pin_that_can_be_no_profile_is_refused, rules_up, rules_down),
+    cmocka_unit_test_setup_teardown(a_job_waits_as_long_as_it_says_else_as_configured, rules_up, rules_down),
+    cmocka_unit_test_setup_teardown(a_refusal_by_the_store_says_whose_job_it_was, rules_up, rules_down),
     cmocka_unit_test_setup_teardown(configured_limits_are_kept_and_named, rules_up, rules_down),
     cmocka_unit_test_setup_teardown(who_it_was_is_told_of_what_can_be_read, rules_up, rules_down),
     cmocka_unit_test_setup_teardown(the_same_job_has_the_same_digest_and_another_has_not, rules_up, rules_down),

@@ -34,15 +34,22 @@ static runner_t *add(const char *name, const char *labels, const char *profiles,
     cJSON_Delete(label_list);
     cJSON_Delete(profile_list);
     runner->joined = true;
-    runner_credit(runner, granted, NULL);
+    runner_credit(runner, granted, NULL, NULL);
     return runner;
 }
 
 static void give_idle(runner_t *runner, const char *json)
 {
     cJSON *idle = cJSON_Parse(json);
-    runner_credit(runner, runner->granted, idle);
+    runner_credit(runner, runner->granted, idle, NULL);
     cJSON_Delete(idle);
+}
+
+static void fill(runner_t *runner, const char *json)
+{
+    cJSON *full = json != NULL ? cJSON_Parse(json) : NULL;
+    runner_credit(runner, runner->granted, NULL, full);
+    cJSON_Delete(full);
 }
 
 static void nobody_linked_is_said_as_such(void **state)
@@ -103,6 +110,42 @@ static void a_busy_runner_still_offers(void **state)
     assert_null(roster_pick(roster, "echo", "", NULL));
 }
 
+static void a_profile_without_room_is_given_nothing_until_the_next_credit(void **state)
+{
+    runner_t *out[2];
+    (void)state;
+    runner_t *runner = add("r1", "[]", "[\"echo\",\"survey\"]", 8);
+    fill(runner, "[\"survey\"]");
+    assert_false(runner_takes(runner, "survey", ""));
+    assert_null(roster_pick(roster, "survey", "", NULL));
+    assert_int_equal(roster_candidates(roster, "survey", "", out, 2), 0);
+    assert_ptr_equal(roster_pick(roster, "echo", "", NULL), runner);
+    assert_int_equal(roster_candidates(roster, "echo", "", out, 2), 1);
+    fill(runner, NULL);
+    assert_ptr_equal(roster_pick(roster, "survey", "", NULL), runner);
+}
+
+static void a_profile_without_room_is_still_offered(void **state)
+{
+    char why[128];
+    (void)state;
+    fill(add("r1", "[]", "[\"survey\"]", 8), "[\"survey\"]");
+    assert_true(roster_offers(roster, "survey", "", why, sizeof why));
+    assert_true(roster_offers(roster, "survey", "", NULL, 0));
+    assert_false(roster_offers(roster, "other", "", NULL, 0));
+}
+
+static void where_a_profile_is_full_another_runner_is_picked_though_it_is_cold(void **state)
+{
+    (void)state;
+    runner_t *full = add("r1", "[]", "[\"survey\"]", 8), *other = add("r2", "[]", "[\"survey\"]", 1);
+    cJSON *idle = cJSON_Parse("{\"k1\":2}"), *names = cJSON_Parse("[\"survey\"]");
+    runner_credit(full, 8, idle, names);
+    cJSON_Delete(idle);
+    cJSON_Delete(names);
+    assert_ptr_equal(roster_pick(roster, "survey", "", "k1"), other);
+}
+
 static void the_runner_with_most_free_credit_is_picked(void **state)
 {
     (void)state;
@@ -155,7 +198,7 @@ static void less_credit_than_was_sent_is_none(void **state)
     runner_t *runner = add("r1", "[]", "[\"echo\"]", 2);
     runner_assigned(runner, "c1", 1, "", 0);
     runner_assigned(runner, "c2", 1, "", 0);
-    runner_credit(runner, 1, NULL);
+    runner_credit(runner, 1, NULL, NULL);
     assert_int_equal(runner_free(runner), 0);
 }
 
@@ -212,6 +255,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_missing_label_is_named, roster_up, roster_down),
     cmocka_unit_test_setup_teardown(labels_that_only_stand_apart_are_named_together, roster_up, roster_down),
     cmocka_unit_test_setup_teardown(a_busy_runner_still_offers, roster_up, roster_down),
+    cmocka_unit_test_setup_teardown(a_profile_without_room_is_given_nothing_until_the_next_credit, roster_up, roster_down),
+    cmocka_unit_test_setup_teardown(a_profile_without_room_is_still_offered, roster_up, roster_down),
+    cmocka_unit_test_setup_teardown(where_a_profile_is_full_another_runner_is_picked_though_it_is_cold, roster_up, roster_down),
     cmocka_unit_test_setup_teardown(the_runner_with_most_free_credit_is_picked, roster_up, roster_down),
     cmocka_unit_test_setup_teardown(an_idle_worker_of_the_key_goes_before_free_credit, roster_up, roster_down),
     cmocka_unit_test_setup_teardown(an_assignment_takes_credit_and_the_idle_worker_of_its_key, roster_up, roster_down),
