@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import os
+import signal
 import socket
 import struct
 import sys
@@ -14,6 +15,7 @@ import time
 from datetime import datetime, timedelta, timezone
 
 MODE = sys.argv[1]
+HOARD = []
 
 
 def stamp(seconds):
@@ -137,6 +139,23 @@ def misbehave(conn, run):
                                                             "events": [{"type": "token", "content": "a"}] * 65}}) + good)
     elif MODE == "dies":
         os._exit(3)
+    elif MODE == "grows":
+        if run["assignment"] == "grow":
+            HOARD.append(b"x" * (96 << 20))
+        conn.sendall(terminal(result=str(os.getpid())))
+    elif MODE == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        conn.sendall(terminal(result=str(os.getpid())))
+    elif MODE == "ends-with-its-run":
+        def end(*_):
+            conn.sendall(terminal(result=str(os.getpid())))
+            if os.fork() == 0:
+                time.sleep(3600)  # a grandchild holds the connection open
+            os._exit(0)
+        signal.signal(signal.SIGUSR1, end)
+        conn.sendall(event({"type": "token", "content": "waiting "}))
+        if run["assignment"] != "wait":
+            end()
     elif MODE == "closes":
         conn.sendall(frame(struct.pack(">H", 1000), opcode=8))
     elif MODE == "deaf":
