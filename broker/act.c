@@ -2,6 +2,11 @@
 #include "act.h"
 
 #include "base/clock.h"
+#include "base/json.h"
+
+#include <string.h>
+
+#define WHY_MAX 256
 
 static void put_text(rz_buf_t *out, const char *key, const char *text)
 {
@@ -39,6 +44,32 @@ static void put_submitted(uint64_t submitted_ms, rz_buf_t *out)
     rz_json_put_str(out, "submitted_at", text);
 }
 
+/* Only what is known by name: the text came from a runner, and must not write over anything of ours. */
+static void put_progress(const char *progress, rz_buf_t *out)
+{
+    static const struct {
+        const char *key;
+        char kind;
+    } known[] = { { "last_event_at", '"' },
+                  { "last_tool_name", '"' },
+                  { "last_tool_phase", '"' },
+                  { "round_count", '0' } };
+    if (progress == NULL || rz_json_check(progress, strlen(progress), 0, NULL) != RZ_OK)
+        return;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        rz_str_t value = rz_json_member(rz_str(progress), known[i].key);
+        if (rz_json_kind(value) == known[i].kind)
+            rz_json_put_raw(out, known[i].key, value);
+    }
+}
+
+void act_put_waiting(const roster_t *roster, const rz_act_t *act, rz_buf_t *out)
+{
+    char why[WHY_MAX];
+    if (act->state == RZ_ACT_QUEUED && !roster_offers(roster, act->profile, act->labels, why, sizeof why))
+        rz_json_put_str(out, "waiting", why);
+}
+
 void act_encode(const roster_t *roster, const char *key, const rz_act_t *act, rz_buf_t *out)
 {
     if (key == NULL)
@@ -60,5 +91,10 @@ void act_encode(const roster_t *roster, const char *key, const rz_act_t *act, rz
     put_owner(roster, act, out);
     put_submitted(act->submitted_ms, out);
     rz_json_put_bool(out, "cancelled", act->cancelled);
+    if (act->cancel_now)
+        rz_json_put_bool(out, "cancel_now", true);
+    if (act->state != RZ_ACT_QUEUED) /* one that was given back tells nothing of the attempt that is over */
+        put_progress(act->progress, out);
+    act_put_waiting(roster, act, out);
     rz_json_close(out, '}');
 }

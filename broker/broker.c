@@ -216,6 +216,7 @@ static void open_faces(broker_t *broker)
     broker->control = control_open(&(control_parts_t){ .loop = broker->loop,
                                                        .broker = broker->setup->name,
                                                        .rules = &broker->rules,
+                                                       .queue_max = broker->setup->queue_max,
                                                        .endpoints = &broker->endpoints,
                                                        .store = broker->store,
                                                        .store_detail = broker->store_detail,

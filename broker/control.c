@@ -1,6 +1,7 @@
 /* control.c - see control.h. Frames in, the table of operations, and what all of them share. */
 #include "control_ops.h"
 
+#include "act.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -25,6 +26,11 @@ static const op_t ops[RZ_CONTROL_OP_COUNT] = {
     [RZ_OP_SESSION_LIST] = { op_session_list, true },
     [RZ_OP_REPLAY] = { op_replay, true },
     [RZ_OP_STATUS] = { op_status, false },
+    [RZ_OP_WAIT_REGISTER] = { op_wait_register, true },
+    [RZ_OP_WAIT_GET] = { op_wait_get, true },
+    [RZ_OP_APPROVE] = { op_approve, true },
+    [RZ_OP_RETRY] = { op_retry, true },
+    [RZ_OP_EXPLAIN] = { op_explain, true },
 };
 
 control_t *control_open(const control_parts_t *parts)
@@ -62,6 +68,21 @@ call_t *asking_end(asking_t *asking)
     call_t *call = asking->call;
     rz_free(asking);
     return call;
+}
+
+/* Refusals of the store that come with the state of the child. */
+static bool tells_state(rz_rc_t rc)
+{
+    return rc == RZ_OK || rc == RZ_DUPLICATE || rc == RZ_CONFLICT || rc == RZ_ALREADY_RUNNING ||
+           rc == RZ_EXPIRED || rc == RZ_ENDED;
+}
+
+rz_buf_t *reply_with(const control_t *control, call_t *call, rz_rc_t rc, const rz_act_t *act)
+{
+    rz_buf_t *out = call_reply(call, rc, NULL);
+    if (act != NULL && act->child[0] != '\0' && tells_state(rc))
+        act_encode(control->part.roster, "activation", act, out);
+    return out;
 }
 
 static void refuse_without_store(control_t *control, call_t *call)

@@ -17,6 +17,7 @@ typedef struct {
     uv_loop_t *loop;
     const char *broker; /* our name */
     const intake_rules_t *rules;
+    uint64_t queue_max; /* activations that may wait */
     const endpoints_t *endpoints;
     rz_store_t *store;
     const char *store_detail; /* why the store is down, kept by the owner */
@@ -36,8 +37,10 @@ void control_stop(control_t *control);
 void control_close(control_t **control); /* after the store was closed */
 
 void control_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg);
-/* From the links: a steering message reached its worker or not; a runner's answer to `logs`. */
+/* From the links: a steering message reached its worker or not; so did an approval; a runner's answer to
+ * `logs`. */
 void control_on_steered(control_t *control, const char *child, const char *id, bool live);
+void control_on_decided(control_t *control, const char *child, const char *id, bool live);
 void control_on_output(control_t *control, const char *runner, const char *id, rz_rc_t code, rz_str_t text);
 
 /* Adds the member "endpoints": {name: endpoint}. */

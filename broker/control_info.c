@@ -134,32 +134,80 @@ static void put_classes(const rz_class_t *classes, size_t n, rz_buf_t *out)
     rz_json_close(out, ']');
 }
 
-/* Without the store the queues are unknown, and their members missing; the rest is still worth telling. */
-static void send_status(control_t *control, call_t *call, bool known, const rz_class_t *classes, size_t n)
+static void put_group(const rz_group_t *group, rz_buf_t *out)
+{
+    rz_json_open(out, '{');
+    rz_json_put_str(out, "name", group->name);
+    rz_json_put_u64(out, "consumers", group->consumers);
+    rz_json_put_u64(out, "pending", group->pending);
+    rz_json_put_u64(out, "lag", group->lag);
+    rz_json_close(out, '}');
+}
+
+static void put_completions(uint64_t entries, const rz_group_t *groups, size_t n, rz_buf_t *out)
+{
+    rz_json_open_key(out, "completions", '{');
+    rz_json_put_u64(out, "entries", entries);
+    rz_json_open_key(out, "groups", '[');
+    for (size_t i = 0; i < n; i++)
+        put_group(&groups[i], out);
+    rz_json_close(out, ']');
+    rz_json_close(out, '}');
+}
+
+/* What the broker knows by itself. What only the store knows is missing while it is away; the rest is still
+ * worth telling. */
+static rz_buf_t *open_status(const control_t *control, call_t *call)
 {
     rz_buf_t *out = call_reply(call, RZ_OK, NULL);
     rz_json_put_str(out, "broker", control->part.broker);
     rz_json_put_u64(out, "uptime_ms", rz_now_ms() - control->started_ms);
     put_store(control, out);
-    if (known)
-        put_classes(classes, n, out);
     rz_json_put_u64(out, "links", linked(control));
     rz_json_put_u64(out, "waiters", waiters_count(control->part.waiters));
     counters_encode(control->part.counters, out);
-    call_send(&call);
+    return out;
+}
+
+typedef struct {
+    asking_t asking;
+    rz_buf_t *reply; /* of the call, open */
+} telling_t;
+
+static void telling_end(telling_t *telling)
+{
+    call_send(&telling->asking.call);
+    rz_free(telling);
+}
+
+static void on_groups(rz_rc_t rc, uint64_t entries, const rz_group_t *groups, size_t n, void *arg)
+{
+    telling_t *telling = arg;
+    if (rc == RZ_OK)
+        put_completions(entries, groups, n, telling->reply);
+    telling_end(telling);
 }
 
 static void on_classes(rz_rc_t rc, const rz_class_t *classes, size_t n, void *arg)
 {
-    control_t *control = ((asking_t *)arg)->control;
-    send_status(control, asking_end(arg), rc == RZ_OK, classes, n);
+    telling_t *telling = arg;
+    if (rc != RZ_OK) {
+        telling_end(telling);
+        return;
+    }
+    put_classes(classes, n, telling->reply);
+    rz_op_groups(telling->asking.control->part.store, on_groups, telling);
 }
 
 void op_status(control_t *control, call_t *call, const rz_control_request_t *request)
 {
     (void)request;
-    if (rz_store_up(control->part.store))
-        rz_op_classes(control->part.store, on_classes, asking_open(control, call));
-    else
-        send_status(control, call, false, NULL, 0);
+    rz_buf_t *reply = open_status(control, call);
+    if (!rz_store_up(control->part.store)) {
+        call_send(&call);
+        return;
+    }
+    telling_t *telling = rz_alloc(sizeof *telling);
+    *telling = (telling_t){ .asking = { control, call }, .reply = reply };
+    rz_op_classes(control->part.store, on_classes, telling);
 }

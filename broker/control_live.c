@@ -1,4 +1,4 @@
-/* control_live.c - what reaches into running work: send, sync, logs. */
+/* control_live.c - what reaches into running work: send, approve, sync, logs. */
 #include "control_ops.h"
 
 #include "base/utf8.h"
@@ -7,9 +7,10 @@
 
 #include <stdio.h>
 
-#define STEER_WAIT_MS 1000
-#define LOGS_WAIT_MS  2000
-#define KEY_MAX       (2 * RZ_ID_MAX + 16)
+#define STEER_WAIT_MS  1000
+#define DECIDE_WAIT_MS 2000
+#define LOGS_WAIT_MS   2000
+#define KEY_MAX        (2 * RZ_ID_MAX + 16)
 
 /* ---- send: stored first, then forwarded ---- */
 
@@ -83,10 +84,92 @@ void op_send(control_t *control, call_t *call, const rz_control_request_t *reque
     rz_buf_fini(&message);
 }
 
+/* Nobody may wait for it: the message may have been sent again after a sync. */
 void control_on_steered(control_t *control, const char *child, const char *id, bool live)
 {
     char key[KEY_MAX];
+    if (live)
+        rz_op_steered(control->part.store, child, id, NULL, NULL);
     steer_key(child, id, key);
+    live_answer(control->live, key, &(live_answer_t){ .rc = RZ_OK, .yes = live });
+}
+
+/* ---- approve: only who runs the child knows its open questions ---- */
+
+typedef struct {
+    asking_t asking;
+    char child[RZ_ID_MAX + 1], request[RZ_ID_MAX + 1];
+    bool approved;
+} deciding_t;
+
+static void decide_key(const char *child, const char *request, char out[KEY_MAX])
+{
+    snprintf(out, KEY_MAX, "decide %s %s", child, request);
+}
+
+static void refuse_decision(deciding_t *deciding, rz_rc_t rc, const char *text)
+{
+    call_refuse(&deciding->asking.call, rc, text);
+    rz_free(deciding);
+}
+
+static void on_decision(const live_answer_t *answer, void *arg)
+{
+    deciding_t *deciding = arg;
+    if (answer->rc == RZ_OK && answer->yes) {
+        rz_json_put_str(call_reply(deciding->asking.call, RZ_OK, NULL), "delivery", "live");
+        call_send(&deciding->asking.call);
+        rz_free(deciding);
+    } else if (answer->rc == RZ_OK) {
+        refuse_decision(deciding, RZ_NOT_FOUND, "the child has no such open question");
+    } else if (answer->rc == RZ_EXPIRED) {
+        refuse_decision(deciding, RZ_UNKNOWN, "the runner did not answer in time; it may have been done");
+    } else {
+        refuse_decision(deciding, answer->rc, "its runner cannot be reached");
+    }
+}
+
+/* Waits first: the answer may not find nobody. */
+static void forward_decision(deciding_t *deciding, runner_t *runner, uint64_t epoch)
+{
+    control_t *control = deciding->asking.control;
+    char key[KEY_MAX];
+    decide_key(deciding->child, deciding->request, key);
+    if (!live_wait(control->live, key, 1, DECIDE_WAIT_MS, on_decision, deciding))
+        refuse_decision(deciding, RZ_UNAVAILABLE, "another answer to this question is on its way");
+    else if (!sender_decide(control->part.sender, runner, deciding->child, epoch, deciding->request,
+                            deciding->approved))
+        live_answer(control->live, key, &(live_answer_t){ .rc = RZ_UNAVAILABLE });
+}
+
+static void on_asker(rz_rc_t rc, const rz_act_t *act, void *arg)
+{
+    deciding_t *deciding = arg;
+    runner_t *runner =
+        rc == RZ_OK ? roster_by_incarnation(deciding->asking.control->part.roster, act->owner) : NULL;
+    if (rc != RZ_OK)
+        refuse_decision(deciding, rc, NULL);
+    else if (act->state != RZ_ACT_RUNNING && act->state != RZ_ACT_ASSIGNED)
+        refuse_decision(deciding, RZ_NOT_FOUND, "the child does not run, so it asks nothing");
+    else if (runner == NULL)
+        refuse_decision(deciding, RZ_UNAVAILABLE, "its runner is not linked to this broker");
+    else
+        forward_decision(deciding, runner, act->epoch);
+}
+
+void op_approve(control_t *control, call_t *call, const rz_control_request_t *request)
+{
+    deciding_t *deciding = rz_alloc(sizeof *deciding);
+    *deciding = (deciding_t){ .asking = { control, call }, .approved = request->approved };
+    snprintf(deciding->child, sizeof deciding->child, "%s", request->child);
+    snprintf(deciding->request, sizeof deciding->request, "%s", request->request);
+    rz_op_get(control->part.store, deciding->child, NULL, on_asker, deciding);
+}
+
+void control_on_decided(control_t *control, const char *child, const char *id, bool live)
+{
+    char key[KEY_MAX];
+    decide_key(child, id, key);
     live_answer(control->live, key, &(live_answer_t){ .rc = RZ_OK, .yes = live });
 }
 

@@ -11,6 +11,7 @@ struct control {
     control_parts_t part;
     live_t *live;        /* calls that wait for a runner's answer */
     uint64_t started_ms; /* monotonic */
+    size_t trees;        /* being cancelled now */
 };
 
 /* A call on its way through the store. */
@@ -22,6 +23,13 @@ asking_t *asking_open(control_t *control, call_t *call);
 /* Frees the asking and returns its call. */
 call_t *asking_end(asking_t *asking);
 
+/* To those who name a child to be cancelled or run once more. */
+#define NEVER_RUN "no such child, or it was never run"
+
+/* Opens a reply that shows the activation, when the store knows one and the code speaks of its state. act may be
+ * NULL. */
+rz_buf_t *reply_with(const control_t *control, call_t *call, rz_rc_t rc, const rz_act_t *act);
+
 typedef void (*op_handler_t)(control_t *control, call_t *call, const rz_control_request_t *request);
 
 /* control_info.c */
@@ -30,13 +38,20 @@ void op_runners(control_t *control, call_t *call, const rz_control_request_t *re
 void op_status(control_t *control, call_t *call, const rz_control_request_t *request);
 /* control_runs.c */
 void op_submit(control_t *control, call_t *call, const rz_control_request_t *request);
+void op_retry(control_t *control, call_t *call, const rz_control_request_t *request);
 void op_get(control_t *control, call_t *call, const rz_control_request_t *request);
 void op_list(control_t *control, call_t *call, const rz_control_request_t *request);
-void op_wait(control_t *control, call_t *call, const rz_control_request_t *request);
-void op_cancel(control_t *control, call_t *call, const rz_control_request_t *request);
+void op_explain(control_t *control, call_t *call, const rz_control_request_t *request);
 void op_replay(control_t *control, call_t *call, const rz_control_request_t *request);
+/* control_waits.c */
+void op_wait(control_t *control, call_t *call, const rz_control_request_t *request);
+void op_wait_register(control_t *control, call_t *call, const rz_control_request_t *request);
+void op_wait_get(control_t *control, call_t *call, const rz_control_request_t *request);
+/* control_cancel.c */
+void op_cancel(control_t *control, call_t *call, const rz_control_request_t *request);
 /* control_live.c */
 void op_send(control_t *control, call_t *call, const rz_control_request_t *request);
+void op_approve(control_t *control, call_t *call, const rz_control_request_t *request);
 void op_sync(control_t *control, call_t *call, const rz_control_request_t *request);
 void op_logs(control_t *control, call_t *call, const rz_control_request_t *request);
 /* control_sessions.c */

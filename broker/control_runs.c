@@ -1,46 +1,34 @@
-/* control_runs.c - activations: submit, get, list, wait, cancel, replay. */
+/* control_runs.c - activations: submit, retry, get, list, explain, replay. */
 #include "control_ops.h"
 
 #include "act.h"
+#include "base/clock.h"
 
 #define FULL_RETRY_MS 1000
-#define WAITERS_MAX   65536
-
-/* Refusals of the store that come with the state of the child. */
-static bool tells_state(rz_rc_t rc)
-{
-    return rc == RZ_OK || rc == RZ_DUPLICATE || rc == RZ_CONFLICT || rc == RZ_ALREADY_RUNNING ||
-           rc == RZ_EXPIRED || rc == RZ_ENDED;
-}
-
-static rz_buf_t *reply_with(const control_t *control, call_t *call, rz_rc_t rc, const rz_act_t *act)
-{
-    rz_buf_t *out = call_reply(call, rc, NULL);
-    if (act != NULL && act->child[0] != '\0' && tells_state(rc))
-        act_encode(control->part.roster, "activation", act, out);
-    return out;
-}
 
 /* ---- submit ---- */
 
-static void put_waiting(const control_t *control, const rz_act_t *act, rz_buf_t *out)
+/* The codes that submit and retry share. */
+static void put_receipt(const control_t *control, rz_rc_t rc, rz_buf_t *out)
 {
-    char why[256];
-    if (!roster_offers(control->part.roster, act->profile, act->labels, why, sizeof why))
-        rz_json_put_str(out, "waiting", why);
+    if (rc == RZ_OK || rc == RZ_DUPLICATE)
+        rz_json_put_str(out, "durability", rz_store_durability(control->part.store));
+    if (rc == RZ_FULL)
+        rz_json_put_u64(out, "retry_after_ms", FULL_RETRY_MS);
 }
 
 static void on_submitted(rz_rc_t rc, const rz_submit_result_t *result, void *arg)
 {
     const control_t *control = ((asking_t *)arg)->control;
     call_t *call = asking_end(arg);
+    if (rc == RZ_NOT_FOUND) {
+        call_refuse(&call, rc, CHILD_NOT_FOUND);
+        return;
+    }
     rz_buf_t *out = reply_with(control, call, rc, &result->act);
-    if (rc == RZ_OK || rc == RZ_DUPLICATE)
-        rz_json_put_str(out, "durability", rz_store_durability(control->part.store));
-    if (rc == RZ_OK && !result->claimed)
-        put_waiting(control, &result->act, out);
-    if (rc == RZ_FULL)
-        rz_json_put_u64(out, "retry_after_ms", FULL_RETRY_MS);
+    put_receipt(control, rc, out);
+    if (rc == RZ_OK)
+        act_put_waiting(control->part.roster, &result->act, out);
     call_send(&call);
 }
 
@@ -53,12 +41,38 @@ void op_submit(control_t *control, call_t *call, const rz_control_request_t *req
         call_refuse_err(&call, &err);
         return;
     }
-    call_about(call, intake.job.child);
     placement_submit(control->part.placement, &intake, on_submitted, asking_open(control, call));
     intake_fini(&intake);
 }
 
-/* ---- get, list, wait ---- */
+/* ---- retry ---- */
+
+static void on_retried(rz_rc_t rc, const rz_act_t *act, void *arg)
+{
+    const control_t *control = ((asking_t *)arg)->control;
+    call_t *call = asking_end(arg);
+    if (rc == RZ_NOT_FOUND) {
+        call_refuse(&call, rc, NEVER_RUN);
+        return;
+    }
+    rz_buf_t *out = reply_with(control, call, rc, act);
+    put_receipt(control, rc, out);
+    if (rc == RZ_OK)
+        act_put_waiting(control->part.roster, act, out);
+    call_send(&call);
+    if (rc != RZ_OK)
+        return;
+    dispatch_waiting(control->part.dispatch, act->profile, act->labels);
+    placement_pump(control->part.placement);
+}
+
+void op_retry(control_t *control, call_t *call, const rz_control_request_t *request)
+{
+    rz_op_retry(control->part.store, request->child, control->part.queue_max, on_retried,
+                asking_open(control, call));
+}
+
+/* ---- get, list ---- */
 
 static void on_act(rz_rc_t rc, const rz_act_t *act, void *arg)
 {
@@ -73,14 +87,15 @@ void op_get(control_t *control, call_t *call, const rz_control_request_t *reques
     rz_op_get(control->part.store, request->child, request->job_id, on_act, asking_open(control, call));
 }
 
-void op_wait(control_t *control, call_t *call, const rz_control_request_t *request)
+/* All else of a list was judged when it was decoded. */
+static void refuse_list(call_t *call, rz_rc_t rc)
 {
-    if (waiters_count(control->part.waiters) >= WAITERS_MAX) {
-        call_refuse(&call, RZ_FULL, "as many wait here as may");
-        return;
-    }
-    waiters_add(control->part.waiters, request->child, request->job_id, request->timeout_ms, on_act,
-                asking_open(control, call));
+    rz_err_t err = { 0 };
+    if (rc == RZ_BAD_FIELD)
+        rz_fail_field(&err, rc, "before", "must be the `next` of another page");
+    else
+        rz_fail(&err, rc, "%s", rz_rc_text(rc));
+    call_refuse_err(&call, &err);
 }
 
 static void on_list(rz_rc_t rc, const rz_act_t *acts, size_t n, const char *next, void *arg)
@@ -88,7 +103,7 @@ static void on_list(rz_rc_t rc, const rz_act_t *acts, size_t n, const char *next
     const control_t *control = ((asking_t *)arg)->control;
     call_t *call = asking_end(arg);
     if (rc != RZ_OK) {
-        call_refuse(&call, rc, NULL);
+        refuse_list(call, rc);
         return;
     }
     rz_buf_t *out = call_reply(call, RZ_OK, NULL);
@@ -111,44 +126,48 @@ void op_list(control_t *control, call_t *call, const rz_control_request_t *reque
     rz_op_list(control->part.store, &list, on_list, asking_open(control, call));
 }
 
-/* ---- cancel ---- */
+/* ---- explain ---- */
 
-typedef struct {
-    asking_t asking;
-    bool now;
-} cancelling_t;
-
-/* The store has the cancel; telling the runner only makes it faster. */
-static const char *deliver_cancel(const control_t *control, const rz_cancel_result_t *result, bool now)
+static const char *or_null(const char *text)
 {
-    if (result->ended)
-        return "ended";
-    runner_t *runner = roster_by_incarnation(control->part.roster, result->act.owner);
-    if (runner != NULL &&
-        sender_cancel(control->part.sender, runner, result->act.child, result->act.epoch, now))
-        return "forwarded";
-    return "stored";
+    return text != NULL && *text != '\0' ? text : NULL;
 }
 
-static void on_cancelled(rz_rc_t rc, const rz_cancel_result_t *result, void *arg)
+static void put_transition(const rz_transition_t *transition, rz_buf_t *out)
 {
-    cancelling_t *cancelling = arg;
-    const control_t *control = cancelling->asking.control;
-    call_t *call = cancelling->asking.call;
-    bool told = rc == RZ_OK || rc == RZ_ENDED;
-    const char *delivery = rc == RZ_OK ? deliver_cancel(control, result, cancelling->now) : NULL;
-    rz_buf_t *out = reply_with(control, call, rc, told ? &result->act : NULL);
-    if (delivery != NULL)
-        rz_json_put_str(out, "delivery", delivery);
+    char at[RZ_RFC3339_LEN + 1];
+    rz_rfc3339((int64_t)transition->at_ms * 1000, at);
+    rz_json_open(out, '{');
+    rz_json_put_str(out, "at", at);
+    rz_json_put_u64(out, "activation", transition->activation);
+    rz_json_put_u64(out, "epoch", transition->epoch);
+    rz_json_put_str(out, "what", transition->what);
+    rz_json_opt_str(out, "broker", or_null(transition->broker));
+    rz_json_opt_str(out, "runner", or_null(transition->runner));
+    rz_json_opt_str(out, "detail", or_null(transition->detail));
+    rz_json_close(out, '}');
+}
+
+static void on_explain(rz_rc_t rc, const rz_act_t *act, const rz_transition_t *list, size_t n, void *arg)
+{
+    const control_t *control = ((asking_t *)arg)->control;
+    call_t *call = asking_end(arg);
+    if (rc != RZ_OK) {
+        call_refuse(&call, rc, NULL);
+        return;
+    }
+    rz_buf_t *out = reply_with(control, call, RZ_OK, act);
+    act_put_waiting(control->part.roster, act, out);
+    rz_json_open_key(out, "transitions", '[');
+    for (size_t i = 0; i < n; i++)
+        put_transition(&list[i], out);
+    rz_json_close(out, ']');
     call_send(&call);
-    rz_free(cancelling);
 }
 
-void op_cancel(control_t *control, call_t *call, const rz_control_request_t *request)
+void op_explain(control_t *control, call_t *call, const rz_control_request_t *request)
 {
-    cancelling_t *cancelling = rz_alloc(sizeof *cancelling);
-    *cancelling = (cancelling_t){ .asking = { control, call }, .now = request->now };
-    rz_op_cancel(control->part.store, request->child, NULL, request->now, on_cancelled, cancelling);
+    rz_op_explain(control->part.store, request->child, on_explain, asking_open(control, call));
 }
 
 /* ---- replay ---- */

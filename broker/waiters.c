@@ -5,7 +5,7 @@
 
 #include <czmq.h>
 
-typedef struct waiter {
+struct waiter {
     waiters_t *waiters;
     struct waiter *next, *prev; /* others of the same child */
     char *child, *job;
@@ -15,7 +15,7 @@ typedef struct waiter {
     unsigned asking; /* questions to the store under way: the memory must stay */
     bool expired;    /* the next answer is the last                            */
     bool done;
-} waiter_t;
+};
 
 struct waiters {
     uv_loop_t *loop;
@@ -77,12 +77,18 @@ static void waiter_free_if_unused(waiter_t *waiter)
     rz_free(waiter);
 }
 
-static void resolve(waiter_t *waiter, rz_rc_t rc, const rz_act_t *act)
+/* From here on it is in no chain; its memory stays while the store is being asked. */
+static void leave(waiter_t *waiter)
 {
     waiter->done = true;
     chain_remove(waiter->waiters, waiter);
     if (waiter->timer != NULL)
         rz_timer_close(&waiter->timer);
+}
+
+static void resolve(waiter_t *waiter, rz_rc_t rc, const rz_act_t *act)
+{
+    leave(waiter);
     waiter->fn(rc, act, waiter->arg);
 }
 
@@ -127,8 +133,8 @@ static void on_timeout(void *arg)
 
 /* ---- all of them ---- */
 
-void waiters_add(waiters_t *waiters, const char *child, const char *job, uint64_t timeout_ms, waiter_fn fn,
-                 void *arg)
+waiter_t *waiters_add(waiters_t *waiters, const char *child, const char *job, uint64_t timeout_ms,
+                      waiter_fn fn, void *arg)
 {
     waiter_t *waiter = rz_alloc(sizeof *waiter);
     *waiter = (waiter_t){
@@ -140,6 +146,13 @@ void waiters_add(waiters_t *waiters, const char *child, const char *job, uint64_
         rz_timer_start(waiter->timer, timeout_ms, 0);
     }
     ask(waiter);
+    return waiter;
+}
+
+void waiters_leave(waiter_t *waiter)
+{
+    leave(waiter);
+    waiter_free_if_unused(waiter);
 }
 
 void waiters_poke(waiters_t *waiters, const char *child)
