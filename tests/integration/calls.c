@@ -279,6 +279,25 @@ static void on_classes(rz_rc_t rc, const rz_class_t *classes, size_t n, void *ar
                  classes[i].labels, classes[i].waiting);
 }
 
+static void on_explain(rz_rc_t rc, const rz_act_t *act, const rz_transition_t *list, size_t n, void *arg)
+{
+    answer_t *answer = answered(arg, rc);
+    take_act(answer, act);
+    answer->left = n;
+    for (size_t i = n > ANSWERS_MAX ? n - ANSWERS_MAX : 0; i < n; i++)
+        snprintf(answer->text[answer->n++], sizeof answer->text[0], "%s %s", list[i].what, list[i].detail);
+}
+
+static void on_wait(rz_rc_t rc, const rz_wait_result_t *result, void *arg)
+{
+    COPY(answered(arg, rc)->wait_state, result->state);
+}
+
+static void on_tick(rz_rc_t rc, const rz_tick_result_t *result, void *arg)
+{
+    answered(arg, rc)->tick = *result;
+}
+
 /* ---- calls ---- */
 rz_submit_t plain_submit(const char *child)
 {
@@ -406,6 +425,52 @@ rz_rc_t call_sync(calls_t *calls, const char *incarnation, uint64_t counter, con
     };
     rz_op_sync(begin(calls)->store, &sync, on_sync, calls);
     return end(calls);
+}
+
+rz_rc_t call_retry(calls_t *calls, const char *child)
+{
+    rz_op_retry(begin(calls)->store, child, 1000000, on_act, calls);
+    return end(calls);
+}
+
+rz_rc_t call_explain(calls_t *calls, const char *child)
+{
+    rz_op_explain(begin(calls)->store, child, on_explain, calls);
+    return end(calls);
+}
+
+rz_rc_t call_wait_register(calls_t *calls, const char *id, const char *child, uint64_t timeout_ms)
+{
+    const rz_wait_t wait = { .parent = "p1",
+                             .id = id,
+                             .wait_for = "all",
+                             .children = &child,
+                             .child_count = 1,
+                             .timeout_ms = timeout_ms };
+    rz_op_wait_register(begin(calls)->store, &wait, on_wait, calls);
+    return end(calls);
+}
+
+rz_rc_t call_wait_get(calls_t *calls, const char *id)
+{
+    rz_op_wait_get(begin(calls)->store, "p1", id, on_wait, calls);
+    return end(calls);
+}
+
+rz_rc_t call_tick_of(calls_t *calls, const rz_tick_t *request)
+{
+    rz_op_tick(begin(calls)->store, request, on_tick, calls);
+    return end(calls);
+}
+
+rz_rc_t call_tick(calls_t *calls, uint64_t elapsed_ms)
+{
+    const uint64_t ever = 1000000000000;
+    rz_tick_t tick = { .retention_ms = ever, .tombstone_ms = ever, .completions_max = 1000000 };
+    call_tick_of(calls, &tick);
+    tick.seen = calls->answer.tick.tick;
+    tick.elapsed_ms = elapsed_ms;
+    return call_tick_of(calls, &tick);
 }
 
 rz_rc_t call_condemn(calls_t *calls, const char *incarnation, uint64_t seen, bool leave)

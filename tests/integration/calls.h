@@ -28,6 +28,8 @@ typedef struct {
     char text[ANSWERS_MAX][80]; /* cancels, owned, incarnations, classes, children, events */
     size_t cancels;             /* of sync: how many of text are cancels, then owned       */
     char header[512], messages[4096], first[48], last[48];
+    rz_tick_result_t tick;
+    char wait_state[16]; /* "waiting" "satisfied" "expired" */
 } answer_t;
 
 typedef struct {
@@ -72,6 +74,14 @@ rz_rc_t call_cancel(calls_t *calls, const char *child, const char *reason);
 rz_rc_t call_steer(calls_t *calls, const char *child, const char *id, const char *message);
 rz_rc_t call_join(calls_t *calls, const char *incarnation, const char *runner);
 rz_rc_t call_sync(calls_t *calls, const char *incarnation, uint64_t counter, const char *digest);
+rz_rc_t call_retry(calls_t *calls, const char *child);
+rz_rc_t call_explain(calls_t *calls, const char *child); /* text: "what detail" */
+rz_rc_t call_wait_register(calls_t *calls, const char *id, const char *child,
+                           uint64_t timeout_ms); /* of p1, for all */
+rz_rc_t call_wait_get(calls_t *calls, const char *id);
+rz_rc_t call_tick_of(calls_t *calls, const rz_tick_t *request);
+/* Time goes on by so much, and everything is kept for ever. */
+rz_rc_t call_tick(calls_t *calls, uint64_t elapsed_ms);
 rz_rc_t call_condemn(calls_t *calls, const char *incarnation, uint64_t seen, bool leave);
 rz_rc_t call_reap(calls_t *calls, const char *incarnation);
 rz_rc_t call_incarnations(calls_t *calls); /* text: "incarnation runner counter owned dead|alive" */
