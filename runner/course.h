@@ -1,7 +1,7 @@
 /* course.h - what can happen to one activation while this runner owns it, and what is then to be done.
  *
  *                 CONNECT_FAILED
- *      WAITING ─────────────────► RETRYING         waiting for a worker; the second try is the last
+ *      WAITING ─────────────────► RETRYING         waiting for room and a worker; the second try is the last
  *        │  │ DRAIN, STOP           │  │
  *        │  └──────► RELEASING ◄────┘  │           given back, nothing ran
  *        │ READY                 READY │
@@ -16,7 +16,7 @@
  *                      ▼
  *                    DONE                          forgotten; FENCED leads here from everywhere
  *
- * A cancel or a failed spawn ends a WAITING one directly. Pure: course_feed() changes the state and
+ * A cancel, a failed spawn or nothing to do ends a WAITING one directly. Pure: course_feed() changes the state and
  * answers which action follows; run.c acts. What a cell leaves empty cannot matter any more and is ignored: a
  * limit reached while the grace runs, a second cancel, news of a worker that was already let go. */
 #pragma once
@@ -31,6 +31,7 @@ typedef enum { COURSE_STATES(X) ACT_STATES } course_state_t;
     X(READY)          /* a worker of its pool key is there                                   */              \
     X(CONNECT_FAILED) /* its worker registered but could not be connected to                  */             \
     X(FAILED)         /* no worker can be had: spawn or registration failed, unknown profile  */             \
+    X(SKIP)           /* its conversation asks for nothing: there is nothing to run           */             \
     X(TERMINAL)       /* the worker said how it ended                                          */            \
     X(LOST)           /* the worker died, broke the protocol or closed before the terminal     */            \
     X(CANCEL)                                                                                                \
@@ -56,6 +57,7 @@ typedef enum { COURSE_EVENTS(X) ACT_EVENTS } course_event_t;
     X(END_CANCELLED) /* cancelled; a worker that had it is killed                  */                        \
     X(END_TIMED_OUT) /* timeout, with the watchdog's reason                        */                        \
     X(END_STOPPED)   /* error "runner stopped"                                     */                        \
+    X(END_SKIPPED)   /* skipped, before anything began                             */                        \
     X(RELEASE)       /* back to the queue                                          */                        \
     X(ABANDON)       /* kill its worker, publish nothing more, forget it           */                        \
     X(COMPLETE)      /* publish sub_agent_completed, forget it                     */                        \

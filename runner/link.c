@@ -62,11 +62,13 @@ rz_rc_t links_send(links_t *links, const rz_link_t *link, const rz_str_t *payloa
     return links->home == NULL ? RZ_AGAIN : link_answer(links->home, link, payload, n);
 }
 
-rz_rc_t links_credit(links_t *links, uint64_t room, const cJSON *idle)
+rz_rc_t links_credit(links_t *links, uint64_t room, const cJSON *idle, const cJSON *full)
 {
     if (links->home == NULL)
         return RZ_AGAIN;
-    rz_link_t credit = { .kind = RZ_LINK_CREDIT, .granted = links->home->assigned + room, .idle = idle };
+    rz_link_t credit = {
+        .kind = RZ_LINK_CREDIT, .granted = links->home->assigned + room, .idle = idle, .full = full
+    };
     return links_send(links, &credit, NULL, 0);
 }
 

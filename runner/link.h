@@ -35,5 +35,6 @@ void links_tick(links_t *links, uint64_t now_ms); /* a few times a second */
 /* Encodes and sends to home, or to one broker. payload: further frames. RZ_AGAIN: nobody takes it now. */
 rz_rc_t links_send(links_t *links, const rz_link_t *link, const rz_str_t *payload, size_t n);
 rz_rc_t link_answer(link_peer_t *peer, const rz_link_t *link, const rz_str_t *payload, size_t n);
-/* Tells home how many more it may assign: `room` beyond what came so far. idle: {"<affinity>": n}. */
-rz_rc_t links_credit(links_t *links, uint64_t room, const cJSON *idle);
+/* Tells home how many more it may assign: `room` beyond what came so far. idle: {"<affinity>": n}; full: profiles
+ * without room of their own, NULL for none. */
+rz_rc_t links_credit(links_t *links, uint64_t room, const cJSON *idle, const cJSON *full);

@@ -196,6 +196,7 @@ static void set_provision(profile_plan_t *plan, const profile_case_t *of)
     p->disabled_tools = assign->disabled_tools;
     p->idle_timeout_secs = of->settings->idle_secs + IDLE_SURPLUS_SECS;
     p->reusable = true;
+    p->enforce_permissions = agent->asks_approval;
     set_model(p, &plan->session, assign->model);
 }
 

@@ -130,25 +130,23 @@ void publish_started(publisher_t *publisher, stream_t *stream, journal_t *journa
     emit(publisher, stream, journal, "sub_agent_started", NULL, RZ_CLASS_DURABLE);
 }
 
-void publish_heartbeat(publisher_t *publisher, stream_t *stream)
+void publish_heartbeat(publisher_t *publisher, stream_t *stream, const progress_t *progress)
 {
     char ts[RZ_RFC3339_LEN + 1];
     rz_rfc3339_now(ts);
     rz_buf_clear(&publisher->event);
     rz_event_heartbeat(stream->parent, stream->child, ts, &publisher->event);
+    progress_put(progress, &publisher->event);
+    rz_json_close(&publisher->event, '}');
     emit(publisher, stream, NULL, "sub_agent_heartbeat", NULL, RZ_CLASS_EPHEMERAL);
 }
 
-rz_rc_t publish_worker_event(publisher_t *publisher, stream_t *stream, journal_t *journal, rz_str_t event)
+void publish_worker_event(publisher_t *publisher, stream_t *stream, journal_t *journal, const char *type,
+                          rz_str_t event)
 {
-    char type[65];
-    rz_rc_t rc = rz_event_type(event, type);
-    if (rc != RZ_OK)
-        return rc;
     rz_buf_clear(&publisher->event);
     rz_event_wrap(stream->parent, stream->child, event, &publisher->event);
     emit(publisher, stream, journal, "sub_agent_event", type, rz_event_classify(type, event));
-    return RZ_OK;
 }
 
 /* ---- the last one ---- */

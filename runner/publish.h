@@ -6,6 +6,7 @@
 #pragma once
 
 #include "journal.h"
+#include "progress.h"
 #include "wire/event.h"
 
 #include <uv.h>
@@ -26,9 +27,10 @@ typedef struct {
 
 /* title: of the session; NULL when none. */
 void publish_started(publisher_t *publisher, stream_t *stream, journal_t *journal, const char *title);
-void publish_heartbeat(publisher_t *publisher, stream_t *stream);
-/* RZ_BAD_FIELD: no object with a type; nothing was published. event: checked JSON. */
-rz_rc_t publish_worker_event(publisher_t *publisher, stream_t *stream, journal_t *journal, rz_str_t event);
+void publish_heartbeat(publisher_t *publisher, stream_t *stream, const progress_t *progress);
+/* type: as rz_event_type() gives it; event: checked JSON. */
+void publish_worker_event(publisher_t *publisher, stream_t *stream, journal_t *journal, const char *type,
+                          rz_str_t event);
 /* Queues the last event; header and event are appended to the bufs for publish_completed(). */
 void publish_prepare_completed(stream_t *stream, journal_t *journal, const char *status, const char *error,
                                rz_buf_t *header, rz_buf_t *event);

@@ -75,51 +75,45 @@ run_place_t *run_place(run_t *run)
 
 /* ---- the beginning ---- */
 
-static void meta_text(rz_str_t metadata, const char *key, rz_buf_t *out)
-{
-    rz_buf_clear(out);
-    rz_json_unescape(rz_json_member(metadata, key), out);
-}
-
-static void init_watchdog(run_t *run, rz_str_t header)
-{
-    rz_str_t metadata = rz_json_member(header, "metadata");
-    rz_buf_t total = { 0 }, idle = { 0 }, interval = { 0 };
-    if (rz_json_kind(metadata) == '{') {
-        meta_text(metadata, WATCHDOG_TOTAL_KEY, &total);
-        meta_text(metadata, WATCHDOG_IDLE_KEY, &idle);
-        meta_text(metadata, WATCHDOG_INTERVAL_KEY, &interval);
-    }
-    watchdog_init(&run->watchdog, total.data, idle.data, interval.data);
-    rz_buf_fini(&total);
-    rz_buf_fini(&idle);
-    rz_buf_fini(&interval);
-}
-
-static void encode_frame(run_t *run, rz_str_t header, rz_str_t messages)
-{
-    rz_parent_frame_t frame = { .kind = RZ_PARENT_RUN,
-                                .assignment = rz_session_assignment(header, messages),
-                                .messages = messages };
-    rz_parent_frame_encode(&frame, &run->frame);
-}
-
 /* The bytes come from the store, through a broker that checked them when they came in. They are checked
  * again, once, because everything after this walks them without looking. */
-static rz_rc_t take_payload(run_t *run, rz_str_t header, rz_str_t messages, rz_err_t *err)
+static rz_rc_t load(run_t *run, rz_str_t header, rz_str_t messages, rz_err_t *err)
 {
+    rz_session_t session;
     if (rz_json_check(header.p, header.n, 0, err) != RZ_OK ||
         rz_json_check(messages.p, messages.n, 0, err) != RZ_OK)
         return err->rc;
     if (rz_json_kind(header) != '{' || rz_json_kind(messages) != '[')
         return rz_fail(err, RZ_BAD_FIELD, "the session is no object with an array of messages");
-    init_watchdog(run, header);
-    encode_frame(run, header, messages);
-    if (run->frame.len > RZ_FRAME_MAX)
-        return rz_fail(err, RZ_TOO_LARGE, "the conversation is larger than a frame of %zu bytes",
-                       RZ_FRAME_MAX);
+    if (rz_session_header_decode(header, &session, err) != RZ_OK)
+        return err->rc;
+    watchdog_init(&run->watchdog, rz_session_meta(&session, WATCHDOG_TOTAL_KEY),
+                  rz_session_meta(&session, WATCHDOG_IDLE_KEY),
+                  rz_session_meta(&session, WATCHDOG_INTERVAL_KEY));
+    rz_session_fini(&session);
     rz_buf_put_str(&run->header, header);
     return RZ_OK;
+}
+
+/* Whether somebody waits for an answer: the last message is a user's. */
+static bool asks_for_something(rz_str_t messages)
+{
+    rz_json_iter_t it = rz_json_iter(messages);
+    rz_str_t message, last = { NULL, 0 };
+    while (rz_json_next_element(&it, &message))
+        last = message;
+    return rz_json_is(rz_json_member(last, "role"), "user");
+}
+
+static rz_rc_t encode_frame(run_t *run, rz_str_t messages, rz_err_t *err)
+{
+    rz_parent_frame_t frame = { .kind = RZ_PARENT_RUN,
+                                .assignment = rz_session_assignment(rz_buf_str(&run->header), messages),
+                                .messages = messages };
+    rz_parent_frame_encode(&frame, &run->frame);
+    if (run->frame.len <= RZ_FRAME_MAX)
+        return RZ_OK;
+    return rz_fail(err, RZ_TOO_LARGE, "the conversation is larger than a frame of %zu bytes", RZ_FRAME_MAX);
 }
 
 profile_case_t run_profile_case(const run_t *run)
@@ -129,6 +123,33 @@ profile_case_t run_profile_case(const run_t *run)
                              .agent = run->agent,
                              .assign = &run->assign,
                              .header = rz_buf_str(&run->header) };
+}
+
+static rz_rc_t prepare_worker(run_t *run, rz_str_t messages, rz_err_t *err)
+{
+    if (profile_find(run->house->settings, run->assign.profile, &run->agent, err) != RZ_OK ||
+        encode_frame(run, messages, err) != RZ_OK)
+        return err->rc;
+    profile_case_t of = run_profile_case(run);
+    return profile_pool_key(&of, run->pool_key, err);
+}
+
+/* What there is to do with it, in upstream's order (spec 8.2, 8.3). */
+static course_event_t judge(run_t *run, rz_str_t header, rz_str_t messages)
+{
+    rz_err_t err = { 0 };
+    run->unprepared = true;
+    if (load(run, header, messages, &err) != RZ_OK) {
+        run_set_reason(run, "failed to load child session: %s", err.text);
+        return EV_FAILED;
+    }
+    if (!asks_for_something(messages))
+        return EV_SKIP;
+    run->unprepared = false;
+    if (prepare_worker(run, messages, &err) == RZ_OK)
+        return EV_READY;
+    run_set_reason(run, "%s", err.text);
+    return EV_FAILED;
 }
 
 run_t *run_open(house_t *house, rz_link_t *assign, rz_str_t header, rz_str_t messages)
@@ -144,30 +165,35 @@ run_t *run_open(house_t *house, rz_link_t *assign, rz_str_t header, rz_str_t mes
                               .epoch = run->assign.epoch };
     run->seeker.user = run;
     run->seeker.pool_key = run->pool_key;
-    rz_err_t err = { 0 };
-    if (profile_find(house->settings, run->assign.profile, &run->agent, &err) == RZ_OK &&
-        take_payload(run, header, messages, &err) == RZ_OK) {
-        profile_case_t of = run_profile_case(run);
-        profile_pool_key(&of, run->pool_key, &err);
-    }
-    if (err.rc != RZ_OK)
-        run_set_reason(run, "%s", err.text);
+    run->guest.user = run;
+    run->verdict = judge(run, header, messages);
     return run;
+}
+
+void run_seek(run_t *run)
+{
+    run->worker = crew_seek(run->house->crew, &run->seeker);
+    if (run->worker != NULL)
+        run_feed(run, EV_READY);
 }
 
 void run_begin(run_t *run)
 {
-    if (run->assign.cancelled) {
+    if (run->assign.cancelled)
         run_feed(run, EV_CANCEL);
-        return;
-    }
-    if (run->pool_key[0] == '\0') {
-        run_feed(run, EV_FAILED); /* run_open() left the reason */
-        return;
-    }
-    run->worker = crew_seek(run->house->crew, &run->seeker);
-    if (run->worker != NULL)
-        run_feed(run, EV_READY);
+    else if (run->verdict != EV_READY)
+        run_feed(run, run->verdict);
+    else if (rooms_enter(run->house->rooms, &run->guest, run->agent->id))
+        run_seek(run);
+    if (run_is_open(run) && run->heartbeat_ms == 0)
+        run_beat(run); /* it lives, though it waits */
+}
+
+void run_admit(house_t *house)
+{
+    guest_t *guest;
+    while ((guest = rooms_admit(house->rooms)) != NULL)
+        run_seek(guest->user);
 }
 
 void run_close(run_t **run_ref)
@@ -175,7 +201,10 @@ void run_close(run_t **run_ref)
     run_t *run = *run_ref;
     if (run == NULL)
         return;
-    run_let_go(run);
+    run_let_go(run, WORKER_KILL);
+    rooms_leave(&run->guest);
+    questions_fini(&run->questions);
+    heard_fini(&run->heard);
     journal_fini(&run->journal);
     run_forget_payload(run);
     rz_buf_fini(&run->error);
@@ -189,8 +218,10 @@ void run_close(run_t **run_ref)
 
 /* ---- the broker's wishes ---- */
 
-bool run_steer(run_t *run, rz_str_t text)
+bool run_steer(run_t *run, const char *id, rz_str_t text)
 {
+    if (heard_has(&run->heard, id))
+        return true;
     if (run->course.state != ACT_RUNNING)
         return false;
     rz_buf_t frame = { 0 };
@@ -200,6 +231,8 @@ bool run_steer(run_t *run, rz_str_t text)
     rz_json_close(&frame, '}');
     rz_rc_t rc = worker_send(run->worker, frame.data, frame.len);
     rz_buf_fini(&frame);
+    if (rc == RZ_OK)
+        heard_add(&run->heard, id);
     return rc == RZ_OK;
 }
 
@@ -226,10 +259,22 @@ void run_acked(run_t *run, write_t op, uint64_t seq, rz_rc_t code)
 void run_relink(run_t *run)
 {
     journal_relink(&run->journal, run_now(run));
+    run->progress.is_news = run->progress.last_event_us != 0; /* nobody knows what the old link delivered */
     run_touch(run);
 }
 
+progress_t *run_progress(run_t *run)
+{
+    return &run->progress;
+}
+
 /* ---- time ---- */
+
+void run_beat(run_t *run)
+{
+    publish_heartbeat(run->house->publisher, &run->stream, &run->progress);
+    run->heartbeat_ms = run_now(run) + RUN_HEARTBEAT_MS;
+}
 
 static void look_at_limits(run_t *run, uint64_t now_ms)
 {
@@ -246,10 +291,9 @@ static void look_at_limits(run_t *run, uint64_t now_ms)
 
 void run_tick(run_t *run, uint64_t now_ms)
 {
-    if (run->worker != NULL && now_ms >= run->heartbeat_ms) {
-        publish_heartbeat(run->house->publisher, &run->stream);
-        run->heartbeat_ms = now_ms + RUN_HEARTBEAT_MS;
-    }
+    if (run_is_open(run) && now_ms >= run->heartbeat_ms)
+        run_beat(run);
+    run_look_at_questions(run, now_ms);
     if (run->worker != NULL)
         look_at_limits(run, now_ms);
     run_touch(run); /* a write may be due again */

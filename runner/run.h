@@ -1,7 +1,8 @@
 /* run.h - one activation as this runner holds it: from the broker's `assign` to the last ack.
  *
  * course.h decides what follows on what; this module does it: it finds a worker, pumps its events, judges
- * its frames, keeps its time limits and has everything written that must be. It never frees itself: whatever
+ * its frames, keeps its time limits, carries questions and answers between worker and broker, and has everything
+ * written that must be. It never frees itself: whatever
  * changes puts the run on the house's list of touched ones, and at the end of the loop's turn the runner
  * writes what is due and lets go of those that are done. Loop thread only. */
 #pragma once
@@ -12,6 +13,7 @@
 #include "link.h"
 #include "output.h"
 #include "publish.h"
+#include "rooms.h"
 #include "watchdog.h"
 
 #define RUN_HEARTBEAT_MS 5000
@@ -23,6 +25,7 @@ typedef struct {
     const settings_t *settings;
     credentials_t *credentials;
     uv_loop_t *loop;
+    rooms_t *rooms;
     crew_t *crew;
     links_t *links;
     publisher_t *publisher;
@@ -33,7 +36,7 @@ typedef struct {
     struct {
         uint64_t bad_events;   /* no object, no type, or too large      */
         uint64_t other_frames; /* of a kind that we do not know         */
-        uint64_t refused;      /* requests of workers                   */
+        uint64_t refused;      /* requests of workers, without asking   */
         uint64_t ended;        /* activations whose finish is committed */
         uint64_t fenced;       /* and those that were taken from us     */
     } counters;
@@ -42,7 +45,9 @@ typedef struct {
 /* Takes the decoded assign (*assign is zeroed); header and messages are its payload frames, copied as far as
  * needed. Never fails: what is wrong with it becomes its outcome. */
 run_t *run_open(house_t *house, rz_link_t *assign, rz_str_t header, rz_str_t messages);
-void run_begin(run_t *run); /* looks for a worker; call when the run is listed where acks can find it */
+/* Looks for room and for a worker; call when the run is listed where acks can find it. */
+void run_begin(run_t *run);
+void run_admit(house_t *house); /* those for which there is room now; once in every turn of the loop */
 void run_close(run_t **run);
 
 const char *run_child(const run_t *run);
@@ -52,13 +57,15 @@ course_state_t run_state(const run_t *run);
 bool run_is_open(const run_t *run); /* counts against the slots */
 
 void run_feed(run_t *run, course_event_t event); /* CANCEL, CANCEL_NOW, FENCED, DRAIN, STOP */
-/* text: one raw JSON string. True: written to the worker's socket. */
-bool run_steer(run_t *run, rz_str_t text);
+/* text: one raw JSON string. True: written to the worker's socket, now or when this id came before. */
+bool run_steer(run_t *run, const char *id, rz_str_t text);
+bool run_decide(run_t *run, const char *id, bool approved); /* false: no such question is open */
 void run_acked(run_t *run, write_t op, uint64_t seq, rz_rc_t code);
 void run_relink(run_t *run); /* another link took over */
 void run_tick(run_t *run, uint64_t now_ms);
 void run_write(run_t *run, uint64_t now_ms); /* sends what is due */
 run_t *run_next_touched(house_t *house);     /* takes one off the list, NULL when there is none */
+progress_t *run_progress(run_t *run);        /* lends */
 
 extern const crew_events_t
     run_crew_events; /* user = run_t, arg = house_t; on_idle and on_empty are the runner's */

@@ -11,11 +11,12 @@
 #define ERROR_MAX  ((size_t)16 << 10)   /* of an outcome, in bytes: escaped, it still fits every message */
 #define RESULT_MAX (RZ_SESSION_MAX / 2) /* the session it joins still fits a frame */
 #define CANCELLED  "Cancelled"
+#define SKIPPED    "No pending message to execute" /* spec 8.2 */
 
-void run_let_go(run_t *run)
+void run_let_go(run_t *run, worker_ending_t ending)
 {
     if (run->worker != NULL)
-        crew_discard(run->worker, WORKER_KILL);
+        crew_discard(run->worker, ending);
     run->worker = NULL;
     crew_withdraw(run->house->crew, &run->seeker);
 }
@@ -54,8 +55,8 @@ static void do_run(run_t *run)
     }
     begin(run);
     run_forget_payload(run);
-    publish_heartbeat(run->house->publisher, &run->stream);
-    run->heartbeat_ms = run_now(run) + RUN_HEARTBEAT_MS;
+    if (run->heartbeat_ms == 0)
+        run_beat(run);
     watchdog_start(&run->watchdog, run_now(run));
 }
 
@@ -63,14 +64,15 @@ static void do_respawn(run_t *run)
 {
     snprintf(run->first_failure, sizeof run->first_failure, "%.*s", (int)sizeof run->first_failure - 1,
              run->reason);
-    run_begin(run);
+    run_seek(run);
 }
 
-/* It may not listen any more: the grace ends that too. */
+/* It may not listen any more: the grace ends that too. A worker that waits for an answer gets one. */
 static void do_ask_to_stop(run_t *run)
 {
     static const char cancel[] = "{\"kind\":\"cancel\"}";
     worker_send(run->worker, cancel, sizeof cancel - 1);
+    run_close_questions(run);
     run->grace_ms = run_now(run) + run->house->settings->cancel_grace_ms;
 }
 
@@ -91,14 +93,23 @@ static void keep_error(run_t *run, const char *error)
         rz_buf_printf(&run->error, " ... (cut, %zu bytes)", n);
 }
 
+/* Who did not heed a frame in all its grace may still heed a signal, and clean up. */
+static worker_ending_t ending_after(course_event_t event)
+{
+    return event == EV_GRACE_OVER ? WORKER_TERMINATE : WORKER_KILL;
+}
+
 /* Every end comes through here. error NULL: none. */
 static void end(run_t *run, const char *status, const char *error)
 {
-    run_let_go(run);
+    run_close_questions(run);
+    run_let_go(run, ending_after(run->fed));
     run->status = status;
     if (error != NULL)
         keep_error(run, error);
-    begin(run);
+    if (!run->unprepared)
+        begin(run);
+    journal_start(&run->journal);
     run_forget_payload(run);
     publish_prepare_completed(&run->stream, &run->journal, status, run_error(run), &run->last_header,
                               &run->last_event);
@@ -179,15 +190,20 @@ static void do_end_stopped(run_t *run)
     end(run, "error", "runner stopped");
 }
 
+static void do_end_skipped(run_t *run)
+{
+    end(run, "skipped", SKIPPED);
+}
+
 static void do_release(run_t *run)
 {
-    run_let_go(run);
+    run_let_go(run, WORKER_KILL);
     journal_release(&run->journal);
 }
 
 static void do_abandon(run_t *run)
 {
-    run_let_go(run);
+    run_let_go(run, WORKER_KILL);
     run->house->counters.fenced++;
     rz_log_info("run.fenced", "child=%s epoch=%" PRIu64, run_child(run), run_epoch(run));
 }
@@ -215,6 +231,7 @@ static void (*const actions[])(run_t *run) = {
     [DO_END_CANCELLED] = do_end_cancelled,
     [DO_END_TIMED_OUT] = do_end_timed_out,
     [DO_END_STOPPED] = do_end_stopped,
+    [DO_END_SKIPPED] = do_end_skipped,
     [DO_RELEASE] = do_release,
     [DO_ABANDON] = do_abandon,
     [DO_COMPLETE] = do_complete,
@@ -229,8 +246,11 @@ void run_feed(run_t *run, course_event_t event)
     rz_log_debug("run.event", "child=%s epoch=%" PRIu64 " state=%s event=%s next=%s", run_child(run),
                  run_epoch(run), course_state_name(before), course_event_name(event),
                  course_state_name(run->course.state));
-    if (was_open && !run_is_open(run))
+    if (was_open && !run_is_open(run)) {
+        rooms_leave(&run->guest);
         run->house->on_slot_free(run->house->arg);
+    }
     run_touch(run);
+    run->fed = event;
     actions[action](run); /* last: an action may feed again */
 }

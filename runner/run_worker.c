@@ -1,6 +1,7 @@
 /* run_worker.c - what a run hears of its worker: its frames, and what the crew tells. */
 #include "run_inner.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <inttypes.h>
@@ -8,8 +9,7 @@
 
 #define EVENTS_MAX 64 /* of one batch (spec 4.6) */
 
-/* A worker can cause as many of these lines as it likes. */
-static bool is_worth_a_line(uint64_t count)
+bool run_is_worth_a_line(uint64_t count)
 {
     return count <= 100 || count % 1000 == 0;
 }
@@ -27,19 +27,23 @@ static void lose(run_t *run, const char *why, const char *detail)
 static void drop_event(run_t *run, const char *why, size_t bytes)
 {
     uint64_t count = ++run->house->counters.bad_events;
-    if (is_worth_a_line(count))
+    if (run_is_worth_a_line(count))
         rz_log_warn("run.event_dropped", "child=%s why=%s bytes=%zu count=%" PRIu64, run_child(run), why,
                     bytes, count);
 }
 
 static void on_event(run_t *run, rz_str_t event)
 {
-    if (event.n > run->house->settings->event_max)
+    char type[65];
+    if (event.n > run->house->settings->event_max) {
         drop_event(run, "too large", event.n);
-    else if (publish_worker_event(run->house->publisher, &run->stream, &run->journal, event) != RZ_OK)
+    } else if (rz_event_type(event, type) != RZ_OK) {
         drop_event(run, "no object with a type", event.n);
-    else
+    } else {
+        publish_worker_event(run->house->publisher, &run->stream, &run->journal, type, event);
+        progress_hear(&run->progress, type, event, rz_wall_us());
         watchdog_heard(&run->watchdog, run_now(run));
+    }
     run_touch(run);
 }
 
@@ -56,19 +60,17 @@ static void on_batch(run_t *run, rz_str_t batch)
     }
 }
 
-/* Nobody here can say yes, and a worker that waits for an answer would wait for the watchdog. */
-static void refuse(run_t *run, const rz_child_frame_t *asked)
+/* A worker that waits for an answer would wait for the watchdog. */
+static void refuse_nested(run_t *run, const rz_child_frame_t *asked)
 {
-    rz_parent_frame_t reply = { .kind = RZ_PARENT_APPROVAL_REPLY, .id = asked->id, .approved = false };
-    if (asked->kind == RZ_CHILD_SUBAGENT_REQUEST) {
-        reply.kind = RZ_PARENT_SUBAGENT_REPLY;
-        reply.body = RZ_STR("{\"error\":\"not served by this runner\"}");
-    }
+    rz_parent_frame_t reply = { .kind = RZ_PARENT_SUBAGENT_REPLY,
+                                .id = asked->id,
+                                .body = RZ_STR("{\"error\":\"not served by this runner\"}") };
     rz_buf_t frame = { 0 };
     rz_parent_frame_encode(&reply, &frame);
     worker_send(run->worker, frame.data, frame.len);
     rz_buf_fini(&frame);
-    if (is_worth_a_line(++run->house->counters.refused))
+    if (run_is_worth_a_line(++run->house->counters.refused))
         rz_log_info("run.refused_request", "child=%s kind=%s id=%s", run_child(run), asked->kind_name,
                     asked->id);
 }
@@ -93,11 +95,13 @@ static void on_child_frame(run_t *run, const rz_child_frame_t *frame)
         on_terminal(run, frame);
         return;
     case RZ_CHILD_APPROVAL_REQUEST:
+        run_ask(run, frame);
+        return;
     case RZ_CHILD_SUBAGENT_REQUEST:
-        refuse(run, frame);
+        refuse_nested(run, frame);
         return;
     case RZ_CHILD_OTHER:
-        if (is_worth_a_line(++run->house->counters.other_frames))
+        if (run_is_worth_a_line(++run->house->counters.other_frames))
             rz_log_warn("run.other_frame", "child=%s kind=%s", run_child(run), frame->kind_name);
         return;
     }

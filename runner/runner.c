@@ -62,9 +62,10 @@ static void tell_credit(runner_t *runner)
     links_t *links = runner->house.links;
     if (!runner->credit_due || links_home(links) == NULL)
         return;
-    cJSON *idle = crew_idle(runner->house.crew);
-    runner->credit_due = links_credit(links, room(runner), idle) != RZ_OK;
+    cJSON *idle = crew_idle(runner->house.crew), *full = rooms_full(runner->house.rooms);
+    runner->credit_due = links_credit(links, room(runner), idle, full) != RZ_OK;
     cJSON_Delete(idle);
+    cJSON_Delete(full);
 }
 
 static void look_at_phase(runner_t *runner);
@@ -82,8 +83,10 @@ static bool acks_are_in(runner_t *runner)
 static void on_turn(uv_prepare_t *prepare)
 {
     runner_t *runner = prepare->data;
-    if (runner->phase < PHASE_LEAVING)
+    if (runner->phase < PHASE_LEAVING) {
+        run_admit(&runner->house);
         crew_turn(runner->house.crew);
+    }
     runner_write_touched(runner);
     tell_credit(runner);
     if (runner->phase == PHASE_DRAINING || runner->phase == PHASE_ENDING)
@@ -236,6 +239,7 @@ static rz_rc_t open_parts(runner_t *runner, rz_err_t *err)
     runner->crew_events.on_idle = on_crew_idle;
     runner->crew_events.on_empty = on_crew_empty;
     runner->held = held_create();
+    house->rooms = rooms_create(runner->settings->agents, runner->settings->slots);
     house->output = output_create();
     house->credentials = credentials_open(runner->settings->credentials, err);
     if (house->credentials == NULL)
@@ -322,6 +326,7 @@ static void free_parts(runner_t *runner)
     if (runner->house.crew != NULL)
         log_counters(runner);
     held_destroy(&runner->held);
+    rooms_destroy(&runner->house.rooms);
     crew_close(&runner->house.crew);
     output_destroy(&runner->house.output);
     fabric_close(&runner->fabric);

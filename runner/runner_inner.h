@@ -1,6 +1,7 @@
 /* runner_inner.h - the runner from the inside; private to runner*.c.
  *
- * runner.c opens, turns and ends it; runner_link.c hears its brokers. */
+ * runner.c opens, turns and ends it; runner_link.c hears its brokers; runner_sync.c compares what it holds with what
+ * it owns. */
 #pragma once
 
 #include "runner.h"
@@ -44,4 +45,6 @@ void runner_write_touched(runner_t *runner);
 void runner_feed_all(runner_t *runner, course_event_t event);
 
 void runner_send_sync(void *arg); /* arg: runner_t; for a timer */
+void runner_on_synced(runner_t *runner, const rz_link_t *synced);
+void runner_on_dead(void *arg); /* arg: runner_t; its incarnation was declared dead */
 extern const links_events_t runner_links_events;

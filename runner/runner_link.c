@@ -1,11 +1,10 @@
-/* runner_link.c - what brokers say to the runner, and what it says of itself. */
+/* runner_link.c - what brokers say to the runner, and what it answers. */
 #include "runner_inner.h"
 
 #include "base/log.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -71,8 +70,18 @@ static void on_steer(runner_t *runner, link_peer_t *peer, const rz_link_t *link,
     rz_link_t steered = { .kind = RZ_LINK_STEERED,
                           .child = link->child,
                           .id = link->id,
-                          .live = run != NULL && is_text && run_steer(run, msg->part[1]) };
+                          .live = run != NULL && is_text && run_steer(run, link->id, msg->part[1]) };
     link_answer(peer, &steered, NULL, 0);
+}
+
+static void on_decide(runner_t *runner, link_peer_t *peer, const rz_link_t *link)
+{
+    run_t *run = find_epoch(runner, link);
+    rz_link_t decided = { .kind = RZ_LINK_DECIDED,
+                          .child = link->child,
+                          .id = link->id,
+                          .live = run != NULL && run_decide(run, link->id, link->approved) };
+    link_answer(peer, &decided, NULL, 0);
 }
 
 static void on_logs(runner_t *runner, link_peer_t *peer, const rz_link_t *link)
@@ -83,97 +92,6 @@ static void on_logs(runner_t *runner, link_peer_t *peer, const rz_link_t *link)
     rz_str_t payload = rz_buf_str(&text);
     link_answer(peer, &output, &payload, 1);
     rz_buf_fini(&text);
-}
-
-/* ---- sync: what the store says we own ---- */
-
-void runner_send_sync(void *arg)
-{
-    runner_t *runner = arg;
-    char digest[41];
-    cJSON *held = held_list(runner->held, digest), *facts = cJSON_CreateObject();
-    cJSON_AddStringToObject(facts, "host", runner->settings->host);
-    cJSON_AddNumberToObject(facts, "pid", getpid());
-    cJSON_AddNumberToObject(facts, "slots", (double)runner->settings->slots);
-    cJSON_AddItemToObject(facts, "labels", cJSON_Duplicate(runner->settings->labels, true));
-    cJSON_AddItemToObject(facts, "profiles", cJSON_Duplicate(runner->settings->profiles, true));
-    cJSON_AddItemToObject(facts, "credentials", credentials_names(runner->house.credentials));
-    cJSON_AddStringToObject(facts, "version", RZ_VERSION);
-    rz_link_t sync = { .kind = RZ_LINK_SYNC,
-                       .incarnation = links_incarnation(runner->house.links),
-                       .counter = ++runner->counter,
-                       .count = held_count(runner->held),
-                       .digest = digest,
-                       .held = held,
-                       .facts = facts };
-    links_send(runner->house.links, &sync, NULL, 0);
-    cJSON_Delete(held);
-    cJSON_Delete(facts);
-}
-
-/* A holding is "child", "child epoch" or [child, epoch]; the epoch is 0 when it is not said. */
-static const char *holding(const cJSON *item, char child[RZ_ID_MAX + 1], uint64_t *epoch)
-{
-    const cJSON *first = cJSON_IsArray(item) ? cJSON_GetArrayItem(item, 0) : item;
-    const char *text = cJSON_GetStringValue(first);
-    size_t n = text != NULL ? strcspn(text, " ") : 0;
-    snprintf(child, RZ_ID_MAX + 1, "%.*s", (int)n, text != NULL ? text : "");
-    if (cJSON_IsArray(item))
-        *epoch = (uint64_t)cJSON_GetNumberValue(cJSON_GetArrayItem(item, 1));
-    else
-        *epoch = text != NULL && text[n] == ' ' ? strtoull(text + n + 1, NULL, 10) : 0;
-    return child;
-}
-
-static bool owns(const cJSON *owned, const run_t *run)
-{
-    char child[RZ_ID_MAX + 1];
-    uint64_t epoch;
-    const cJSON *item;
-    cJSON_ArrayForEach(item, owned)
-    {
-        holding(item, child, &epoch);
-        if (strcmp(child, run_child(run)) == 0)
-            return epoch == 0 || epoch == run_epoch(run);
-    }
-    return false;
-}
-
-/* Judged is only what was held when that sync was sent. What has ended waits for its ack: the store may have
- * committed its finish already and therefore not name it any more. */
-static void drop_unowned(runner_t *runner, const rz_link_t *synced)
-{
-    for (run_t *run = held_first(runner->held); run != NULL; run = held_next(runner->held, run))
-        if (run_is_open(run) && run_place(run)->since_sync < synced->counter && !owns(synced->owned, run))
-            run_feed(run, EV_FENCED);
-}
-
-static void cancel_flagged(runner_t *runner, const cJSON *cancels)
-{
-    char child[RZ_ID_MAX + 1];
-    uint64_t epoch;
-    const cJSON *item;
-    cJSON_ArrayForEach(item, cancels)
-    {
-        run_t *run = held_find(runner->held, holding(item, child, &epoch));
-        if (run != NULL && (epoch == 0 || epoch == run_epoch(run)))
-            run_feed(run, EV_CANCEL);
-    }
-}
-
-static void on_dead(void *arg);
-
-static void on_synced(runner_t *runner, const rz_link_t *synced)
-{
-    if (synced->code == RZ_DEAD) {
-        on_dead(runner);
-        return;
-    }
-    if (synced->code != RZ_OK)
-        return; /* a store that is down changes nothing here: workers are held */
-    cancel_flagged(runner, synced->cancels);
-    if (synced->owned != NULL)
-        drop_unowned(runner, synced);
 }
 
 /* ---- links ---- */
@@ -215,7 +133,7 @@ static void on_home(const char *broker, uint64_t sync_ms, void *arg)
 }
 
 /* Everything we hold belongs to somebody else now. */
-static void on_dead(void *arg)
+void runner_on_dead(void *arg)
 {
     runner_t *runner = arg;
     rz_log_error("runner.dead", "incarnation=%s held=%zu", links_incarnation(runner->house.links),
@@ -241,8 +159,11 @@ static void on_message(link_peer_t *peer, rz_link_t *link, const rz_msg_t *msg, 
     case RZ_LINK_STEER:
         on_steer(runner, peer, link, msg);
         return;
+    case RZ_LINK_DECIDE:
+        on_decide(runner, peer, link);
+        return;
     case RZ_LINK_SYNCED:
-        on_synced(runner, link);
+        runner_on_synced(runner, link);
         return;
     case RZ_LINK_EMIT:
         publish_sync(runner->house.publisher, link->nonce, runner->settings->name);
@@ -257,5 +178,5 @@ static void on_message(link_peer_t *peer, rz_link_t *link, const rz_msg_t *msg, 
 }
 
 const links_events_t runner_links_events = {
-    .on_publish = on_publish, .on_home = on_home, .on_dead = on_dead, .on_message = on_message
+    .on_publish = on_publish, .on_home = on_home, .on_dead = runner_on_dead, .on_message = on_message
 };

@@ -92,6 +92,7 @@ static void set_numbers(settings_t *s, const rz_config_t *config)
     s->idle_secs = (uint64_t)rz_config_int(config, "runner.idle_secs");
     s->register_ms = (uint64_t)rz_config_int(config, "runner.register_secs") * 1000;
     s->cancel_grace_ms = (uint64_t)rz_config_int(config, "runner.cancel_grace_ms");
+    s->approval_ms = (uint64_t)rz_config_int(config, "runner.approval_secs") * 1000;
     s->recycle_runs = (uint64_t)rz_config_int(config, "runner.recycle_runs");
     s->recycle_bytes = (uint64_t)rz_config_int(config, "runner.recycle_mb") << 20;
     s->event_max = (size_t)rz_config_int(config, "limits.event_bytes");

@@ -12,6 +12,7 @@ typedef struct {
     rz_agents_t *agents;
     size_t slots, idle_per_key, idle_max_total, event_max;
     uint64_t idle_secs, register_ms, cancel_grace_ms;
+    uint64_t approval_ms;                 /* how long a worker's question waits for an answer */
     uint64_t recycle_runs, recycle_bytes; /* 0: never */
     char state_dir[512], worker_bin[4096];
     char credentials[4096];                 /* path of the file, see credentials.h; "": none           */

@@ -170,7 +170,6 @@ void rz_event_heartbeat(const char *parent, const char *child, const char *ts, r
 {
     open_event("sub_agent_heartbeat", parent, child, out);
     rz_json_put_str(out, "timestamp", ts);
-    rz_json_close(out, '}');
 }
 
 void rz_event_completed(const char *parent, const char *child, const char *status, const char *error,

@@ -44,6 +44,7 @@ rz_event_class_t rz_event_classify(const char *type, rz_str_t event);
 void rz_event_started(const char *parent, const char *child, const char *title,
                       rz_buf_t *out); /* title NULL: none */
 void rz_event_wrap(const char *parent, const char *child, rz_str_t event, rz_buf_t *out);
+/* Leaves its object open: add what is known of the run (spec 6.6), end with rz_json_close(out, '}'). */
 void rz_event_heartbeat(const char *parent, const char *child, const char *ts, rz_buf_t *out);
 void rz_event_completed(const char *parent, const char *child, const char *status, const char *error,
                         rz_buf_t *out);

@@ -176,7 +176,7 @@ static void an_event_above_its_limit_is_dropped_and_the_run_goes_on(void **state
     (void)state;
     expect_completed("huge-event", "good", true);
     assert_string_equal(stand_in_seen(&s, "bad-1")->events,
-                        "sub_agent_started sub_agent_heartbeat token sub_agent_completed");
+                        "sub_agent_heartbeat sub_agent_started token sub_agent_completed");
 }
 
 static void events_that_are_no_objects_with_a_type_are_dropped(void **state)
@@ -184,7 +184,7 @@ static void events_that_are_no_objects_with_a_type_are_dropped(void **state)
     (void)state;
     expect_completed("odd-events", "good", true);
     assert_string_equal(stand_in_seen(&s, "bad-1")->events,
-                        "sub_agent_started sub_agent_heartbeat token sub_agent_completed");
+                        "sub_agent_heartbeat sub_agent_started token sub_agent_completed");
 }
 
 static void a_frame_of_an_unknown_kind_is_passed_over(void **state)
@@ -210,7 +210,7 @@ static void events_after_the_terminal_are_dropped_and_the_worker_goes(void **sta
     (void)state;
     expect_completed("late-events", "first", false);
     assert_string_equal(stand_in_seen(&s, "bad-1")->events,
-                        "sub_agent_started sub_agent_heartbeat sub_agent_completed");
+                        "sub_agent_heartbeat sub_agent_started sub_agent_completed");
 }
 
 static void a_worker_that_dies_in_mid_run(void **state)
@@ -264,7 +264,7 @@ static void a_worker_that_ignores_cancel_is_killed_after_the_grace(void **state)
     (void)state;
     up("ignores-cancel");
     stand_in_assign(&s, "bad-1", "bad", 1, "x", NULL);
-    stand_in_wait_event(&s, "bad-1", "sub_agent_heartbeat");
+    stand_in_wait_event(&s, "bad-1", "sub_agent_started");
     rz_link_t cancel = { .kind = RZ_LINK_CANCEL, .child = "bad-1", .epoch = 1 };
     uint64_t asked_ms = process_now_ms();
     stand_in_send(&s, &cancel, NULL);

@@ -29,20 +29,11 @@ void stand_in_send(stand_in_t *s, const rz_link_t *link, const char *payload)
     send_parts(s, link, &part, payload != NULL);
 }
 
-void stand_in_assign(stand_in_t *s, const char *child, const char *profile, uint64_t epoch,
-                     const char *assignment, const char *metadata)
+void stand_in_assign_raw(stand_in_t *s, const char *child, const char *profile, uint64_t epoch,
+                         const char *header, const char *messages)
 {
-    char header[1024], token[RZ_TOKEN_LEN + 1];
+    char token[RZ_TOKEN_LEN + 1];
     snprintf(token, sizeof token, "%032x", (unsigned)epoch);
-    rz_buf_t messages = { 0 };
-    snprintf(header, sizeof header, "{\"id\":\"%s\",\"kind\":\"child\",\"metadata\":%s}", child,
-             metadata != NULL ? metadata : "{}");
-    rz_json_open(&messages, '[');
-    rz_json_open(&messages, '{');
-    rz_json_put_str(&messages, "role", "user");
-    rz_json_put_str(&messages, "content", assignment);
-    rz_json_close(&messages, '}');
-    rz_json_close(&messages, ']');
     rz_link_t assign = { .kind = RZ_LINK_ASSIGN,
                          .child = child,
                          .parent = "root",
@@ -52,10 +43,32 @@ void stand_in_assign(stand_in_t *s, const char *child, const char *profile, uint
                          .profile = profile,
                          .affinity = "affinity-of-the-test",
                          .model = "" };
-    rz_str_t payload[] = { rz_str(header), rz_buf_str(&messages) };
+    rz_str_t payload[] = { rz_str(header), rz_str(messages) };
     send_parts(s, &assign, payload, 2);
     stand_in_seen(s, child)->assigns++;
+}
+
+void stand_in_assign(stand_in_t *s, const char *child, const char *profile, uint64_t epoch,
+                     const char *assignment, const char *metadata)
+{
+    char header[1024];
+    rz_buf_t messages = { 0 };
+    snprintf(header, sizeof header, "{\"id\":\"%s\",\"kind\":\"child\",\"metadata\":%s}", child,
+             metadata != NULL ? metadata : "{}");
+    rz_json_open(&messages, '[');
+    rz_json_open(&messages, '{');
+    rz_json_put_str(&messages, "role", "user");
+    rz_json_put_str(&messages, "content", assignment);
+    rz_json_close(&messages, '}');
+    rz_json_close(&messages, ']');
+    stand_in_assign_raw(s, child, profile, epoch, header, messages.data);
     rz_buf_fini(&messages);
+}
+
+void stand_in_cancel(stand_in_t *s, const char *child, bool now)
+{
+    rz_link_t cancel = { .kind = RZ_LINK_CANCEL, .child = child, .epoch = 1, .now = now };
+    stand_in_send(s, &cancel, NULL);
 }
 
 /* ---- what the runner says ---- */
@@ -115,15 +128,42 @@ static void welcome(stand_in_t *s, const rz_link_t *hello)
     stand_in_send(s, &link, NULL);
 }
 
+static void print_json(const cJSON *json, char *out, size_t size)
+{
+    char *text = json != NULL ? cJSON_PrintUnformatted(json) : NULL;
+    snprintf(out, size, "%s", text != NULL ? text : "");
+    cJSON_free(text);
+}
+
+static cJSON *flagged(const char **child)
+{
+    cJSON *list = *child != NULL ? cJSON_CreateStringArray(child, 1) : NULL;
+    *child = NULL;
+    return list;
+}
+
 static void on_sync(stand_in_t *s, const rz_link_t *sync)
 {
+    const cJSON *state;
+    cJSON_ArrayForEach(state, sync->states)
+    {
+        seen_t *seen = stand_in_seen(s, state->string);
+        print_json(state, seen->state, sizeof seen->state);
+    }
+    print_json(sync->facts, s->facts, sizeof s->facts);
     s->syncs++;
     cJSON *none = s->disown ? cJSON_CreateArray() : NULL;
-    rz_link_t link = {
-        .kind = RZ_LINK_SYNCED, .code = s->sync_code, .counter = sync->counter, .owned = none
-    };
+    cJSON *cancels = flagged(&s->cancel), *cancels_now = flagged(&s->cancel_now);
+    rz_link_t link = { .kind = RZ_LINK_SYNCED,
+                       .code = s->sync_code,
+                       .counter = sync->counter,
+                       .owned = none,
+                       .cancels = cancels,
+                       .cancels_now = cancels_now };
     stand_in_send(s, &link, NULL);
     cJSON_Delete(none);
+    cJSON_Delete(cancels);
+    cJSON_Delete(cancels_now);
     s->disown = false;
     s->sync_code = RZ_OK;
 }
@@ -131,6 +171,7 @@ static void on_sync(stand_in_t *s, const rz_link_t *sync)
 static void on_credit(stand_in_t *s, const rz_link_t *credit)
 {
     s->granted = credit->granted;
+    print_json(credit->full, s->full, sizeof s->full);
     s->idle = 0;
     const cJSON *item;
     cJSON_ArrayForEach(item, credit->idle) s->idle += (uint64_t)item->valuedouble;
@@ -154,6 +195,10 @@ static void on_link(stand_in_t *s, const rz_link_t *link, rz_str_t first)
     case RZ_LINK_STEERED:
         stand_in_seen(s, link->child)->steered_live += link->live;
         stand_in_seen(s, link->child)->steered_dead += !link->live;
+        return;
+    case RZ_LINK_DECIDED:
+        stand_in_seen(s, link->child)->decided_live += link->live;
+        stand_in_seen(s, link->child)->decided_dead += !link->live;
         return;
     case RZ_LINK_OUTPUT:
         s->has_output = true;
@@ -196,7 +241,23 @@ static void read_link(stand_in_t *s)
         zmq_msg_close(&part[i]);
 }
 
-static void on_event(stand_in_t *s, rz_str_t topic, rz_str_t header_bytes)
+static bool is_kept(rz_str_t type)
+{
+    return rz_str_eq(type, "sub_agent_heartbeat") || rz_str_eq(type, "child_approval_requested") ||
+           rz_str_eq(type, "child_approval_changed");
+}
+
+static void keep_event(seen_t *seen, rz_str_t type, rz_str_t event)
+{
+    rz_str_t inner = rz_json_member(event, "event");
+    size_t len = strlen(seen->told);
+    if (inner.n > 0)
+        event = inner;
+    if (is_kept(type))
+        snprintf(seen->told + len, sizeof seen->told - len, "%.*s\n", (int)event.n, event.p);
+}
+
+static void on_event(stand_in_t *s, rz_str_t topic, rz_str_t header_bytes, rz_str_t event)
 {
     rz_str_t parent, child, type;
     rz_event_header_t header;
@@ -213,6 +274,7 @@ static void on_event(stand_in_t *s, rz_str_t topic, rz_str_t header_bytes)
     size_t len = strlen(seen->events);
     snprintf(seen->events + len, sizeof seen->events - len, "%s%.*s", len > 0 ? " " : "",
              (int)(type.n - skip), type.p + skip);
+    keep_event(seen, (rz_str_t){ type.p + skip, type.n - skip }, event);
     seen->gap |= header.seq != seen->last_seq + 1;
     seen->last_seq = header.seq;
     seen->completed = type.n == 19 && memcmp(type.p, "sub_agent_completed", 19) == 0;
@@ -225,7 +287,8 @@ static void read_event(stand_in_t *s)
     for (int i = 0; i < 3; i++)
         recv_part(s->sub, &part[i]);
     on_event(s, (rz_str_t){ zmq_msg_data(&part[0]), zmq_msg_size(&part[0]) },
-             (rz_str_t){ zmq_msg_data(&part[1]), zmq_msg_size(&part[1]) });
+             (rz_str_t){ zmq_msg_data(&part[1]), zmq_msg_size(&part[1]) },
+             (rz_str_t){ zmq_msg_data(&part[2]), zmq_msg_size(&part[2]) });
     for (int i = 0; i < 3; i++)
         zmq_msg_close(&part[i]);
 }
@@ -274,6 +337,44 @@ void stand_in_wait_event(stand_in_t *s, const char *child, const char *type)
             give_up(s, type);
         stand_in_pump(s, 100);
     }
+}
+
+void stand_in_pump_for(stand_in_t *s, int ms)
+{
+    uint64_t until = process_now_ms() + (uint64_t)ms;
+    while (process_now_ms() < until)
+        stand_in_pump(s, 10);
+}
+
+size_t stand_in_wait_workers(stand_in_t *s, size_t n)
+{
+    pid_t pids[512];
+    uint64_t deadline = process_now_ms() + STAND_IN_PATIENCE_MS;
+    while (stand_in_workers(s, pids, 512) != n) {
+        if (process_now_ms() > deadline)
+            give_up(s, "workers to come or go");
+        stand_in_pump(s, 20);
+    }
+    return n;
+}
+
+bool stand_in_replied(const seen_t *seen, const char *content)
+{
+    char expected[1024];
+    snprintf(expected, sizeof expected, "\"role\":\"assistant\",\"content\":\"%s\"", content);
+    return strstr(seen->reply, expected) != NULL;
+}
+
+const char *stand_in_actor(const char *how, const char *file, const char *more)
+{
+    static char members[2048];
+    snprintf(
+        members, sizeof members,
+        "\"externalAgents\":{\"actor\":{\"agent_id\":\"actor\",\"protocol\":\"actor\",\"permission_profile\":\"p\","
+        "\"executor\":\"echo\",\"worker_bin\":\"python3\",\"worker_args\":[\"" RZ_SOURCE_DIR
+        "/tests/integration/actor.py\",\"%s\",\"%s\"]%s}}",
+        how != NULL ? how : "", file != NULL ? file : "", more);
+    return members;
 }
 
 /* ---- up and down ---- */

@@ -14,11 +14,13 @@
 typedef struct {
     char child[64];
     int assigns, starts, appends, finishes, releases;
-    int steered_live, steered_dead;
+    int steered_live, steered_dead, decided_live, decided_dead;
     char status[32], error[1024], reply[4096]; /* of the finish */
     uint64_t done_ms;                          /* when finish or release came */
-    char events[8192]; /* published types in order, space separated: "sub_agent_started sub_agent_heartbeat
+    char events[8192]; /* published types in order, space separated: "sub_agent_heartbeat sub_agent_started
                           token ..." */
+    char told[16384];  /* of those, heartbeats and child_approval_*: the inner event's JSON, one a line */
+    char state[1024];  /* what the last sync that named it said of it */
     bool completed;    /* sub_agent_completed was published, after it nothing */
     uint64_t last_seq, logged_seq;
     bool gap;        /* a published seq was missing         */
@@ -33,12 +35,14 @@ typedef struct {
     size_t routing_len;
     char incarnation[64];
     uint64_t granted, syncs, idle;
+    char full[256], facts[2048]; /* as JSON; full "" when there are none */
     int hellos, byes;
     char nonce_seen[64], output[65536];
     bool has_output;
     rz_rc_t write_code; /* what writes are answered; RZ_AGAIN: not at all */
     rz_rc_t sync_code;
-    bool disown; /* the next synced says that nothing is owned */
+    bool disown;                     /* the next synced says that nothing is owned */
+    const char *cancel, *cancel_now; /* children that the next synced flags; NULL: none */
     seen_t seen[256];
     size_t seen_count;
 } stand_in_t;
@@ -53,10 +57,20 @@ int stand_in_down(stand_in_t *s);
 
 void stand_in_assign(stand_in_t *s, const char *child, const char *profile, uint64_t epoch,
                      const char *assignment, const char *metadata);
+/* The same with a session and messages of the caller's making. */
+void stand_in_assign_raw(stand_in_t *s, const char *child, const char *profile, uint64_t epoch,
+                         const char *header, const char *messages);
+void stand_in_cancel(stand_in_t *s, const char *child, bool now);              /* its epoch 1 */
 void stand_in_send(stand_in_t *s, const rz_link_t *link, const char *payload); /* payload NULL: none */
 void stand_in_pump(stand_in_t *s, int timeout_ms);                             /* one message or none */
 seen_t *stand_in_seen(stand_in_t *s, const char *child);
 seen_t *stand_in_wait(stand_in_t *s, const char *child); /* for its finish and, if OK, its completion */
 void stand_in_wait_event(stand_in_t *s, const char *child, const char *type);
+void stand_in_pump_for(stand_in_t *s, int ms);
+size_t stand_in_wait_workers(stand_in_t *s, size_t n); /* until there are so many; fails otherwise */
+/* The members of a configuration that has one more profile: actor.py, living so (NULL: as usual), with further members
+ * of its own (", ..." or ""). Static memory. */
+const char *stand_in_actor(const char *how, const char *file, const char *more);
+bool stand_in_replied(const seen_t *seen, const char *content);       /* the assistant message says so */
 size_t stand_in_workers(const stand_in_t *s, pid_t *out, size_t max); /* processes below the runner */
 pid_t stand_in_runner(const stand_in_t *s);                           /* the process below the keeper */

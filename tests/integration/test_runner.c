@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ECHO_EVENTS "sub_agent_started sub_agent_heartbeat token token complete sub_agent_completed"
+#define ECHO_EVENTS "sub_agent_heartbeat sub_agent_started token token complete sub_agent_completed"
 
 #define KEEPER_SILENCE_MS 12000
 
@@ -27,20 +27,6 @@ static void echo(const char *child, const char *text)
     stand_in_assign(&s, child, "echo", 1, text, NULL);
 }
 
-static void pump_for(int ms)
-{
-    uint64_t until = process_now_ms() + (uint64_t)ms;
-    while (process_now_ms() < until)
-        stand_in_pump(&s, 10);
-}
-
-static bool is_reply(const seen_t *seen, const char *content)
-{
-    char expected[512];
-    snprintf(expected, sizeof expected, "\"role\":\"assistant\",\"content\":\"%s\"", content);
-    return strstr(seen->reply, expected) != NULL;
-}
-
 static void an_echo_assignment_is_started_run_and_finished(void **state)
 {
     (void)state;
@@ -49,7 +35,7 @@ static void an_echo_assignment_is_started_run_and_finished(void **state)
     const seen_t *seen = stand_in_wait(&s, "ch-1");
     assert_string_equal(seen->status, "completed");
     assert_string_equal(seen->error, "");
-    assert_true(is_reply(seen, "echo: hello world"));
+    assert_true(stand_in_replied(seen, "echo: hello world"));
     assert_string_equal(seen->events, ECHO_EVENTS);
     assert_false(seen->gap);
     assert_int_equal(seen->starts, 1);
@@ -90,7 +76,7 @@ static void credit_counts_assignments_whose_end_is_not_known(void **state)
     stand_in_wait(&s, "ch-2");
     while (s.granted < 3)
         stand_in_pump(&s, 100);
-    pump_for(100);
+    stand_in_pump_for(&s, 100);
     assert_int_equal(s.granted, 3); /* two came, one has ended: one more may come */
     rz_link_t cancel = { .kind = RZ_LINK_CANCEL, .child = "ch-1", .epoch = 1 };
     stand_in_send(&s, &cancel, NULL);
@@ -112,7 +98,7 @@ static void a_cancelled_run_ends_cancelled_and_says_so_once(void **state)
     const seen_t *seen = stand_in_wait(&s, "ch-1");
     assert_string_equal(seen->status, "cancelled");
     assert_string_equal(seen->error, "Cancelled");
-    pump_for(100);
+    stand_in_pump_for(&s, 100);
     assert_int_equal(seen->finishes, 1);
     assert_int_equal(stand_in_down(&s), 0);
 }
@@ -206,7 +192,7 @@ static void a_finish_whose_answer_was_lost_is_published_once(void **state)
     s.write_code = RZ_DUPLICATE;
     stand_in_wait_event(&s, "ch-1", "sub_agent_completed");
     s.write_code = RZ_OK;
-    pump_for(300);
+    stand_in_pump_for(&s, 300);
     assert_string_equal(stand_in_seen(&s, "ch-1")->events, ECHO_EVENTS);
     assert_int_equal(stand_in_down(&s), 0);
 }
@@ -237,12 +223,12 @@ static void a_fenced_run_publishes_nothing_more_and_its_worker_is_gone(void **st
     up(NULL);
     s.write_code = RZ_FENCED;
     echo("ch-1", "__sleep_ms:60000 x");
-    stand_in_wait_event(&s, "ch-1", "sub_agent_heartbeat");
+    stand_in_wait_event(&s, "ch-1", "sub_agent_started");
     uint64_t deadline = process_now_ms() + STAND_IN_PATIENCE_MS;
     while (stand_in_workers(&s, workers, 8) > 0 && process_now_ms() < deadline)
         stand_in_pump(&s, 20);
     assert_int_equal(stand_in_workers(&s, workers, 8), 0);
-    assert_string_equal(stand_in_seen(&s, "ch-1")->events, "sub_agent_started sub_agent_heartbeat");
+    assert_string_equal(stand_in_seen(&s, "ch-1")->events, "sub_agent_heartbeat sub_agent_started");
     s.write_code = RZ_OK;
     echo("ch-2", "next");
     assert_string_equal(stand_in_wait(&s, "ch-2")->status, "completed");
@@ -276,7 +262,7 @@ static void a_repeated_assignment_runs_once(void **state)
     echo("ch-1", "__sleep_ms:300 x");
     echo("ch-1", "__sleep_ms:300 x");
     const seen_t *seen = stand_in_wait(&s, "ch-1");
-    pump_for(200);
+    stand_in_pump_for(&s, 200);
     assert_int_equal(seen->finishes, 1);
     assert_int_equal(seen->starts, 1);
     assert_int_equal(stand_in_down(&s), 0);
@@ -287,10 +273,10 @@ static void a_new_epoch_of_a_child_replaces_the_old_one(void **state)
     (void)state;
     up(NULL);
     echo("ch-1", "__sleep_ms:60000 old");
-    stand_in_wait_event(&s, "ch-1", "sub_agent_heartbeat");
+    stand_in_wait_event(&s, "ch-1", "sub_agent_started");
     stand_in_assign(&s, "ch-1", "echo", 2, "new", NULL);
     const seen_t *seen = stand_in_wait(&s, "ch-1");
-    assert_true(is_reply(seen, "echo: new"));
+    assert_true(stand_in_replied(seen, "echo: new"));
     assert_int_equal(seen->finishes, 1);
     assert_int_equal(stand_in_down(&s), 0);
 }
@@ -317,7 +303,7 @@ static void a_run_goes_on_over_a_new_link_and_still_takes_its_slot(void **state)
     const char *flags[] = { "--runner-slots", "3", NULL };
     up(flags);
     echo("ch-1", "__sleep_ms:1000 x");
-    stand_in_wait_event(&s, "ch-1", "sub_agent_heartbeat");
+    stand_in_wait_event(&s, "ch-1", "sub_agent_started");
     rz_link_t refused = { .kind = RZ_LINK_REFUSED, .code = RZ_NOT_FOUND, .message = "who are you" };
     stand_in_send(&s, &refused, NULL);
     while (s.hellos < 2 || s.granted != 2) /* nothing came over this link, and one of three is taken */
@@ -359,7 +345,7 @@ static void a_death_that_is_told_twice_is_one(void **state)
     while (s.hellos < 2)
         stand_in_pump(&s, 100);
     assert_string_not_equal(s.incarnation, before);
-    pump_for(300);
+    stand_in_pump_for(&s, 300);
     assert_int_equal(s.hellos, 2);
     stand_in_send(&s, &refused, NULL);
     while (s.hellos < 3)
@@ -588,9 +574,9 @@ static void a_stop_of_keeper_and_runner_together_is_no_silence(void **state)
     pid_t runner = stand_in_runner(&s);
     kill(s.runner.pid, SIGSTOP); /* as Ctrl-Z does: a terminal's whole group */
     kill(runner, SIGSTOP);
-    pump_for(KEEPER_SILENCE_MS + 1000);
+    stand_in_pump_for(&s, KEEPER_SILENCE_MS + 1000);
     kill(s.runner.pid, SIGCONT);
-    pump_for(200); /* the keeper looks first */
+    stand_in_pump_for(&s, 200); /* the keeper looks first */
     kill(runner, SIGCONT);
     echo("ch-2", "after");
     assert_string_equal(stand_in_wait(&s, "ch-2")->status, "completed");

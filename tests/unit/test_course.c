@@ -5,21 +5,21 @@
 /* One row a state, one column an event, in the order of course.h; written down once more, by hand, so that a
  * change of the table must be meant. "-" nothing; else the action's letter, and the state after it. */
 static const char *const table[ACT_STATES][ACT_EVENTS] = {
-    /* READY CONNECT_FAILED FAILED TERMINAL LOST CANCEL CANCEL_NOW LIMIT GRACE_OVER FENCED DRAIN STOP SETTLED
-     */
-    { "run RUNNING", "respawn RETRYING", "failed ENDED", "-", "-", "cancelled ENDED", "cancelled ENDED", "-",
+    /* READY CONNECT_FAILED FAILED SKIP TERMINAL LOST CANCEL CANCEL_NOW LIMIT GRACE_OVER FENCED DRAIN STOP
+     * SETTLED */
+    { "run RUNNING", "respawn RETRYING", "failed ENDED", "skipped ENDED", "-", "-", "cancelled ENDED",
+      "cancelled ENDED", "-", "-", "abandon DONE", "release RELEASING", "release RELEASING", "-" },
+    { "run RUNNING", "failed ENDED", "failed ENDED", "-", "-", "-", "cancelled ENDED", "cancelled ENDED", "-",
       "-", "abandon DONE", "release RELEASING", "release RELEASING", "-" },
-    { "run RUNNING", "failed ENDED", "failed ENDED", "-", "-", "cancelled ENDED", "cancelled ENDED", "-", "-",
-      "abandon DONE", "release RELEASING", "release RELEASING", "-" },
-    { "-", "-", "-", "told ENDED", "failed ENDED", "ask CANCELLING", "cancelled ENDED", "ask EXPIRING", "-",
-      "abandon DONE", "-", "stopped ENDED", "-" },
-    { "-", "-", "-", "asked ENDED", "cancelled ENDED", "-", "cancelled ENDED", "-", "cancelled ENDED",
+    { "-", "-", "-", "-", "told ENDED", "failed ENDED", "ask CANCELLING", "cancelled ENDED", "ask EXPIRING",
+      "-", "abandon DONE", "-", "stopped ENDED", "-" },
+    { "-", "-", "-", "-", "asked ENDED", "cancelled ENDED", "-", "cancelled ENDED", "-", "cancelled ENDED",
       "abandon DONE", "-", "cancelled ENDED", "-" },
-    { "-", "-", "-", "timeout ENDED", "timeout ENDED", "-", "timeout ENDED", "-", "timeout ENDED",
+    { "-", "-", "-", "-", "timeout ENDED", "timeout ENDED", "-", "timeout ENDED", "-", "timeout ENDED",
       "abandon DONE", "-", "timeout ENDED", "-" },
-    { "-", "-", "-", "-", "-", "-", "-", "-", "-", "abandon DONE", "-", "-", "complete DONE" },
-    { "-", "-", "-", "-", "-", "-", "-", "-", "-", "abandon DONE", "-", "-", "forget DONE" },
-    { "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-" },
+    { "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "abandon DONE", "-", "-", "complete DONE" },
+    { "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "abandon DONE", "-", "-", "forget DONE" },
+    { "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-" },
 };
 
 static const char *const action_names[] = {
@@ -32,6 +32,7 @@ static const char *const action_names[] = {
     [DO_END_CANCELLED] = "cancelled",
     [DO_END_TIMED_OUT] = "timeout",
     [DO_END_STOPPED] = "stopped",
+    [DO_END_SKIPPED] = "skipped",
     [DO_RELEASE] = "release",
     [DO_ABANDON] = "abandon",
     [DO_COMPLETE] = "complete",
@@ -59,7 +60,7 @@ static void every_state_answers_every_event_as_written_down(void **state)
 
 static int is_end(course_action_t action)
 {
-    return action >= DO_END_AS_TOLD && action <= DO_END_STOPPED;
+    return action >= DO_END_AS_TOLD && action <= DO_END_SKIPPED;
 }
 
 static unsigned next_random(unsigned *seed)

@@ -180,6 +180,7 @@ static void the_four_outer_events_are_written_as_agreed(void **state)
     rz_event_started("root-7", "ch-41", NULL, &written[1]);
     rz_event_wrap("root-7", "ch-41", RZ_STR("{\"type\":\"token\",\"content\":\"There are \"}"), &written[2]);
     rz_event_heartbeat("root-7", "ch-41", "2026-06-16T09:30:00.123456Z", &written[3]);
+    rz_json_close(&written[3], '}');
     rz_event_completed("root-7", "ch-41", "completed", NULL, &written[4]);
     rz_event_completed("root-7", "ch-41", "error", "LLM error: 529 overloaded", &written[5]);
     for (size_t i = 0; i < COUNT(names); i++) {
