@@ -67,6 +67,11 @@ static void on_steered(const char *child, const char *id, bool live, void *arg)
     control_on_steered(((broker_t *)arg)->control, child, id, live);
 }
 
+static void on_decided(const char *child, const char *id, bool live, void *arg)
+{
+    control_on_decided(((broker_t *)arg)->control, child, id, live);
+}
+
 static void on_output(const char *runner, const char *id, rz_rc_t code, rz_str_t text, void *arg)
 {
     control_on_output(((broker_t *)arg)->control, runner, id, code, text);
@@ -202,6 +207,7 @@ static void open_parts(broker_t *broker)
                                                    .sync_ms = s->sync_ms,
                                                    .lease_ms = s->lease_ms,
                                                    .on_steered = on_steered,
+                                                   .on_decided = on_decided,
                                                    .on_output = on_output,
                                                    .on_ended = on_ended,
                                                    .arg = broker });

@@ -282,6 +282,13 @@ static void on_steered(links_t *links, runner_t *runner, const rz_link_t *link, 
     links->part.on_steered(link->child, link->id, link->live, links->part.arg);
 }
 
+static void on_decided(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg)
+{
+    (void)runner;
+    (void)msg;
+    links->part.on_decided(link->child, link->id, link->live, links->part.arg);
+}
+
 static void on_output(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg)
 {
     rz_str_t text = msg->n > BODY_PART ? msg->part[BODY_PART] : (rz_str_t){ NULL, 0 };
@@ -302,9 +309,10 @@ static void on_sync(links_t *links, runner_t *runner, const rz_link_t *link, con
 
 typedef void (*handler_t)(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg);
 static const handler_t handlers[RZ_LINK_KIND_COUNT] = {
-    [RZ_LINK_CREDIT] = on_credit, [RZ_LINK_START] = on_start,     [RZ_LINK_APPEND] = on_append,
-    [RZ_LINK_FINISH] = on_finish, [RZ_LINK_RELEASE] = on_release, [RZ_LINK_STEERED] = on_steered,
-    [RZ_LINK_OUTPUT] = on_output, [RZ_LINK_SYNC] = on_sync,       [RZ_LINK_BYE] = on_bye,
+    [RZ_LINK_CREDIT] = on_credit,   [RZ_LINK_START] = on_start,     [RZ_LINK_APPEND] = on_append,
+    [RZ_LINK_FINISH] = on_finish,   [RZ_LINK_RELEASE] = on_release, [RZ_LINK_STEERED] = on_steered,
+    [RZ_LINK_DECIDED] = on_decided, [RZ_LINK_OUTPUT] = on_output,   [RZ_LINK_SYNC] = on_sync,
+    [RZ_LINK_BYE] = on_bye,
 };
 
 static void malformed(links_t *links, rz_str_t peer, const rz_err_t *err)
