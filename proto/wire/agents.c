@@ -36,7 +36,7 @@ static void read_credential_env(rz_fields_t *f, rz_agent_t *agent)
     if (agent->credential_env == NULL)
         return;
     rz_credential_env_check(agent->credential_env, field, f->err);
-    if (agent->executor == RZ_EXECUTOR_ECHO || agent->executor == RZ_EXECUTOR_BAMBOO_RUNTIME)
+    if (!rz_executor_has_program(agent->executor))
         rz_fail_field(f->err, RZ_BAD_FIELD, field, "executor \"%s\" starts no program that could get it",
                       rz_executor_name(agent->executor));
 }

@@ -68,6 +68,22 @@ async def ended(link):
         same(closed.code, 1001)
 
 
+# ---- secrets ----
+
+async def case_the_program_alone_gets_its_credential():
+    w = session("while True:\n    run = hear()\n    done(run, os.environ['KEY'] + ' ' + os.environ.get('URL', 'none'))",
+                secrets={"provider_credentials": [{"provider": "p", "api_key": "sk-canary"}]},
+                env={"PATH": "/usr/bin:/bin", "URL": "from outside"})
+    w.spec["executor"]["credential_env"] = {"KEY": "api_key", "URL": "base_url"}
+    with w:
+        endpoint = w.endpoint()
+        for _ in range(2):
+            same(await one_run(endpoint, "x"), [completed("sk-canary none")])
+        assert b"sk-canary" in pathlib.Path(f"/proc/{the_program(w)}/environ").read_bytes()
+        for name in ("environ", "cmdline"):
+            assert b"sk-canary" not in pathlib.Path(f"/proc/{w.process.pid}/{name}").read_bytes()
+
+
 # ---- many runs ----
 
 PIDS = "while True:\n    run = hear()\n    done(run, f\"{run['run']} {os.getpid()}\")"
