@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,10 +34,12 @@ static pid_t family(bool by_grandchild)
     pid_t pid = fork();
     if (pid == 0) {
         setsid();
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a fact that fails leaves nobody behind */
         if (by_grandchild && fork() != 0) {
             pause();
             _exit(0);
         }
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         hoard(HOARD, ready[1]);
     }
     assert_int_equal(read(ready[0], &byte, 1), 1);
