@@ -1,26 +1,61 @@
 /* control_sessions.c - sessions: get, put, list. */
 #include "control_ops.h"
 
+#include "wire/routing.h"
+
 static const char *or_null(const char *text)
 {
     return text != NULL && *text != '\0' ? text : NULL;
 }
 
-static void on_session(rz_rc_t rc, const rz_session_result_t *result, void *arg)
+/* Who ran the child, or would run it. What a session says of that itself stays; a root is run by nobody here. */
+static void join_routing(const control_t *control, const rz_session_result_t *result, rz_buf_t *out)
 {
-    call_t *call = asking_end(arg);
-    if (rc != RZ_OK) {
-        call_refuse(&call, rc, NULL);
-        return;
-    }
-    rz_buf_t session = { 0 };
-    rz_session_join(result->header, result->messages, or_null(result->act.status), or_null(result->act.error),
-                    result->rev, &session);
+    rz_str_t own = rz_json_member(rz_json_member(result->header, "metadata"), "external.agent_id");
+    bool ran = result->act.state != RZ_ACT_NONE && own.n == 0;
+    if (rz_json_is(rz_json_member(result->header, "kind"), "child"))
+        rz_routing_join(control->part.rules->agents, ran ? result->act.profile : NULL, result->header, out);
+    else
+        rz_buf_put_str(out, result->header);
+}
+
+static void send_session(const control_t *control, call_t *call, const rz_session_result_t *result)
+{
+    const rz_session_state_t state = { .last_run_status = or_null(result->act.status),
+                                       .last_run_error = or_null(result->act.error),
+                                       .model = or_null(result->model),
+                                       .rev = result->rev };
+    rz_buf_t header = { 0 }, session = { 0 };
+    join_routing(control, result, &header);
+    rz_session_join(rz_buf_str(&header), result->messages, &state, &session);
     rz_buf_t *out = call_reply(call, RZ_OK, NULL);
     rz_json_put_raw(out, "session", rz_buf_str(&session));
     rz_json_put_u64(out, "rev", result->rev);
     call_send(&call);
+    rz_buf_fini(&header);
     rz_buf_fini(&session);
+}
+
+/* What is read from the store is joined as bytes, so it has to be JSON. */
+static bool is_whole(const rz_session_result_t *result, rz_err_t *err)
+{
+    return rz_json_check(result->header.p, result->header.n, RZ_SESSION_MAX, err) == RZ_OK &&
+           rz_json_check(result->messages.p, result->messages.n, RZ_SESSION_MAX, err) == RZ_OK;
+}
+
+static void on_session(rz_rc_t rc, const rz_session_result_t *result, void *arg)
+{
+    const control_t *control = ((asking_t *)arg)->control;
+    call_t *call = asking_end(arg);
+    rz_err_t damage = { 0 }, err = { 0 };
+    if (rc != RZ_OK) {
+        call_refuse(&call, rc, NULL);
+    } else if (!is_whole(result, &damage)) {
+        rz_fail(&err, RZ_INTERNAL, "the stored session is damaged: %s", damage.text);
+        call_refuse_err(&call, &err);
+    } else {
+        send_session(control, call, result);
+    }
 }
 
 void op_session_get(control_t *control, call_t *call, const rz_control_request_t *request)

@@ -348,27 +348,28 @@ void rz_session_split(rz_str_t bytes, rz_buf_t *header)
     rz_json_close(header, '}');
 }
 
-static void join_metadata(rz_str_t metadata, const char *status, const char *error, rz_buf_t *out)
+static void join_metadata(rz_str_t metadata, const rz_session_state_t *state, rz_buf_t *out)
 {
-    if (metadata.n == 0 && status == NULL && error == NULL)
+    if (metadata.n == 0 && state->last_run_status == NULL && state->last_run_error == NULL)
         return;
     rz_json_open_key(out, "metadata", '{');
     copy_members(metadata, store_keys, out);
-    rz_json_opt_str(out, "last_run_status", status);
-    rz_json_opt_str(out, "last_run_error", error);
+    rz_json_opt_str(out, "last_run_status", state->last_run_status);
+    rz_json_opt_str(out, "last_run_error", state->last_run_error);
     rz_json_close(out, '}');
 }
 
-void rz_session_join(rz_str_t header, rz_str_t messages_array, const char *last_run_status,
-                     const char *last_run_error, uint64_t rev, rz_buf_t *out)
+void rz_session_join(rz_str_t header, rz_str_t messages_array, const rz_session_state_t *state, rz_buf_t *out)
 {
-    static const char *const written_here[] = { "metadata", "messages", "rev", NULL };
+    const char *const written_here[] = { "metadata", "messages", "rev", state->model != NULL ? "model" : NULL,
+                                         NULL };
     rz_json_open(out, '{');
     copy_members(header, written_here, out);
-    join_metadata(rz_json_member(header, "metadata"), last_run_status, last_run_error, out);
+    rz_json_opt_str(out, "model", state->model);
+    join_metadata(rz_json_member(header, "metadata"), state, out);
     rz_json_put_raw(out, "messages", messages_array.n > 0 ? messages_array : RZ_STR("[]"));
-    if (rev != 0)
-        rz_json_put_u64(out, "rev", rev);
+    if (state->rev != 0)
+        rz_json_put_u64(out, "rev", state->rev);
     rz_json_close(out, '}');
 }
 

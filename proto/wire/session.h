@@ -55,10 +55,15 @@ const char *rz_session_meta(const rz_session_t *session, const char *key);
 /* Header bytes of a checked session: its members verbatim and in order, without `messages`, `rev`, and
  * without metadata.last_run_status, .last_run_error and .pending_injected_messages. Appends. */
 void rz_session_split(rz_str_t bytes, rz_buf_t *header);
-/* The reverse: header + messages array + what the store owns. status/error NULL: omitted; rev 0: omitted.
- * Appends. */
-void rz_session_join(rz_str_t header, rz_str_t messages_array, const char *last_run_status,
-                     const char *last_run_error, uint64_t rev, rz_buf_t *out);
+/* What the store knows of a session besides its header and messages; NULL and 0: nothing, and omitted. */
+typedef struct {
+    const char *last_run_status, *last_run_error;
+    const char *model; /* of the latest job: it replaces the header's (spec 8.3) */
+    uint64_t rev;
+} rz_session_state_t;
+/* The reverse: header + messages array + state. Appends. */
+void rz_session_join(rz_str_t header, rz_str_t messages_array, const rz_session_state_t *state,
+                     rz_buf_t *out);
 
 /* Raw JSON string of the assignment (spec 4.1): content of the last user message, else metadata.title, else
  * "Execute task". Lent by the inputs or static. */

@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (rz_json_check(bytes.p, size, 0, NULL) != RZ_OK || rz_session_decode(bytes, "", &first, NULL) != RZ_OK)
         return 0;
     rz_session_split(bytes, &header);
-    rz_session_join(rz_buf_str(&header), first.messages, "error", "e", 7, &whole);
+    const rz_session_state_t state = { "error", "e", "m", 7 };
+    rz_session_join(rz_buf_str(&header), first.messages, &state, &whole);
     MUST(rz_json_check(whole.data, whole.len, 0, NULL) == RZ_OK);
     MUST(rz_session_decode(rz_buf_str(&whole), "", &again, NULL) == RZ_OK);
     MUST(again.message_count == first.message_count);

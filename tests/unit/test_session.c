@@ -329,9 +329,12 @@ static void a_join_puts_state_messages_and_rev_back(void **state)
 {
     (void)state;
     rz_buf_t whole = { 0 };
+    const rz_session_state_t ended = { .last_run_status = "error",
+                                       .last_run_error = "it \"broke\"",
+                                       .rev = 9 };
     rz_session_join(
         RZ_STR("{\"id\":\"c\",\"metadata\":{\"title\":\"t\",\"last_run_status\":\"old\"},\"pinned\":true}"),
-        RZ_STR("[{\"role\":\"user\",\"content\":\"x\"}]"), "error", "it \"broke\"", 9, &whole);
+        RZ_STR("[{\"role\":\"user\",\"content\":\"x\"}]"), &ended, &whole);
     assert_string_equal(whole.data, "{\"id\":\"c\",\"pinned\":true,\"metadata\":{\"title\":\"t\","
                                     "\"last_run_status\":\"error\",\"last_run_error\":\"it \\\"broke\\\"\"},"
                                     "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"rev\":9}");
@@ -342,11 +345,25 @@ static void a_join_without_state_adds_nothing(void **state)
 {
     (void)state;
     rz_buf_t whole = { 0 };
-    rz_session_join(RZ_STR("{\"id\":\"c\"}"), (rz_str_t){ NULL, 0 }, NULL, NULL, 0, &whole);
+    const rz_session_state_t none = { 0 }, running = { .last_run_status = "running" };
+    rz_session_join(RZ_STR("{\"id\":\"c\"}"), (rz_str_t){ NULL, 0 }, &none, &whole);
     assert_string_equal(whole.data, "{\"id\":\"c\",\"messages\":[]}");
     rz_buf_fini(&whole);
-    rz_session_join(RZ_STR("{}"), RZ_STR("[]"), "running", NULL, 0, &whole);
+    rz_session_join(RZ_STR("{}"), RZ_STR("[]"), &running, &whole);
     assert_string_equal(whole.data, "{\"metadata\":{\"last_run_status\":\"running\"},\"messages\":[]}");
+    rz_buf_fini(&whole);
+}
+
+static void a_join_shows_the_model_of_the_latest_job(void **state)
+{
+    (void)state;
+    rz_buf_t whole = { 0 };
+    const rz_session_state_t job = { .model = "opus" }, none = { 0 };
+    rz_session_join(RZ_STR("{\"mod\\u0065l\":\"old\",\"id\":\"c\"}"), RZ_STR("[]"), &job, &whole);
+    assert_string_equal(whole.data, "{\"id\":\"c\",\"model\":\"opus\",\"messages\":[]}");
+    rz_buf_fini(&whole);
+    rz_session_join(RZ_STR("{\"model\":\"old\"}"), RZ_STR("[]"), &none, &whole);
+    assert_string_equal(whole.data, "{\"model\":\"old\",\"messages\":[]}");
     rz_buf_fini(&whole);
 }
 
@@ -354,8 +371,9 @@ static void rejoin(const char *name, rz_str_t document)
 {
     rz_buf_t header = { 0 }, whole = { 0 };
     rz_err_t err = { 0 };
+    const rz_session_state_t pending = { .last_run_status = "pending", .rev = 4 };
     rz_session_split(document, &header);
-    rz_session_join(rz_buf_str(&header), rz_json_member(document, "messages"), "pending", NULL, 4, &whole);
+    rz_session_join(rz_buf_str(&header), rz_json_member(document, "messages"), &pending, &whole);
     if (decode_session(whole.data, whole.len, &err) != RZ_OK)
         fail_msg("%s: %s %s: %s", name, err.field, err.text, whole.data);
     rz_buf_fini(&header);
@@ -449,6 +467,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_split_fills_in_missing_moments),
     cmocka_unit_test(a_join_puts_state_messages_and_rev_back),
     cmocka_unit_test(a_join_without_state_adds_nothing),
+    cmocka_unit_test(a_join_shows_the_model_of_the_latest_job),
     cmocka_unit_test(what_was_split_can_be_joined),
     cmocka_unit_test(the_assignment_is_the_last_user_message),
     cmocka_unit_test(without_a_user_message_the_title_is_the_assignment),
