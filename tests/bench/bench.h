@@ -12,6 +12,7 @@
 
 typedef struct {
     const char *jobs, *control, *events; /* endpoints of a running broker */
+    const char *profile;                 /* of the jobs of latency and cold */
     size_t n;                            /* how much; each measurement has a default */
     unsigned subscribers;
 } bench_t;
@@ -28,8 +29,9 @@ void bench_backlog(const bench_t *bench); /* queue n jobs nobody takes, then the
 /* raw limits of the same machine, in the same run */
 void bench_raw_zmq(size_t n); /* PUSH to PULL over TCP, 300 bytes                         */
 void bench_raw_redis(const char *socket, size_t n); /* pipelined SET of 300 bytes */
-void bench_raw_websocket(size_t n); /* echo round trips on one open connection                  */
-void bench_raw_spawn(size_t n);     /* posix_spawn of /bin/true to its exit                     */
+void bench_raw_websocket(size_t n);    /* echo round trips on one open connection                  */
+void bench_raw_spawn(size_t n);        /* posix_spawn of /bin/true to its exit                     */
+void bench_raw_interpreters(size_t n); /* the same of python3 and node with nothing to do              */
 
 /* shared */
 uint64_t bench_now_us(void);

@@ -183,7 +183,7 @@ void bench_activations(const bench_t *bench)
 static uint64_t one_job(load_t *load, size_t i, const char *role)
 {
     uint64_t begin = bench_now_us();
-    push(load, i, "echo", role, "hello world");
+    push(load, i, load->bench->profile, role, "hello world");
     if (next_completed(load) != i)
         bench_die("a terminal that was not asked for");
     return bench_now_us() - begin;

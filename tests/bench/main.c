@@ -78,11 +78,12 @@ static const struct {
     { "raw-zmq", bench_raw_zmq, 1000000 },
     { "raw-websocket", bench_raw_websocket, 20000 },
     { "raw-spawn", bench_raw_spawn, 300 },
+    { "raw-interpreters", bench_raw_interpreters, 50 },
 };
 
 int main(int argc, char **argv)
 {
-    bench_t bench = { .subscribers = 1 };
+    bench_t bench = { .subscribers = 1, .profile = "echo" };
     const char *what = argc > 1 ? argv[1] : "", *redis = "";
     for (int i = 2; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--jobs") == 0)
@@ -93,6 +94,8 @@ int main(int argc, char **argv)
             bench.events = argv[i + 1];
         else if (strcmp(argv[i], "--redis") == 0)
             redis = argv[i + 1];
+        else if (strcmp(argv[i], "--profile") == 0)
+            bench.profile = argv[i + 1];
         else if (strcmp(argv[i], "--subscribers") == 0)
             bench.subscribers = (unsigned)number(argv[i + 1]);
         else if (strcmp(argv[i], "--n") == 0)
@@ -116,5 +119,5 @@ int main(int argc, char **argv)
         return 0;
     }
     bench_die("what should be measured? activations latency cold events backlog raw-zmq raw-redis "
-              "raw-websocket raw-spawn");
+              "raw-websocket raw-spawn raw-interpreters");
 }

@@ -7,8 +7,10 @@
 #include <pthread.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #include <uv.h>
 #include <zmq.h>
 
@@ -166,17 +168,44 @@ void bench_raw_websocket(size_t n)
 
 /* ---- processes ---- */
 
+static void spawn_and_wait(char *const argv[], char *const env[])
+{
+    pid_t pid = 0;
+    int status = 0;
+    if (posix_spawn(&pid, argv[0], NULL, NULL, argv, env) != 0)
+        bench_die("cannot spawn %s; ops/setup installs it", argv[0]);
+    waitpid(pid, &status, 0);
+    if (status != 0)
+        bench_die("%s: wait status %d", argv[0], status);
+}
+
 void bench_raw_spawn(size_t n)
 {
     static char name[] = "/bin/true";
     char *const argv[] = { name, NULL }, *const env[] = { NULL };
     uint64_t begin = bench_now_us();
-    for (size_t i = 0; i < n; i++) {
-        pid_t pid = 0;
-        if (posix_spawn(&pid, name, NULL, NULL, argv, env) != 0)
-            bench_die("cannot spawn %s", name);
-        waitpid(pid, NULL, 0);
-    }
+    for (size_t i = 0; i < n; i++)
+        spawn_and_wait(argv, env);
     bench_print("posix_spawn of /bin/true to its exit", (double)(bench_now_us() - begin) / 1000.0 / (double)n,
                 "ms", n);
+}
+
+static void measure_interpreter(const char *name, char *const argv[], size_t n)
+{
+    uint64_t *samples = calloc(n, sizeof *samples);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t begin = bench_now_us();
+        spawn_and_wait(argv, environ);
+        samples[i] = bench_now_us() - begin;
+    }
+    bench_print_percentiles(name, samples, n);
+    free(samples);
+}
+
+void bench_raw_interpreters(size_t n)
+{
+    static char python[] = "/usr/bin/python3", c[] = "-c", pass[] = "pass", node[] = "/usr/bin/node",
+                e[] = "-e", zero[] = "0";
+    measure_interpreter("spawn of python3 -c pass", (char *const[]){ python, c, pass, NULL }, n);
+    measure_interpreter("spawn of node -e 0", (char *const[]){ node, e, zero, NULL }, n);
 }
