@@ -21,34 +21,50 @@ static void take_endpoint(const cJSON *ready, const char *name, char out[128])
     snprintf(out, 128, "%s", text);
 }
 
+static const char *write_config(char *path, size_t size)
+{
+    snprintf(path, size, "%s/config.json", stage.redis.dir);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "{%s}\n", stage.members != NULL ? stage.members : "");
+    fclose(file);
+    return path;
+}
+
 static void broker_up(void)
 {
-    char program[400], log[128], line[2048];
+    char program[400], log[128], config[128], line[2048];
     const char *bin = getenv("RZ_BIN_DIR");
     snprintf(program, sizeof program, "%s/rhizome-broker", bin != NULL ? bin : "build/asan/bin");
     snprintf(log, sizeof log, "%s/broker.log", stage.redis.dir);
-    const char *argv[] = { program,
-                           "--redis-url",
-                           stage.redis.url,
-                           "--redis-timeout-ms",
-                           "1000",
-                           "--broker-name",
-                           "b1",
-                           "--broker-lease-ms",
-                           "1500",
-                           "--broker-sync-ms",
-                           "300",
-                           "--broker-jobs",
-                           "tcp://127.0.0.1:*",
-                           "--broker-control",
-                           "tcp://127.0.0.1:*",
-                           "--broker-events",
-                           "tcp://127.0.0.1:*",
-                           "--broker-runners",
-                           "tcp://127.0.0.1:*",
-                           "--broker-publish",
-                           "tcp://127.0.0.1:*",
-                           NULL };
+    const char *argv[64] = { program,
+                             "--config",
+                             write_config(config, sizeof config),
+                             "--redis-url",
+                             stage.redis.url,
+                             "--redis-timeout-ms",
+                             "1000",
+                             "--broker-name",
+                             "b1",
+                             "--broker-lease-ms",
+                             "1500",
+                             "--broker-sync-ms",
+                             "300",
+                             "--broker-jobs",
+                             "tcp://127.0.0.1:*",
+                             "--broker-control",
+                             "tcp://127.0.0.1:*",
+                             "--broker-events",
+                             "tcp://127.0.0.1:*",
+                             "--broker-runners",
+                             "tcp://127.0.0.1:*",
+                             "--broker-publish",
+                             "tcp://127.0.0.1:*" };
+    size_t n = 0;
+    while (argv[n] != NULL)
+        n++;
+    for (const char *const *flag = stage.flags; flag != NULL && *flag != NULL; flag++)
+        argv[n++] = *flag;
     process_start(&stage.broker, argv, log, 1);
     process_ready(&stage.broker, line, sizeof line, PATIENCE_MS);
     cJSON *ready = cJSON_Parse(line);
@@ -96,10 +112,17 @@ static int stage_build(const char *const *settings)
     return 0;
 }
 
+int stage_open(const char *members, const char *const *flags)
+{
+    stage.members = members;
+    stage.flags = flags;
+    return stage_build(NULL);
+}
+
 int stage_up(void **state)
 {
     (void)state;
-    return stage_build(NULL);
+    return stage_open(NULL, NULL);
 }
 
 /* A Redis that forgets nothing when it is killed. */
@@ -121,6 +144,23 @@ int stage_down(void **state)
         process_show_log(stage.broker.log);
     redis_down(&stage.redis);
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+}
+
+void stage_broker_again(void)
+{
+    process_end(&stage.broker, SIGKILL, PATIENCE_MS);
+    disconnected(stage.control);
+    broker_up();
+    stage.control = connected(ZMQ_REQ, stage.control_at);
+}
+
+void push_job(const char *bytes)
+{
+    int linger = PATIENCE_MS;
+    void *producer = connected(ZMQ_PUSH, stage.jobs_at);
+    zmq_setsockopt(producer, ZMQ_LINGER, &linger, sizeof linger); /* it leaves when it can */
+    assert_true(zmq_send(producer, bytes, strlen(bytes), 0) >= 0);
+    disconnected(producer);
 }
 
 /* ---- frames ---- */
@@ -313,12 +353,17 @@ cJSON *hear_only(runner_t *runner, const char *kind)
     return header;
 }
 
-void hello(runner_t *runner, const char *name, const char *labels)
+void hello_as(runner_t *runner, const char *name, const char *labels, const char *profiles)
 {
     tell_f(
         runner,
-        "{\"kind\":\"hello\",\"v\":1,\"runner\":\"%s\",\"incarnation\":\"%s\",\"host\":\"h\",\"pid\":1,\"slots\":8,\"version\":\"0\",\"labels\":[%s],\"profiles\":[\"echo\",\"local-actor\"]}",
-        name, runner->incarnation, labels);
+        "{\"kind\":\"hello\",\"v\":1,\"runner\":\"%s\",\"incarnation\":\"%s\",\"host\":\"h\",\"pid\":1,\"slots\":8,\"version\":\"0\",\"labels\":[%s],\"profiles\":[%s]}",
+        name, runner->incarnation, labels, profiles);
+}
+
+void hello(runner_t *runner, const char *name, const char *labels)
+{
+    hello_as(runner, name, labels, "\"echo\",\"local-actor\"");
 }
 
 void credit(runner_t *runner, unsigned granted)
@@ -326,16 +371,21 @@ void credit(runner_t *runner, unsigned granted)
     tell_f(runner, "{\"kind\":\"credit\",\"granted\":%u,\"idle\":{}}", granted);
 }
 
-runner_t runner_link(const char *name, const char *labels, unsigned granted)
+runner_t runner_link_as(const char *name, const char *labels, const char *profiles, unsigned granted)
 {
     runner_t runner = { .sock = connected(ZMQ_DEALER, stage.runners_at) };
     char uuid[RZ_UUID_LEN + 1];
     rz_uuid_new(uuid);
     snprintf(runner.incarnation, sizeof runner.incarnation, "%s", uuid);
-    hello(&runner, name, labels);
+    hello_as(&runner, name, labels, profiles);
     cJSON_Delete(hear_only(&runner, "welcome"));
     credit(&runner, granted);
     return runner;
+}
+
+runner_t runner_link(const char *name, const char *labels, unsigned granted)
+{
+    return runner_link_as(name, labels, "\"echo\",\"local-actor\"", granted);
 }
 
 void runner_gone(runner_t *runner)
@@ -450,18 +500,23 @@ void *subscribed(const char *prefix)
 }
 
 /* The next event whose topic is not of the handshake. */
+void take_event(void *sub, const char *topic, frames_t *frames)
+{
+    for (;;) {
+        if (!frames_recv(sub, frames, PATIENCE_MS))
+            show_and_fail("no event");
+        if (strncmp(frames->part[0], "$sys/sync", 9) != 0)
+            break;
+        frames_fini(frames);
+    }
+    assert_int_equal(frames->n, 3);
+    assert_string_equal(frames->part[0], topic);
+}
+
 void next_event(void *sub, const char *topic, const char *part)
 {
     frames_t frames;
-    do {
-        if (!frames_recv(sub, &frames, PATIENCE_MS))
-            show_and_fail("no event");
-        if (strncmp(frames.part[0], "$sys/sync", 9) != 0)
-            break;
-        frames_fini(&frames);
-    } while (true);
-    assert_int_equal(frames.n, 3);
-    assert_string_equal(frames.part[0], topic);
+    take_event(sub, topic, &frames);
     assert_non_null(strstr(frames.part[2], part));
     frames_fini(&frames);
 }

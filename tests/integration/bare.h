@@ -19,6 +19,8 @@ typedef struct {
     redis_t redis;
     process_t broker;
     void *zctx, *control;
+    const char *members;
+    const char *const *flags;
     void *open[SOCKETS_MAX]; /* whatever a failing fact leaves behind must not hang its end */
     size_t open_count;
     char control_at[128], jobs_at[128], events_at[128], runners_at[128];
@@ -48,9 +50,16 @@ void *connected(int type, const char *endpoint);
 void disconnected(void *sock);
 /* Setup and teardown of a fact: Redis, an initialised store, a broker (lease 1500 ms, sync 300 ms). */
 int stage_up(void **state);
+/* The same with members of a configuration file ("" none) and further flags (NULL-terminated, NULL none); both
+ * must outlive the stage. */
+int stage_open(const char *members, const char *const *flags);
 /* The same with a Redis that forgets nothing when it is killed. */
 int strict_stage_up(void **state);
 int stage_down(void **state);
+/* Kills the broker; starts another in its place, at other endpoints. */
+void stage_broker_again(void);
+/* Sends bytes to `jobs`, as a producer that nobody answers. */
+void push_job(const char *bytes);
 void frames_fini(frames_t *frames);
 /* False: nothing came in time. */
 bool frames_recv(void *sock, frames_t *frames, int timeout_ms);
@@ -82,9 +91,12 @@ const char *kind_of(const frames_t *frames, cJSON **header);
 cJSON *hear(runner_t *runner, const char *kind, frames_t *frames);
 cJSON *hear_only(runner_t *runner, const char *kind);
 void hello(runner_t *runner, const char *name, const char *labels);
+/* profiles: "\"a\",\"b\""; hello offers echo and local-actor */
+void hello_as(runner_t *runner, const char *name, const char *labels, const char *profiles);
 void credit(runner_t *runner, unsigned granted);
 /* hello, welcome, credit. labels: "\"a\",\"b\"" */
 runner_t runner_link(const char *name, const char *labels, unsigned granted);
+runner_t runner_link_as(const char *name, const char *labels, const char *profiles, unsigned granted);
 void runner_gone(runner_t *runner);
 assigned_t read_assign(const cJSON *header);
 assigned_t take_assign(runner_t *runner);
@@ -101,3 +113,5 @@ assigned_t sync_until_assigned(runner_t *runner);
 void *subscribed(const char *prefix);
 /* Expects the next event (handshake left out) to have this topic and to hold this text. */
 void next_event(void *sub, const char *topic, const char *part);
+/* The same, giving header and event; the caller ends frames. */
+void take_event(void *sub, const char *topic, frames_t *frames);
