@@ -329,7 +329,7 @@ static void a_changed_file_is_read_again(void **state)
     credentials_close(&credentials);
 }
 
-/* The same size, the same inode, and most likely the same time stamp. */
+/* The same size, the same inode and, where the file system stamps by the tick (before Linux 6.13), the same time. */
 static void a_change_right_behind_the_last_is_seen(void **state)
 {
     const place_t *place = *state;
