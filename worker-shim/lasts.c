@@ -21,6 +21,12 @@ void lasts_add(lasts_t *lasts, const char *bytes, size_t n)
     }
 }
 
+void lasts_clear(lasts_t *lasts)
+{
+    rz_buf_clear(&lasts->bytes);
+    lasts->cut = false;
+}
+
 void lasts_text(const lasts_t *lasts, rz_buf_t *out)
 {
     rz_str_t text = rz_buf_str(&lasts->bytes);

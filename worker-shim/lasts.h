@@ -12,5 +12,6 @@ typedef struct {
 } lasts_t;
 
 void lasts_add(lasts_t *lasts, const char *bytes, size_t n);
+void lasts_clear(lasts_t *lasts); /* nothing was written yet */
 /* Appends them as UTF-8 text: whole lines if there was a cut, without the newline at the end. */
 void lasts_text(const lasts_t *lasts, rz_buf_t *out);

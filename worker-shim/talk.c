@@ -15,20 +15,20 @@
 
 struct talk {
     talk_listener_t listener;
-    uv_loop_t *loop;
     const char *command;
     program_t *program;
     transcript_t transcript;
     lasts_t lasts;
-    rz_timer_t *retry;   /* reads on after the connection was behind             */
-    rz_timer_t *hangup;  /* it closed an end of a pipe: the time it has to follow by exiting */
-    const char *hung_up; /* which                                                */
-    char broken[80];     /* why we killed it; "" if we did not                   */
+    rz_timer_t *retry;   /* reads on after the connection was behind                            */
+    rz_timer_t *hangup;  /* it closed an end of a pipe: the time it has to follow by exiting    */
+    const char *hung_up; /* which                                                               */
+    char broken[80];     /* why we killed it; "" if we did not                                  */
     bool in_run;
-    size_t unheard;  /* of the bytes that we were handed last: not yet looked at */
-    size_t stale;    /* of the bytes to come: written before it knew of this run */
-    bool stray;      /* the line being heard belongs to no run                   */
-    bool stray_told; /* since a run began or ended                               */
+    size_t unheard; /* of the bytes that we were handed last: not yet looked at           */
+    size_t stale;   /* of the bytes to come: written before it knew of this run           */
+    bool stray;     /* what was heard last belongs to no run                              */
+    bool begun;     /* and was a line without its end                                     */
+    bool told;      /* that something belongs to no run; once between two begins and ends */
 };
 
 static bool is_broken(const talk_t *talk)
@@ -41,7 +41,7 @@ static bool is_broken(const talk_t *talk)
 void talk_begin_run(talk_t *talk)
 {
     talk->in_run = true;
-    talk->stray_told = false;
+    talk->told = false;
     talk->stale = talk->unheard + program_unread(talk->program);
     transcript_begin(&talk->transcript);
 }
@@ -49,17 +49,26 @@ void talk_begin_run(talk_t *talk)
 void talk_end_run(talk_t *talk)
 {
     talk->in_run = false;
-    talk->stray_told = false;
-    rz_buf_clear(&talk->lasts.bytes);
+    talk->told = false;
+    lasts_clear(&talk->lasts);
+}
+
+/* Before each piece of output, of one line at most: whose is it? What strays said is no part of a result. */
+static void find_owner(talk_t *talk)
+{
+    bool stray = !talk->in_run || talk->stale > 0 || (talk->stray && talk->begun);
+    if (talk->stray && !stray)
+        transcript_begin(&talk->transcript);
+    talk->stray = stray;
 }
 
 static bool belongs_to_run(talk_t *talk)
 {
     if (!talk->stray)
         return true;
-    if (!talk->stray_told)
+    if (!talk->told)
         rz_log_warn("output.dropped", "command=%s reason=\"it belongs to no run\"", talk->command);
-    talk->stray_told = true;
+    talk->told = true;
     return false;
 }
 
@@ -105,7 +114,8 @@ static void on_retry(void *arg)
 
 static void hear(talk_t *talk, const char *bytes, size_t n)
 {
-    talk->stray = !talk->in_run || talk->stale > 0;
+    find_owner(talk);
+    talk->begun = bytes[n - 1] != '\n';
     talk->stale -= n < talk->stale ? n : talk->stale;
     if (transcript_feed(&talk->transcript, bytes, n) != RZ_TOO_LARGE)
         return;
@@ -169,7 +179,7 @@ static void on_end(void *arg, const program_end_t *end)
     if (talk->hangup != NULL)
         rz_timer_stop(talk->hangup);
     if (!is_broken(talk)) {
-        talk->stray = !talk->in_run || talk->stale > 0;
+        find_owner(talk);
         transcript_end(&talk->transcript);
     }
     bool clean = end->exec_errno == 0 && end->signal == 0 && end->status == 0 && !is_broken(talk);

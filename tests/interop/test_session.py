@@ -229,9 +229,12 @@ async def case_late_words_of_a_run_are_not_those_of_the_one_that_waits():
 run = hear()
 say(type="ready")
 hear()
-os.write(1, b'{"kind":"terminal","status":"cancelled"}\\n' + b'{"type":"late"}\\n' * 1000)
+late = b'late\\n{"type":"late"}\\n{"type":"result","text":"late"}\\n'
+os.write(1, b'{"kind":"terminal","status":"cancelled"}\\n' + late * 100 + b'late ')
 run = hear()
-done(run, "second")
+print('late')
+print('second')
+done(run)
 hear()
 """
     with session(source) as w:
@@ -240,7 +243,7 @@ hear()
         same((await link.frame())["event"], {"type": "ready"})
         await link.run("two")
         same(await link.frames(), [CANCELLED])
-        same(await link.frames(), [completed("second")])
+        same(await link.frames(), [token("second\n"), completed("second\n")])
         await link.close()
 
 

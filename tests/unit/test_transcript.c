@@ -221,6 +221,23 @@ static void of_long_diagnostics_the_last_whole_lines_are_kept(void **state)
     rz_buf_fini(&lasts.bytes);
 }
 
+static void diagnostics_that_begin_anew_have_no_cut(void **state)
+{
+    (void)state;
+    lasts_t lasts = { 0 };
+    rz_buf_t out = { 0 };
+    char *piece = rz_alloc(3 * LASTS_MAX);
+    memset(piece, 'e', 3 * LASTS_MAX);
+    lasts_add(&lasts, piece, 3 * LASTS_MAX);
+    lasts_clear(&lasts);
+    lasts_add(&lasts, "first\nsecond\n", 13);
+    lasts_text(&lasts, &out);
+    assert_string_equal(out.data, "first\nsecond");
+    rz_free(piece);
+    rz_buf_fini(&out);
+    rz_buf_fini(&lasts.bytes);
+}
+
 static void one_huge_piece_of_diagnostics_keeps_its_end(void **state)
 {
     (void)state;
@@ -252,6 +269,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(another_run_begins_without_the_text_and_result_of_the_last),
     cmocka_unit_test(short_diagnostics_are_kept_whole),
     cmocka_unit_test(of_long_diagnostics_the_last_whole_lines_are_kept),
+    cmocka_unit_test(diagnostics_that_begin_anew_have_no_cut),
     cmocka_unit_test(one_huge_piece_of_diagnostics_keeps_its_end),
 };
 
