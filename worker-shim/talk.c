@@ -97,7 +97,7 @@ static void read_on(talk_t *talk)
 
 static void slow_down(talk_t *talk)
 {
-    if (talk->listener.backlog(talk->listener.arg) <= BACKLOG_HIGH)
+    if (is_broken(talk) || talk->listener.backlog(talk->listener.arg) <= BACKLOG_HIGH)
         return;
     program_pause(talk->program, true);
     rz_timer_start(talk->retry, RETRY_MS, 0);
