@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""The commands and programs that README.md shows, run as they stand there. Usage: test_readme.py [CASE...]"""
+"""The commands and programs that README.md and ops/README.md show, run as they stand there. Usage: test_readme.py [CASE...]"""
 import json
 import os
 import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,17 +15,18 @@ import zmq
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ["RZ_BIN_DIR"])
 README = (TOP / "README.md").read_text()
+OPS = (TOP / "ops" / "README.md").read_text()
 PATIENCE = 60
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+def blocks(language, page=README):
+    return re.findall(rf"```{language}\n(.*?)```", page, re.S)
 
 
-def line_with(text):
-    """The one README line of a shell block that contains `text`, without its comment."""
-    found = [line for block in blocks("sh") for line in block.splitlines() if text in line]
-    assert found, f"README has no command with {text}"
+def line_with(text, page=README):
+    """The first line of a shell block that contains `text`, without its comment."""
+    found = [line for block in blocks("sh", page) for line in block.splitlines() if text in line]
+    assert found, f"no command with {text} is shown"
     return re.sub(r"\s+#.*", "", found[0])
 
 
@@ -51,9 +53,11 @@ class Up:
         self.process.communicate(timeout=PATIENCE)
         self.folder.cleanup()
 
+    def surroundings(self):
+        return {k: v for k, v in self.environment.items() if not k.startswith("RHIZOME_BROKER_")}
+
     def shell(self, command):
-        environment = {k: v for k, v in self.environment.items() if not k.startswith("RHIZOME_BROKER_")}
-        return subprocess.run(command, shell=True, env=environment, cwd=TOP, timeout=PATIENCE, stdout=subprocess.PIPE, text=True)
+        return subprocess.run(command, shell=True, env=self.surroundings(), cwd=TOP, timeout=PATIENCE, stdout=subprocess.PIPE, text=True)
 
     def endpoint(self, name):
         socket = zmq.Context.instance().socket(zmq.REQ)
@@ -93,10 +97,45 @@ def an_agent_of_your_own_runs_by_profile():
             assert done.stdout.strip(), "the survey says nothing"
 
 
+class Resident:
+    """The runner that ops/README.md configures, linked to the broker of an Up."""
+
+    def __init__(self, up):
+        (config,) = [b for b in blocks("json", OPS) if "reviewer" in b]
+        config = config.replace("/srv/agents", str(TOP / "ops" / "agents")).replace("tcp://127.0.0.1:7413", up.endpoint("runners"))
+        path = pathlib.Path(up.folder.name, "reviewer.json")
+        path.write_text(config)
+        command = shlex.split(line_with("rhizome-runner", OPS).replace("reviewer.json", str(path)))
+        environment = dict(up.surroundings(), RHIZOME_RUNNER_STATE_DIR=str(path.with_suffix(".state")))
+        self.ready, theirs = os.pipe()
+        self.process = subprocess.Popen([*command, "--ready-fd", str(theirs)], env=environment, pass_fds=[theirs])
+        os.close(theirs)
+
+    def __enter__(self):
+        with open(self.ready, encoding="utf-8") as ready:
+            assert ready.readline(), "it was never welcomed"
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(PATIENCE) == 0
+
+
+def a_resident_agent_serves_its_label_with_one_interpreter():
+    with Up() as up, Resident(up):
+        listed = up.shell(line_with("runner list", OPS)).stdout
+        assert "reviewer-1" in listed, listed
+        first, second = [up.shell(line_with("rhizome run ", OPS)) for _ in range(2)]
+        process = re.search(r"\(process (\d+), run 1\)", first.stdout)
+        assert process, first
+        assert f"(process {process[1]}, run 2)" in second.stdout, (first, second)
+
+
 CASES = [
     the_first_run_prints_its_tokens_and_its_result,
     ten_lines_of_python_push_a_job_and_receive_its_events,
     an_agent_of_your_own_runs_by_profile,
+    a_resident_agent_serves_its_label_with_one_interpreter,
 ]
 
 
