@@ -62,15 +62,17 @@ static const option_t cancel_options[] = {
     { NULL },
 };
 
+static const char *cancelled; /* whom the reply is about: a root that never ran has no activation in it */
+
 static void cancel_print(const reply_t *reply)
 {
-    const char *child = pick_text(reply->tree, "activation.child");
+    const char *delivery = pick_text(reply->tree, "delivery");
     if (reply->code == RZ_ENDED)
-        printf("%s had ended: %s", child, pick_text(reply->tree, "activation.status"));
+        printf("%s had ended: %s", cancelled, pick_text(reply->tree, "activation.status"));
     else
-        printf("%s %s", child, pick_text(reply->tree, "delivery"));
+        printf("%s %s", cancelled, *delivery != '\0' ? delivery : "never ran");
     if (pick(reply->tree, "tree") != NULL)
-        printf("; of its tree %" PRIu64 " cancelled, %" PRIu64 " had ended",
+        printf(" (tree: %" PRIu64 " cancelled, %" PRIu64 " had ended)",
                pick_count(reply->tree, "tree.cancelled"), pick_count(reply->tree, "tree.ended"));
     putchar('\n');
 }
@@ -85,6 +87,7 @@ static outcome_t cancel_verb(int argc, char **argv)
         rz_control_request_t request = {
             .op = RZ_OP_CANCEL, .child = argv[i], .now = cancel_now, .tree = cancel_tree
         };
+        cancelled = argv[i];
         outcome = outcome_worse(
             outcome, client_show(client, &request, cancel_tree ? TREE_MS : ANSWER_MS, cancel_print));
     }
@@ -99,11 +102,11 @@ const verb_t verb_cancel = {
     .detail =
         "Prints what happened: `ended` (it was queued and never ran), `forwarded` (its runner was told),\n"
         "`stored` (its runner will learn it), or that it had ended; with --tree also how many of the child and its\n"
-        "descendants were cancelled and how many had ended. A worker that does not stop within its grace is killed.\n"
-        "`rhizome wait` tells when it is over.",
+        "descendants were cancelled and how many had ended. CHILD may then be a root that never ran itself. A worker\n"
+        "that does not stop within its grace is killed. `rhizome wait` tells when it is over.",
     .examples = "rhizome cancel ch-41\n"
                 "rhizome cancel ch-41 ch-42 --now\n"
-                "rhizome cancel ch-41 --tree; rhizome wait ch-41",
+                "rhizome cancel root-7 --tree",
     .options = cancel_options,
     .min = 1,
     .max = -1,

@@ -75,7 +75,8 @@ static void join_pages(cJSON *page, cJSON *before)
     cJSON *added = cJSON_GetObjectItemCaseSensitive(page, "activations");
     while (added != NULL && added->child != NULL)
         cJSON_AddItemToArray(before, cJSON_DetachItemViaPointer(added, added->child));
-    cJSON_ReplaceItemInObjectCaseSensitive(page, "activations", before);
+    cJSON_DeleteItemFromObjectCaseSensitive(page, "activations");
+    cJSON_AddItemToObject(page, "activations", before);
 }
 
 /* Asks until there are `limit` or no more. A page may be empty and yet not the last: a broker looks through

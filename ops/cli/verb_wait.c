@@ -98,11 +98,13 @@ const verb_t verb_retry = {
     .synopsis = "CHILD... [--wait]",
     .summary = "run ended children once more, with the session as it is now",
     .detail =
-        "Profile, model, tools, labels and attempts are those of the child's latest job. Exit codes: 75 when it runs\n"
-        "already or the queue is full, 3 when there is no such child or it was never run; with --wait also those\n"
-        "of `rhizome wait`.",
+        "Profile, model, tools, labels and attempts are those of the child's latest job. A session whose last message is\n"
+        "not the user's has nothing to do: it ends skipped, unless something was sent to it. Exit codes: 75 when it\n"
+        "runs already or the queue is full, 3 when there is no such child or it was never run; with --wait also\n"
+        "those of `rhizome wait`.",
     .examples =
         "rhizome retry ch-41\n"
+        "rhizome send ch-41 \"once more, with tests\" && rhizome retry ch-41 --wait\n"
         "rhizome ps --status error --since 1h --json | jq -r '.activations[].child' | xargs rhizome retry --wait",
     .options = retry_options,
     .min = 1,

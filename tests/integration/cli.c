@@ -1,6 +1,7 @@
 /* cli.c - see cli.h. */
 #include "cli.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -80,18 +81,19 @@ void has_not(const char *text, const char *part)
         fail_msg("\"%s\" in:\n%s", part, text);
 }
 
+/* clang-format off */
+#define AGENT(name, how) "\"" name "\":{\"agent_id\":\"" name "\",\"protocol\":\"actor\",\"permission_profile\":\"test\"," how "}"
+#define COMMAND(program) "\"executor\":\"command\",\"command\":\"python3\",\"args\":[\"" RZ_SOURCE_DIR program "\"]"
+#define WORKER(program)  "\"worker_bin\":\"python3\",\"worker_args\":[\"" RZ_SOURCE_DIR program "\"]"
+static const char agents[] = "\"externalAgents\":{"
+    AGENT("agent", COMMAND("/tests/integration/agent.py")) ","
+    AGENT("survey", COMMAND("/ops/agents/survey.py")) ","
+    AGENT("asker", "\"approvals\":\"ask\"," WORKER("/tests/interop/contract_worker.py")) "}";
+/* clang-format on */
+
 int rig_with_agents(void **state)
 {
-    static char config[1024];
-    snprintf(
-        config, sizeof config,
-        "\"externalAgents\":{\"agent\":{\"agent_id\":\"agent\",\"protocol\":\"actor\",\"permission_profile\":"
-        "\"test\",\"executor\":\"command\",\"command\":\"python3\",\"args\":[\"%s/tests/integration/"
-        "agent.py\"]},"
-        "\"survey\":{\"agent_id\":\"survey\",\"protocol\":\"actor\",\"permission_profile\":\"read\","
-        "\"executor\":\"command\",\"command\":\"python3\",\"args\":[\"%s/ops/agents/survey.py\"]}}",
-        RZ_SOURCE_DIR, RZ_SOURCE_DIR);
-    rig_t *rig = rig_up(&(rig_options_t){ .runners = 1, .config = config });
+    rig_t *rig = rig_up(&(rig_options_t){ .runners = 1, .config = agents });
     environment(rig_endpoint(rig, "control"));
     *state = rig;
     return 0;
@@ -111,9 +113,28 @@ int nothing_up(void **state)
     return 0;
 }
 
+void await_call(const char *fmt, ...)
+{
+    char line[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    uint64_t deadline = process_now_ms() + RIG_PATIENCE_MS;
+    do {
+        shell("%s", line);
+        if (said.code != 0 && process_now_ms() > deadline)
+            fail_msg("never: %s\nstdout: %s\nstderr: %s", line, said.out, said.err);
+    } while (said.code != 0);
+}
+
 void await_state(const char *child, const char *word)
 {
-    do {
-        shell("rhizome ps | grep '^%s .* %s '", child, word);
-    } while (said.code != 0);
+    await_call("rhizome ps | grep '^%s .* %s '", child, word);
+}
+
+void conforms(const char *call)
+{
+    shell("%s | /usr/bin/python3 %s/tests/interop/check_schemas.py control-reply", call, RZ_SOURCE_DIR);
+    ended_with(0);
 }

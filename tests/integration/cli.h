@@ -26,17 +26,23 @@ const char *bin_dir(void); /* of the programs */
 /* Programs of the build first, no settings of the caller's, RHIZOME_CONTROL as given ("" for none). */
 void environment(const char *control);
 
-/* Setups and teardowns: a rig with one runner and two agents of configuration (`agent`, which does as its assignment says,
- * and `survey`); nothing at all. */
+/* Setups and teardowns: a rig with one runner and three agents of configuration (`agent`, which does as its
+ * assignment says, `survey`, and `asker`, whose word "approval?" is a question with id sa-0); nothing at all. */
 int rig_with_agents(void **state);
 int rig_away(void **state);
 int nothing_up(void **state);
 
-/* Looks until `rhizome ps` shows the child in this state. */
+/* Repeats a line of shell until it ends with 0, at most RIG_PATIENCE_MS. */
+void await_call(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Until `rhizome ps` shows the child in this state. */
 void await_state(const char *child, const char *word);
+/* What the call prints, one reply of control a line, satisfies the schema of replies. */
+void conforms(const char *call);
 
-/* A spawn job of parent "p", as an argument in single quotes. */
-#define JOB(child, profile, text)                                                                            \
-    "{\"parent_session_id\":\"p\",\"child_session_id\":\"" child "\",\"require\":{\"profile\":\"" profile    \
-    "\"},\"session\":{\"id\":\"" child                                                                       \
+/* Spawn jobs for single quotes: of any parent; one that no runner of these facts offers to run; of parent "p". */
+#define JOB_OF(parent, child, require, text)                                                                 \
+    "{\"parent_session_id\":\"" parent "\",\"child_session_id\":\"" child "\",\"require\":{" require         \
+    "},\"session\":{\"id\":\"" child                                                                         \
     "\",\"kind\":\"child\",\"messages\":[{\"role\":\"user\",\"content\":\"" text "\"}]}}"
+#define JOB_FOR_GPU(child)        JOB_OF("p", child, "\"profile\":\"echo\",\"labels\":[\"gpu\"]", "x")
+#define JOB(child, profile, text) JOB_OF("p", child, "\"profile\":\"" profile "\"", text)

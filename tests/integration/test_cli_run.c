@@ -94,9 +94,8 @@ static void the_second_interrupt_detaches_and_the_child_goes_on(void **state)
     await_state("c-two", "running");
     kill(rig_broker_pid(*state), SIGSTOP); /* so that the cancel cannot end it before we detach */
     kill(run.pid, SIGINT);
-    do { /* blocked signals do not queue: the second counts when the first was taken */
-        shell("grep -c cancelling %s", log);
-    } while (said.code != 0);
+    /* blocked signals do not queue: the second counts when the first was taken */
+    await_call("grep -c cancelling %s", log);
     int status = process_end(&run, SIGINT, RIG_PATIENCE_MS);
     kill(rig_broker_pid(*state), SIGCONT);
     assert_true(WIFEXITED(status));
@@ -107,12 +106,14 @@ static void the_second_interrupt_detaches_and_the_child_goes_on(void **state)
 
 static void a_survey_streams_its_tools_and_its_findings(void **state)
 {
-    (void)state;
-    shell("rhizome run --profile survey 'Survey the folder %s/ops/agents.'", RZ_SOURCE_DIR);
+    shell("mkdir %s/ground && printf 'a\\nb\\n' >%s/ground/one.c && echo c >%s/ground/two.py",
+          rig_dir(*state), rig_dir(*state), rig_dir(*state));
     ended_with(0);
-    has(said.out, "agents holds 1 files with");
+    shell("rhizome run --profile survey 'Survey the folder %s/ground.'", rig_dir(*state));
+    ended_with(0);
+    has(said.out, "ground holds 2 files with 3 lines");
     has(said.err, "tool_start list_files");
-    has(said.err, "tool_complete ok: 1 files");
+    has(said.err, "tool_complete ok: 2 files");
 }
 
 /* clang-format off */

@@ -108,9 +108,7 @@ static void up_starts_a_killed_broker_again(void **state)
     house_t *house = *state;
     shell("kill -9 $(pgrep -P %d -x rhizome-broker)", (int)house->up.pid);
     ended_with(0);
-    do {
-        shell("grep 'broker ended (signal 9)' %s", house->log);
-    } while (said.code != 0);
+    await_call("grep 'broker ended (signal 9)' %s", house->log);
     do { /* it is back when it answers */
         shell("rhizome run --quiet --executor echo again");
     } while (said.code == 69);

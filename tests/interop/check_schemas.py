@@ -2,7 +2,9 @@
 """The schemas of proto/schema against the vectors of tests/vectors, judged by a validator that is not ours.
 
 Every schema must be a good schema, every vector must satisfy the schema of its folder, and every spoilt copy of a
-vector in SPOILT must be refused.  Prints each failure, then `N passed, M failed`; exits 1 if anything failed."""
+vector in SPOILT must be refused.  Prints each failure, then `N passed, M failed`; exits 1 if anything failed.
+
+With the name of a message: standard input holds such messages, one a line, and each must satisfy its schema."""
 import copy
 import json
 import pathlib
@@ -131,6 +133,7 @@ SPOILT = [
     ("control-reply", "wait_register", "wait.children.1.status", "running"),
     ("control-reply", "approve", "delivery", GONE),
     ("control-reply", "cancel-tree", "tree.ended", GONE),
+    ("control-reply", "cancel-tree-of-a-root", "tree", GONE),
     ("control-reply", "status", "completions.groups.0.lag", GONE),
     ("link", "hello", "kind", "explode"),
     ("link", "hello", "v", 2),
@@ -212,6 +215,14 @@ def checks(validators):
         yield f"spoilt {row[0]}/{row[1]} with {row[2]} {shown}", lambda row=row: check_spoilt(validators, *row)
 
 
+def check_lines(message):
+    validator = load_validators()[message]
+    wrong = [error for line in sys.stdin for error in validator.iter_errors(json.loads(line))]
+    for error in wrong:
+        print(f"{error.json_path}: {error.message}")
+    return 1 if wrong else 0
+
+
 def main():
     passed = failed = 0
     for name, check in checks(load_validators()):
@@ -229,4 +240,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(check_lines(sys.argv[1]) if len(sys.argv) > 1 else main())
