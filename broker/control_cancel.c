@@ -4,7 +4,7 @@
 #include "act.h"
 #include "descent.h"
 
-#define TREE_MAX    65536 /* children of one tree                                   */
+#define TREE_MAX    32768 /* children of one tree                                   */
 #define TREES_MAX   16    /* walks at a time, so that their memory is bounded too   */
 #define TREE_FLIGHT 16    /* children of a tree that are in hand at a time          */
 #define TREE_PAGE   256
