@@ -157,6 +157,85 @@ static void a_hello_said_twice_still_brings_work(void **state)
     runner_gone(&runner);
 }
 
+/* ---- facts: who gets it ---- */
+
+/* One of two profiles is full: `full` is what the credit says, a JSON array. */
+static void credit_with(runner_t *runner, unsigned granted, const char *idle, const char *full)
+{
+    tell_f(runner, "{\"kind\":\"credit\",\"granted\":%u,\"idle\":%s,\"full\":%s}", granted, idle, full);
+}
+
+static bool has_credit(const char *name, double free_now, int keys)
+{
+    cJSON *reply = ask("{\"op\":\"runners\"}");
+    const cJSON *each;
+    bool has = false;
+    cJSON_ArrayForEach(each,
+                       cJSON_GetObjectItem(reply, "runners")) if (strcmp(text_at(each, "runner"), name) == 0)
+        has = cJSON_GetNumberValue(cJSON_GetObjectItem(each, "free")) == free_now &&
+              cJSON_GetArraySize(cJSON_GetObjectItem(each, "idle")) == keys;
+    cJSON_Delete(reply);
+    return has;
+}
+
+/* Until the broker has taken this credit: so much free, idle workers of so many keys. */
+static void await_credit(const char *name, double free_now, int keys)
+{
+    uint64_t deadline = process_now_ms() + PATIENCE_MS;
+    while (!has_credit(name, free_now, keys))
+        if (process_now_ms() > deadline)
+            show_and_fail("the credit was never taken");
+}
+
+static void a_profile_without_room_is_given_nothing_while_others_go_on(void **state)
+{
+    (void)state;
+    runner_t runner = runner_link_as("r1", "", "\"echo\",\"survey\"", 0);
+    credit_with(&runner, 4, "{}", "[\"survey\"]");
+    cJSON *full = submit("c1", ",\"require\":{\"profile\":\"survey\"}");
+    expect(full, "activation.state", "queued");
+    assert_null(cJSON_GetObjectItem(full, "waiting")); /* it is offered, only not now */
+    answers(full, "OK");
+    answers(submit("c2", ""), "OK");
+    assert_string_equal(take_assign(&runner).child, "c2");
+    credit_with(&runner, 4, "{}", "[]");
+    assert_string_equal(take_assign(&runner).child, "c1");
+    runner_gone(&runner);
+}
+
+static void work_of_a_full_profile_goes_to_another_runner(void **state)
+{
+    (void)state;
+    runner_t first = runner_link_as("r1", "", "\"survey\"", 0);
+    credit_with(&first, 8, "{}", "[\"survey\"]");
+    answers(submit("c1", ",\"require\":{\"profile\":\"survey\"}"), "OK");
+    runner_t second = runner_link_as("r2", "", "\"survey\"", 1);
+    assert_string_equal(take_assign(&second).child, "c1");
+    runner_gone(&first);
+    runner_gone(&second);
+}
+
+static void an_idle_worker_of_the_key_is_found_on_the_runner_with_less_room(void **state)
+{
+    (void)state;
+    runner_t warm = runner_link("r1", "", 1);
+    answers(submit("c1", ""), "OK");
+    cJSON *assign = hear_only(&warm, "assign");
+    char idle[128];
+    snprintf(idle, sizeof idle, "{\"%s\":1}", text_at(assign, "affinity"));
+    cJSON_Delete(assign);
+    credit_with(&warm, 2, idle, "[]");
+    runner_t roomy = runner_link("r2", "", 8);
+    await_credit("r1", 1, 1);
+    await_credit("r2", 8, 0);
+    answers(submit("c2", ""), "OK");
+    answers(submit("c3", ""), "OK");
+    assert_string_equal(take_assign(&warm).child, "c2");
+    assert_string_equal(take_assign(&roomy).child, "c3"); /* the one idle worker was counted off */
+    runner_gone(&warm);
+    runner_gone(&roomy);
+}
+
 static const struct CMUnitTest tests[] = {
     /* clang-format off */
     cmocka_unit_test_setup_teardown(an_unknown_peer_is_refused_not_found, stage_up, stage_down),
@@ -169,6 +248,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_condemned_incarnation_is_told_that_it_is_dead, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(bye_gives_back_what_was_not_started_at_once, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_hello_said_twice_still_brings_work, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_profile_without_room_is_given_nothing_while_others_go_on, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(work_of_a_full_profile_goes_to_another_runner, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(an_idle_worker_of_the_key_is_found_on_the_runner_with_less_room, stage_up, stage_down),
     /* clang-format on */
 };
 
