@@ -151,7 +151,8 @@ static void place(crew_t *crew, worker_t *worker)
     entry_event_t event = examine(crew, worker);
     if (event == ENTRY_EV_WANTED && seeker == NULL)
         event = ENTRY_EV_UNWANTED;
-    if (tell_pool(crew, worker, event) == ENTRY_DO_HAND_OUT)
+    entry_action_t action = tell_pool(crew, worker, event);
+    if (seeker != NULL && action == ENTRY_DO_HAND_OUT)
         serve(crew, seeker, worker);
 }
 
