@@ -165,15 +165,16 @@ static void free_list(char ***list)
 
 /* ---- ProvisionSpec ---- */
 
-/* The session's pinned model, else the job's bare one on the session's provider (spec 3.8, 7.4). */
-static void set_model(rz_provision_t *p, const rz_session_t *session, const char *job_model)
+/* The session's pinned model, else the job's bare one on the session's provider or the default one (spec 3.8, 7.4). */
+static void set_model(rz_provision_t *p, const rz_session_t *session, const char *job_model,
+                      const char *default_provider)
 {
     if (session->ref_model != NULL) {
         p->model_provider = session->ref_provider != NULL ? session->ref_provider : "";
         p->model_name = session->ref_model;
     } else if (!is_blank(job_model)) {
         const char *provider = rz_session_meta(session, "provider_name");
-        p->model_provider = provider != NULL ? provider : "";
+        p->model_provider = is_blank(provider) ? default_provider : provider;
         p->model_name = job_model;
     }
 }
@@ -197,7 +198,7 @@ static void set_provision(profile_plan_t *plan, const profile_case_t *of)
     p->idle_timeout_secs = of->settings->idle_secs + IDLE_SURPLUS_SECS;
     p->reusable = true;
     p->enforce_permissions = agent->asks_approval;
-    set_model(p, &plan->session, assign->model);
+    set_model(p, &plan->session, assign->model, of->settings->default_provider);
 }
 
 static void set_credential(profile_plan_t *plan, const choice_t *choice)

@@ -13,7 +13,9 @@
 static int rig_with_puppets(void **state)
 {
     static char config[512];
-    static const char *const flags[] = { "--runner-slots", "1", "--runner-idle-secs", "100", NULL };
+    static const char *const flags[] = {
+        "--runner-slots", "1", "--runner-idle-secs", "100", "--runner-default-provider", "here", NULL
+    };
     snprintf(
         config, sizeof config,
         "\"externalAgents\":{\"puppet\":{\"agent_id\":\"puppet\",\"protocol\":\"actor\",\"permission_profile\":\"read\",\"worker_bin\":\"/usr/bin/python3\",\"worker_args\":[\"%s/tests/integration/puppet.py\",\"fixed\"]}}",
@@ -164,6 +166,15 @@ static void the_jobs_model_takes_the_provider_of_the_session(void **state)
     add_json(session_of(job), "metadata", "{\"provider_name\":\"far\"}");
     cJSON *told = told_of(*state, job);
     is_json(spec_of(told), "model", "{\"provider\":\"far\",\"model\":\"of-the-job\"}");
+    cJSON_Delete(told);
+}
+
+static void the_jobs_model_takes_the_default_provider_if_the_session_names_none(void **state)
+{
+    cJSON *job = new_job("c1", TELL);
+    cJSON_AddStringToObject(job, "model", "of-the-job");
+    cJSON *told = told_of(*state, job);
+    is_json(spec_of(told), "model", "{\"provider\":\"here\",\"model\":\"of-the-job\"}");
     cJSON_Delete(told);
 }
 
@@ -321,6 +332,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(tools_left_out_and_an_empty_list_are_told_apart, rig_with_puppets, rig_away),
     cmocka_unit_test_setup_teardown(the_pinned_model_goes_before_the_jobs, rig_with_puppets, rig_away),
     cmocka_unit_test_setup_teardown(the_jobs_model_takes_the_provider_of_the_session, rig_with_puppets, rig_away),
+    cmocka_unit_test_setup_teardown(the_jobs_model_takes_the_default_provider_if_the_session_names_none, rig_with_puppets, rig_away),
     cmocka_unit_test_setup_teardown(without_any_model_none_is_told, rig_with_puppets, rig_away),
     cmocka_unit_test_setup_teardown(the_whole_conversation_is_shipped, rig_with_puppets, rig_away),
     cmocka_unit_test_setup_teardown(nothing_of_a_child_is_in_arguments_or_environment, rig_with_puppets, rig_away),
