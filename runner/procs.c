@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DEPTH_MAX 8 /* generations that are followed */
+#define FAMILY_MAX     256  /* processes whose memory is asked for: who has more is counted as far as that */
+#define CHILDREN_BYTES 2048 /* of a list of children: as many                                              */
 
 typedef struct {
     pid_t pid, parent, session;
@@ -136,57 +137,64 @@ size_t procs_kill_session(pid_t sid)
 
 /* ---- memory ---- */
 
+/* What a file of /proc holds, as far as it fits between two spaces; "" when there is none. */
+static void read_text(const char *path, char *out, size_t size)
+{
+    FILE *file = fopen(path, "re");
+    size_t n = file != NULL ? fread(out, 1, size - 1, file) : 0;
+    if (file != NULL)
+        fclose(file);
+    bool cut = n == size - 1;
+    while (cut && n > 0 && out[n - 1] != ' ')
+        n--;
+    out[n] = '\0';
+}
+
 /* The second number of statm: pages. */
 static uint64_t resident_of(pid_t pid)
 {
-    char path[64];
-    unsigned long pages = 0;
+    char path[64], text[256];
     snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return 0;
-    if (fscanf(file, "%*u %lu", &pages) != 1)
-        pages = 0;
-    fclose(file);
-    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    read_text(path, text, sizeof text);
+    const char *behind = strchr(text, ' ');
+    return behind == NULL ? 0 : strtoull(behind, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static uint64_t resident_below(pid_t pid, int depth);
+static uint64_t resident_below(pid_t pid, size_t *left);
 
 /* Children belong to the thread that made them. Without CONFIG_PROC_CHILDREN there is no such file, and only the
  * process itself counts. */
-static uint64_t resident_of_children(pid_t pid, const char *thread, int depth)
+static uint64_t resident_of_children(pid_t pid, const char *thread, size_t *left)
 {
-    char path[96];
-    int child;
+    char path[96], text[CHILDREN_BYTES];
     uint64_t bytes = 0;
     snprintf(path, sizeof path, "/proc/%d/task/%.20s/children", (int)pid, thread);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return 0;
-    while (fscanf(file, "%d", &child) == 1)
-        bytes += resident_below((pid_t)child, depth);
-    fclose(file);
+    read_text(path, text, sizeof text);
+    const char *rest = text;
+    for (pid_t child; *left > 0 && (child = next_number(&rest)) > 0;)
+        bytes += resident_below(child, left);
     return bytes;
 }
 
-static uint64_t resident_below(pid_t pid, int depth)
+static uint64_t resident_below(pid_t pid, size_t *left)
 {
     char path[64];
     uint64_t bytes = resident_of(pid);
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
-    DIR *threads = depth > 0 ? opendir(path) : NULL;
+    DIR *threads = opendir(path);
+    --*left;
     if (threads == NULL)
         return bytes;
     const struct dirent *entry;
     while ((entry = readdir(threads)) != NULL)
         if (entry->d_name[0] != '.')
-            bytes += resident_of_children(pid, entry->d_name, depth - 1);
+            bytes += resident_of_children(pid, entry->d_name, left);
     closedir(threads);
     return bytes;
 }
 
 uint64_t procs_resident(pid_t root)
 {
-    return resident_below(root, DEPTH_MAX);
+    size_t left = FAMILY_MAX;
+    return resident_below(root, &left);
 }

@@ -13,5 +13,5 @@
 size_t procs_kill_descendants(pid_t root);
 size_t procs_kill_session(pid_t sid);
 /* Resident bytes of a process and all its living descendants, 0 when it has ended. What two of them share is
- * counted twice. A few file reads a process, no walk over all of /proc. */
+ * counted twice. A few file reads a process, no walk over all of /proc; at most 256 processes. */
 uint64_t procs_resident(pid_t root);
