@@ -121,6 +121,25 @@ static void a_completed_session_says_no_error(void **state)
     session_says(rig, "last_run_error", "");
 }
 
+static void a_skipped_session_says_so_and_no_worker_was_asked(void **state)
+{
+    rig_t *rig = *state;
+    char status[32];
+    pid_t worker;
+    rig_sub_t *sub = rig_subscribe(rig, "root/c1/");
+    submit(
+        rig,
+        "\"session\":{\"id\":\"c1\",\"kind\":\"child\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"},"
+        "{\"role\":\"assistant\",\"content\":\"y\"}]}");
+    ends(rig, "skipped");
+    session_says(rig, "last_run_status", "skipped");
+    session_says(rig, "last_run_error", "No pending message to execute");
+    assert_int_equal(rig_event_until_completed(sub, "c1", status), 0); /* not even that it started */
+    assert_string_equal(status, "skipped");
+    assert_int_equal(rig_descendants(rig, 0, &worker, 1), 0);
+    rig_sub_close(&sub);
+}
+
 static void the_session_shows_the_model_of_its_latest_job(void **state)
 {
     rig_t *rig = *state;
@@ -157,27 +176,6 @@ static void members_that_nobody_here_knows_stay_in_the_session(void **state)
 }
 
 /* ---- reservation ---- */
-
-static void a_pushed_second_job_is_published_as_already_running(void **state)
-{
-    rig_t *rig = *state;
-    static const char second[] = "{" IDS "," MESSAGE("me too") "}";
-    void *context = zmq_ctx_new(), *push = push_socket(rig, context);
-    rig_sub_t *sub = rig_subscribe(rig, "$sys/rejected");
-    rig_event_t event;
-    submit(rig, AGENT "," SESSION("", "wait for a word"));
-    rig_await(rig, get_c1, "activation.state", "running");
-    assert_true(zmq_send(push, second, sizeof second - 1, 0) > 0);
-    assert_true(rig_event_next(sub, &event, RIG_PATIENCE_MS));
-    assert_string_equal(rig_text(event.event, "code"), "ALREADY_RUNNING");
-    assert_string_equal(rig_text(event.event, "parent_session_id"), "root");
-    assert_string_equal(rig_text(event.event, "child_session_id"), "c1");
-    cancel(rig);
-    rig_event_fini(&event);
-    rig_sub_close(&sub);
-    zmq_close(push);
-    zmq_ctx_term(context);
-}
 
 static void a_cancel_of_one_run_does_not_reach_the_next(void **state)
 {
@@ -257,10 +255,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(an_ended_session_says_how_and_why, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(a_running_session_says_so_and_no_old_error, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(a_completed_session_says_no_error, rig_with_agents, rig_away),
+    cmocka_unit_test_setup_teardown(a_skipped_session_says_so_and_no_worker_was_asked, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(the_session_shows_the_model_of_its_latest_job, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(a_job_without_a_model_leaves_the_sessions_own, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(members_that_nobody_here_knows_stay_in_the_session, rig_with_agents, rig_away),
-    cmocka_unit_test_setup_teardown(a_pushed_second_job_is_published_as_already_running, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(a_cancel_of_one_run_does_not_reach_the_next, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(a_full_queue_makes_pushed_jobs_wait_and_loses_none, rig_with_a_small_queue, rig_away),
     cmocka_unit_test_setup_teardown(a_heartbeat_is_no_sign_of_life, rig_with_agents, rig_away),
