@@ -16,7 +16,7 @@ if task == "spin":
         pass
 if task == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    print(json.dumps({"type": "token", "content": "not to you "}), flush=True)
+    print("deaf now", file=sys.stderr, flush=True)
     while True:
         signal.pause()
 for line in sys.stdin:

@@ -84,7 +84,7 @@ void has_not(const char *text, const char *part)
 /* clang-format off */
 #define AGENT(name, how) "\"" name "\":{\"agent_id\":\"" name "\",\"protocol\":\"actor\",\"permission_profile\":\"test\"," how "}"
 #define COMMAND(program) "\"executor\":\"command\",\"command\":\"python3\",\"args\":[\"" RZ_SOURCE_DIR program "\"]"
-#define WORKER(program)  "\"worker_bin\":\"python3\",\"worker_args\":[\"" RZ_SOURCE_DIR program "\"]"
+#define WORKER(program)  "\"worker_bin\":\"/usr/bin/python3\",\"worker_args\":[\"" RZ_SOURCE_DIR program "\"]"
 static const char agents[] = "\"externalAgents\":{"
     AGENT("agent", COMMAND("/tests/integration/agent.py")) ","
     AGENT("survey", COMMAND("/ops/agents/survey.py")) ","

@@ -61,14 +61,10 @@ static void watch_prints_the_events_of_a_parent_only(void **state)
     snprintf(log, sizeof log, "%s/watch.log", rig_dir(*state));
     const char *argv[] = { "rhizome", "watch", "p", NULL };
     process_start(&watch, argv, log, 0);
-    do {
-        shell("grep -c watching %s", log);
-    } while (said.code != 0);
+    await_call("grep -c watching %s", log);
     shell("rhizome run --parent pp --quiet --executor echo other && rhizome submit '%s'",
           JOB("a", "echo", "x"));
-    do {
-        shell("grep completed %s", log);
-    } while (said.code != 0);
+    await_call("grep completed %s", log);
     process_end(&watch, SIGTERM, RIG_PATIENCE_MS);
     shell("cat %s", log);
     has(said.out, "started");
@@ -84,6 +80,112 @@ static void logs_are_what_the_worker_wrote_to_stderr(void **state)
     has(said.out, "out of ideas");
 }
 
+static void cancelling_a_tree_ends_every_descendant(void **state)
+{
+    (void)state;
+    shell("rhizome submit '%s'; rhizome submit '%s'; rhizome submit '%s'; rhizome submit '%s'",
+          JOB("a", "echo", "__sleep_ms:60000 x"),
+          JOB_OF("a", "b", "\"profile\":\"echo\"", "__sleep_ms:60000 x"),
+          JOB_OF("b", "c", "\"profile\":\"echo\",\"labels\":[\"gpu\"]", "x"), JOB("apart", "echo", "x"));
+    shell("rhizome cancel a --tree");
+    ended_with(0);
+    has(said.out, "a forwarded (tree: 3 cancelled, 0 had ended)\n");
+    shell("rhizome wait a b c");
+    ended_with(4);
+    has(said.out, "a cancelled\n");
+    has(said.out, "b cancelled\n");
+    has(said.out, "c cancelled\n");
+    shell("rhizome wait apart");
+    ended_with(0);
+    shell("rhizome cancel a --tree");
+    ended_with(0);
+    has(said.out, "a had ended: cancelled (tree: 0 cancelled, 3 had ended)\n");
+    conforms("rhizome cancel a --tree --json");
+}
+
+static void a_root_that_never_ran_is_cancelled_with_its_tree(void **state)
+{
+    (void)state;
+    shell("rhizome submit '%s'; rhizome submit '%s'", JOB_FOR_GPU("a"), JOB_FOR_GPU("b"));
+    shell("rhizome cancel p");
+    ended_with(3);
+    shell("rhizome cancel p --tree");
+    ended_with(0);
+    out_is("p never ran (tree: 2 cancelled, 0 had ended)\n");
+    conforms("rhizome cancel p --tree --json");
+    shell("rhizome cancel nobody --tree");
+    ended_with(3);
+}
+
+static void cancelling_now_ends_a_child_that_does_not_listen(void **state)
+{
+    (void)state;
+    shell("rhizome submit '%s'", JOB("s", "agent", "deaf"));
+    await_call("rhizome logs s | grep 'deaf now'");
+    shell("rhizome cancel s --now; rhizome wait s --timeout 2"); /* gently it would have 3 s */
+    ended_with(4);
+}
+
+/* Watches p, and lets `ask` come to its question. */
+static void ask(rig_t *rig, process_t *watch, char log[256])
+{
+    snprintf(log, 256, "%s/watch.log", rig_dir(rig));
+    const char *argv[] = { "rhizome", "watch", "p", NULL };
+    process_start(watch, argv, log, 0);
+    await_call("grep -c watching %s", log);
+    shell("rhizome submit '%s'", JOB("ask", "asker", "approval?"));
+    await_call("grep 'child_approval_requested.* sa-0: Bash' %s", log);
+}
+
+static void a_question_is_watched_and_approved(void **state)
+{
+    process_t watch = { 0 };
+    char log[256];
+    ask(*state, &watch, log);
+    shell("rhizome approve ask sa-0");
+    ended_with(0);
+    out_is("ask sa-0 approved\n");
+    shell("rhizome wait ask");
+    ended_with(0);
+    await_call("grep 'answered .*approved=true' %s", log);
+    await_call("grep 'child_approval_changed .*sa-0: approved by client' %s", log);
+    process_end(&watch, SIGTERM, RIG_PATIENCE_MS);
+}
+
+static void a_question_is_watched_and_denied(void **state)
+{
+    process_t watch = { 0 };
+    char log[256];
+    ask(*state, &watch, log);
+    shell("rhizome deny ask sa-0");
+    ended_with(0);
+    out_is("ask sa-0 denied\n");
+    shell("rhizome wait ask");
+    ended_with(0);
+    await_call("grep 'answered .*approved=false' %s", log);
+    await_call("grep 'child_approval_changed .*sa-0: denied by client' %s", log);
+    process_end(&watch, SIGTERM, RIG_PATIENCE_MS);
+}
+
+static void an_answer_to_no_open_question_is_exit_code_three(void **state)
+{
+    process_t watch = { 0 };
+    char log[256];
+    ask(*state, &watch, log);
+    shell("rhizome approve ask sa-9");
+    ended_with(3);
+    shell("rhizome deny nobody sa-0");
+    ended_with(3);
+    shell(
+        "rhizome approve ask sa-0 --json | /usr/bin/python3 %s/tests/interop/check_schemas.py control-reply",
+        RZ_SOURCE_DIR);
+    ended_with(0);
+    shell("rhizome wait ask; rhizome approve ask sa-0");
+    ended_with(3);
+    out_is("ask completed\n");
+    process_end(&watch, SIGTERM, RIG_PATIENCE_MS);
+}
+
 /* clang-format off */
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(submit_takes_a_job_as_its_argument, rig_with_agents, rig_away),
@@ -93,6 +195,12 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(cancelling_what_has_ended_says_so, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(watch_prints_the_events_of_a_parent_only, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(logs_are_what_the_worker_wrote_to_stderr, rig_with_agents, rig_away),
+    cmocka_unit_test_setup_teardown(cancelling_a_tree_ends_every_descendant, rig_with_agents, rig_away),
+    cmocka_unit_test_setup_teardown(a_root_that_never_ran_is_cancelled_with_its_tree, rig_with_agents, rig_away),
+    cmocka_unit_test_setup_teardown(cancelling_now_ends_a_child_that_does_not_listen, rig_with_agents, rig_away),
+    cmocka_unit_test_setup_teardown(a_question_is_watched_and_approved, rig_with_agents, rig_away),
+    cmocka_unit_test_setup_teardown(a_question_is_watched_and_denied, rig_with_agents, rig_away),
+    cmocka_unit_test_setup_teardown(an_answer_to_no_open_question_is_exit_code_three, rig_with_agents, rig_away),
 };
 /* clang-format on */
 
