@@ -155,7 +155,7 @@ static void reject(jobs_t *jobs, rz_rc_t rc, const rz_err_t *err, const intake_w
     rz_log_warn("job.rejected", "parent=%s child=%s code=%s %s", who->parent, who->child, rz_rc_name(rc),
                 err->text[0] != '\0' ? err->text : rz_rc_text(rc));
     tell_rejection(jobs, rc, err, who);
-    if (verdict != NULL && who->parent[0] != '\0' && who->child[0] != '\0')
+    if (verdict != NULL) /* its ids were good: they are looked at before */
         tell_end(jobs, who, verdict);
 }
 

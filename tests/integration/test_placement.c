@@ -1,4 +1,4 @@
-/* test_placement.c - which runner gets a job: labels, warm workers, one slot, nobody. The whole fleet is real. */
+/* test_placement.c - which runner gets a job: labels, warm workers, nobody. The whole fleet is real. */
 #include "facts.h"
 #include "process.h"
 #include "rig.h"
@@ -134,42 +134,12 @@ static void what_waits_goes_to_the_runner_that_brings_what_it_requires(void **st
     ran_on("c1", "runner-1");
 }
 
-/* A resident agent is a runner with a label of its own and one slot: whoever requires the label gets that one. */
-static void a_resident_agent_serves_one_after_the_other_and_nobody_else_does(void **state)
-{
-    (void)state;
-    runner_with(fleet, NULL, "8");
-    runner_with(fleet, "resident:reviewer", "1");
-    rig_sub_t *sub = rig_subscribe(fleet, "root/");
-    accepted(submit("c1", "__sleep_ms:300 first", ",\"require\":{\"labels\":[\"resident:reviewer\"]}"));
-    accepted(submit("c2", "second", ",\"require\":{\"labels\":[\"resident:reviewer\"]}"));
-    char order[256] = "";
-    for (unsigned ends = 0; ends < 2;) {
-        rig_event_t event;
-        assert_true(rig_event_next(sub, &event, RIG_PATIENCE_MS));
-        const char *type = rig_text(event.event, "type");
-        bool ended = strcmp(type, "sub_agent_completed") == 0;
-        if (ended || strcmp(type, "sub_agent_started") == 0) {
-            size_t at = strlen(order);
-            snprintf(order + at, sizeof order - at, "%s%s ", ended ? "-" : "+",
-                     rig_text(event.event, "child_session_id"));
-        }
-        ends += ended;
-        rig_event_fini(&event);
-    }
-    assert_string_equal(order, "+c1 -c1 +c2 -c2 ");
-    ran_on("c1", "runner-1");
-    ran_on("c2", "runner-1");
-    rig_sub_close(&sub);
-}
-
 static const struct CMUnitTest tests[] = {
     /* clang-format off */
     cmocka_unit_test_setup_teardown(a_job_goes_to_the_runner_that_has_its_labels, rig_without_runners, rig_away),
     cmocka_unit_test_setup_teardown(a_job_goes_to_the_runner_that_keeps_a_worker_of_its_key, rig_without_runners, rig_away),
     cmocka_unit_test_setup_teardown(a_job_that_requires_what_nobody_has_says_so_and_ends_timeout_in_its_time, rig_without_runners, rig_away),
     cmocka_unit_test_setup_teardown(what_waits_goes_to_the_runner_that_brings_what_it_requires, rig_without_runners, rig_away),
-    cmocka_unit_test_setup_teardown(a_resident_agent_serves_one_after_the_other_and_nobody_else_does, rig_without_runners, rig_away),
     /* clang-format on */
 };
 
