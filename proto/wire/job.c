@@ -3,6 +3,7 @@
 
 #include "wire/session.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,8 +240,9 @@ void rz_job_encode(const rz_job_t *job, rz_buf_t *out)
 
 void rz_job_digest(const rz_job_t *job, char out[RZ_DIGEST_LEN + 1])
 {
-    char attempts[16];
+    char attempts[16], queue_limit[24];
     snprintf(attempts, sizeof attempts, "%u", job->max_attempts);
+    snprintf(queue_limit, sizeof queue_limit, "%" PRIu64, job->max_queue_secs);
 
     rz_digest_t *digest = rz_digest_create();
     rz_digest_add_text(digest, job->parent);
@@ -254,7 +256,7 @@ void rz_job_digest(const rz_job_t *job, char out[RZ_DIGEST_LEN + 1])
     rz_digest_add_text(digest, attempts);
     rz_digest_add_text(digest, rz_priority_name(job->priority));
     if (job->has_queue_limit)
-        rz_digest_add(digest, &job->max_queue_secs, sizeof job->max_queue_secs);
+        rz_digest_add_text(digest, queue_limit);
     rz_digest_add(digest, job->session.p, job->session.n);
     rz_digest_add(digest, job->message.p, job->message.n);
     rz_digest_hex(&digest, out);

@@ -613,7 +613,9 @@ def errors_of_a_worker_are_told(stage):
 
 def an_approval_request_is_answered_no(stage):
     _, got = run_worker(stage, "approval?")
-    same(inner_events(got)[0], {"type": "answered", "approved": False})
+    changed, answered = inner_events(got)[:2]
+    holds(changed, type="child_approval_changed", approved=False, by="policy")
+    same(answered, {"type": "answered", "approved": False})
 
 
 def unknown_frames_are_passed_over_and_batches_are_taken_apart(stage):
