@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""actor.py [HOW [FILE]] - a worker that plays what its assignment says. Standard library only.
+"""actor.py HOW FILE - a worker that plays what its assignment says. Standard library only.
 
 The assignment is a JSON array of steps: an object is a frame and goes out as it stands, a text that begins with ">"
 goes out verbatim behind it; "hear" waits for the next frame; "tell" ends the run with what was heard as its result;
-"hang" listens to nothing any more; "close" says Close; "die" ends the process.
-HOW says how it lives: "late" registers after a second; "mute" never answers the handshake; "refuses" is not there when
-it is called, and the next process of the kind (FILE tells) exits at once; "heeds-term" and "ignores-term" write to FILE
-when SIGTERM comes, with the milliseconds since "hang", and then go or stay."""
+"fork" starts a process that stays; "hang" listens to nothing any more; "close" says Close; "die" ends the process.
+HOW says how it lives: "plain"; "late" registers after a second; "mute" never answers the handshake;
+"refuses" is not there when it is called, and the next process of the kind (FILE tells) exits at once; "heeds-term" and
+"ignores-term" go or stay when SIGTERM comes. That it was called, or SIGTERM came, is written to FILE if that exists."""
 import base64
 import hashlib
 import json
@@ -14,13 +14,12 @@ import os
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import time
 from datetime import datetime, timedelta, timezone
 
-HOW = sys.argv[1] if len(sys.argv) > 1 else ""
-FILE = sys.argv[2] if len(sys.argv) > 2 else ""
-hung_at = time.monotonic()
+HOW, FILE = sys.argv[1:3]
 
 
 def stamp(seconds):
@@ -84,8 +83,6 @@ def shake_hands(conn):
 
 
 def hang():
-    global hung_at
-    hung_at = time.monotonic()
     while True:
         signal.pause()
 
@@ -102,6 +99,8 @@ def play(conn, run, spec):
         elif step == "tell":
             told = json.dumps(heard[2:] or heard)
             send(conn, json.dumps({"kind": "terminal", "status": "completed", "result": told}).encode())
+        elif step == "fork":
+            subprocess.Popen(["sleep", "60"])
         elif step == "hang":
             hang()
         elif step == "close":
@@ -112,9 +111,17 @@ def play(conn, run, spec):
             raise SystemExit("no such step: " + step)
 
 
+def note(line):
+    try:
+        file = os.open(FILE, os.O_WRONLY | os.O_APPEND)
+        os.write(file, line)
+        os.close(file)
+    except FileNotFoundError:
+        pass
+
+
 def on_term(*_):
-    with open(FILE, "a") as file:
-        file.write(f"{(time.monotonic() - hung_at) * 1000:.0f}\n")
+    note(b"terminated\n")
     if HOW == "heeds-term":
         os._exit(0)
 
@@ -140,10 +147,13 @@ def main():
             sys.exit(4)
         listener.close()
     register(spec, port)
-    if HOW in ("mute", "refuses"):
+    if HOW == "refuses":
         hang()
     while True:
         conn, _ = listener.accept()
+        if HOW == "mute":
+            note(b"called\n")
+            hang()
         try:
             shake_hands(conn)
             while True:

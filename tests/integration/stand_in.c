@@ -6,27 +6,27 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <zmq.h>
 
 /* ---- sending ---- */
 
-static void send_parts(stand_in_t *s, const rz_link_t *link, const rz_str_t *payload, size_t n)
+void stand_in_send_parts(stand_in_t *s, const rz_link_t *link, const char *const *payload, size_t n)
 {
     rz_buf_t header = { 0 };
     rz_link_encode(link, &header);
     zmq_send(s->router, s->routing, s->routing_len, ZMQ_SNDMORE);
     zmq_send(s->router, header.data, header.len, n > 0 ? ZMQ_SNDMORE : 0);
     for (size_t i = 0; i < n; i++)
-        zmq_send(s->router, payload[i].p, payload[i].n, i + 1 < n ? ZMQ_SNDMORE : 0);
+        zmq_send(s->router, payload[i], strlen(payload[i]), i + 1 < n ? ZMQ_SNDMORE : 0);
     rz_buf_fini(&header);
 }
 
 void stand_in_send(stand_in_t *s, const rz_link_t *link, const char *payload)
 {
-    rz_str_t part = rz_str(payload);
-    send_parts(s, link, &part, payload != NULL);
+    stand_in_send_parts(s, link, &payload, payload != NULL);
 }
 
 void stand_in_assign_raw(stand_in_t *s, const char *child, const char *profile, uint64_t epoch,
@@ -43,8 +43,7 @@ void stand_in_assign_raw(stand_in_t *s, const char *child, const char *profile, 
                          .profile = profile,
                          .affinity = "affinity-of-the-test",
                          .model = "" };
-    rz_str_t payload[] = { rz_str(header), rz_str(messages) };
-    send_parts(s, &assign, payload, 2);
+    stand_in_send_parts(s, &assign, (const char *const[]){ header, messages }, 2);
     stand_in_seen(s, child)->assigns++;
 }
 
@@ -346,6 +345,17 @@ void stand_in_pump_for(stand_in_t *s, int ms)
         stand_in_pump(s, 10);
 }
 
+void stand_in_wait_file(stand_in_t *s, const char *path)
+{
+    struct stat info;
+    uint64_t deadline = process_now_ms() + STAND_IN_PATIENCE_MS;
+    while (stat(path, &info) != 0 || info.st_size == 0) {
+        if (process_now_ms() > deadline)
+            give_up(s, path);
+        stand_in_pump(s, 20);
+    }
+}
+
 size_t stand_in_wait_workers(stand_in_t *s, size_t n)
 {
     pid_t pids[512];
@@ -373,7 +383,7 @@ const char *stand_in_actor(const char *how, const char *file, const char *more)
         "\"externalAgents\":{\"actor\":{\"agent_id\":\"actor\",\"protocol\":\"actor\",\"permission_profile\":\"p\","
         "\"executor\":\"echo\",\"worker_bin\":\"python3\",\"worker_args\":[\"" RZ_SOURCE_DIR
         "/tests/integration/actor.py\",\"%s\",\"%s\"]%s}}",
-        how != NULL ? how : "", file != NULL ? file : "", more);
+        how != NULL ? how : "plain", file != NULL ? file : "-", more);
     return members;
 }
 

@@ -62,12 +62,14 @@ void stand_in_assign_raw(stand_in_t *s, const char *child, const char *profile, 
                          const char *header, const char *messages);
 void stand_in_cancel(stand_in_t *s, const char *child, bool now);              /* its epoch 1 */
 void stand_in_send(stand_in_t *s, const rz_link_t *link, const char *payload); /* payload NULL: none */
-void stand_in_pump(stand_in_t *s, int timeout_ms);                             /* one message or none */
+void stand_in_send_parts(stand_in_t *s, const rz_link_t *link, const char *const *payload, size_t n);
+void stand_in_pump(stand_in_t *s, int timeout_ms); /* one message or none */
 seen_t *stand_in_seen(stand_in_t *s, const char *child);
 seen_t *stand_in_wait(stand_in_t *s, const char *child); /* for its finish and, if OK, its completion */
 void stand_in_wait_event(stand_in_t *s, const char *child, const char *type);
 void stand_in_pump_for(stand_in_t *s, int ms);
-size_t stand_in_wait_workers(stand_in_t *s, size_t n); /* until there are so many; fails otherwise */
+void stand_in_wait_file(stand_in_t *s, const char *path); /* until it is not empty */
+size_t stand_in_wait_workers(stand_in_t *s, size_t n);    /* until there are so many; fails otherwise */
 /* The members of a configuration that has one more profile: actor.py, living so (NULL: as usual), with further members
  * of its own (", ..." or ""). Static memory. */
 const char *stand_in_actor(const char *how, const char *file, const char *more);
