@@ -1,8 +1,9 @@
 /* routing.h - which agent profile runs a child session, and what a session says about it (spec 9.1-9.3).
  *
- * Upstream writes the outcome of routing into a child's metadata when it creates the child. Here it is worked
- * out when a job is taken and joined when a session is read, and never stored, so that a changed configuration
- * holds for children that exist already. A session that says `external.agent_id` itself is pinned to that. */
+ * Upstream writes the outcome of routing into a child's metadata when it creates the child. Here the profile is
+ * worked out when a session comes in, and what the metadata says of it is joined when the session is read, never
+ * stored, so that it shows the profile as it is configured now. A session that says `external.agent_id` itself
+ * is pinned to that. */
 #pragma once
 
 #include "wire/agents.h"
