@@ -58,6 +58,11 @@ void call_about(call_t *call, const char *child)
     (void)snprintf(call->child, sizeof call->child, "%s", child != NULL ? child : "");
 }
 
+const char *call_child(const call_t *call)
+{
+    return call->child;
+}
+
 rz_buf_t *call_reply(call_t *call, rz_rc_t code, const rz_err_t *err)
 {
     rz_err_t named = { 0 };

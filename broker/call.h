@@ -30,6 +30,7 @@ call_t *call_create(desk_t *desk, const envelope_t *envelope, rz_str_t id, const
 
 /* The child it is about, named when the answer is that there is none. */
 void call_about(call_t *call, const char *child);
+const char *call_child(const call_t *call); /* lends; "" for none */
 
 /* Opens the reply; add members, then call_send(). err NULL: the sentence of the code. */
 rz_buf_t *call_reply(call_t *call, rz_rc_t code, const rz_err_t *err);

@@ -85,6 +85,11 @@ rz_buf_t *reply_with(const control_t *control, call_t *call, rz_rc_t rc, const r
     return out;
 }
 
+rz_rc_t fail_never_run(const call_t *call, rz_err_t *err)
+{
+    return rz_fail(err, RZ_NOT_FOUND, "child %s is not known, or was never run", call_child(call));
+}
+
 static void refuse_without_store(control_t *control, call_t *call)
 {
     rz_err_t err = { 0 };

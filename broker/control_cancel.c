@@ -45,7 +45,8 @@ static rz_rc_t verdict(const cancelling_t *cancelling, rz_err_t *err)
                        TREE_MAX);
     if (cancelling->rc != RZ_NOT_FOUND)
         return cancelling->rc;
-    return cancelling->cancelled + cancelling->ended > 0 ? RZ_OK : rz_fail(err, RZ_NOT_FOUND, NEVER_RUN);
+    return cancelling->cancelled + cancelling->ended > 0 ? RZ_OK
+                                                         : fail_never_run(cancelling->asking.call, err);
 }
 
 static void put_tree(const cancelling_t *cancelling, rz_buf_t *out)

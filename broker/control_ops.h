@@ -23,8 +23,8 @@ asking_t *asking_open(control_t *control, call_t *call);
 /* Frees the asking and returns its call. */
 call_t *asking_end(asking_t *asking);
 
-/* To those who name a child to be cancelled or run once more. */
-#define NEVER_RUN "no such child, or it was never run"
+/* To those who name a child to be cancelled or run once more: RZ_NOT_FOUND. */
+rz_rc_t fail_never_run(const call_t *call, rz_err_t *err);
 
 /* Opens a reply that shows the activation, when the store knows one and the code speaks of its state. act may be
  * NULL. */

@@ -51,8 +51,10 @@ static void on_retried(rz_rc_t rc, const rz_act_t *act, void *arg)
 {
     const control_t *control = ((asking_t *)arg)->control;
     call_t *call = asking_end(arg);
+    rz_err_t err = { 0 };
     if (rc == RZ_NOT_FOUND) {
-        call_refuse(&call, rc, NEVER_RUN);
+        fail_never_run(call, &err);
+        call_refuse_err(&call, &err);
         return;
     }
     rz_buf_t *out = reply_with(control, call, rc, act);

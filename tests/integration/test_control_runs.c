@@ -65,7 +65,7 @@ static void a_retry_of_what_never_ran_is_not_found(void **state)
     answers(ask("{\"op\":\"session_put\",\"session\":{\"id\":\"a\",\"kind\":\"child\",\"messages\":[]}}"),
             "OK");
     cJSON *reply = ask("{\"op\":\"retry\",\"child\":\"a\"}");
-    expect(reply, "message", "no such child, or it was never run");
+    expect(reply, "message", "child a is not known, or was never run");
     answers(reply, "NOT_FOUND");
 }
 

@@ -221,10 +221,13 @@ static void who_is_not_found_is_named(void **state)
     rig_t *rig = *state;
     cJSON *reply = rig_ask(rig, "{\"op\":\"cancel\",\"child\":\"nobody\"}");
     assert_string_equal(rig_text(reply, "code"), "NOT_FOUND");
-    assert_string_equal(rig_text(reply, "message"), "no session of child nobody is stored");
+    assert_string_equal(rig_text(reply, "message"), "child nobody is not known, or was never run");
     cJSON_Delete(reply);
     reply = rig_ask(
         rig, "{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"root\",\"child_session_id\":\"c9\"}}");
+    assert_string_equal(rig_text(reply, "message"), "child session not found");
+    cJSON_Delete(reply);
+    reply = rig_ask(rig, "{\"op\":\"get\",\"child\":\"c9\"}");
     assert_string_equal(rig_text(reply, "message"), "no session of child c9 is stored");
     cJSON_Delete(reply);
 }
