@@ -1,0 +1,199 @@
+"""The real programs on their hosts: started, killed, stopped and started again. Nothing here decides when."""
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import hosts
+from resp import Down, Redis
+
+PATIENCE = 20.0
+FDS = 4096  # descriptors that each daemon may have
+
+
+class Daemon:
+    """One program on one host. It keeps its pid through STOP and CONT, and gets a new one by start()."""
+
+    def __init__(self, fleet, name, host, argv, env=None):
+        self.fleet, self.name, self.host, self.argv, self.env = fleet, name, host, argv, env
+        self.process, self.starts, self.log = None, 0, f"{fleet.dir}/{name}.log"
+
+    def start(self):
+        self.starts += 1
+        with open(self.log, "ab") as log:
+            log.write(f"--- start {self.starts} of {self.name}\n".encode())
+            log.flush()
+            self.process = self.fleet.hosts.popen(
+                self.host, self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **(self.env or {})},
+                start_new_session=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (FDS, FDS)))
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def main_pid(self):
+        """The process that does the work (a runner's keeper does not)."""
+        return self.pid
+
+    def up(self):
+        return self.process is not None and self.process.poll() is None
+
+    def tell(self, number):
+        if self.up():
+            hosts.tell(self.main_pid(), number)
+
+    def kill(self):
+        self.tell(signal.SIGKILL)
+        self.process.wait()
+
+    def end(self, patience=PATIENCE):
+        """Asks it to end. False if it had to be killed."""
+        if not self.up():
+            return True
+        hosts.tell(self.pid, signal.SIGTERM)
+        try:
+            self.process.wait(patience)
+            return True
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return False
+
+
+class Runner(Daemon):
+    """The process that was started is the keeper; the runner is its first child."""
+
+    def main_pid(self):
+        below = hosts.children(self.pid)
+        return below[0] if below else self.pid
+
+    def workers(self):
+        below = hosts.children(self.pid)
+        return hosts.children(below[0]) if below else []
+
+    def tree(self):
+        return hosts.marked(hosts.descendants(self.pid))
+
+    def kill(self):
+        """The runner, not its keeper, which then has work to do."""
+        hosts.tell(self.main_pid(), signal.SIGKILL)
+        self.process.wait(PATIENCE)
+
+
+class Store(Daemon):
+    """Redis on a disk of its own (tmpfs), as strict as a receipt can say."""
+
+    def __init__(self, fleet):
+        self.disk, self.socket = f"{fleet.dir}/disk", f"{fleet.dir}/redis.sock"
+        super().__init__(fleet, "redis", "store", [
+            "redis-server", "--bind", "0.0.0.0", "--protected-mode", "no", "--port", "6379", "--unixsocket", self.socket, "--dir", self.disk,
+            "--appendonly", "yes", "--appendfsync", "always", "--no-appendfsync-on-rewrite", "no", "--save", "",
+            "--maxmemory-policy", "noeviction", "--aof-load-truncated", "yes"], env=fleet.clock("redis"))
+        os.mkdir(self.disk)
+        hosts.command("mount", "-t", "tmpfs", "-o", "size=4g", "rhizome-faults", self.disk)
+        self.raw = Redis(self.socket, timeout=3.0)
+
+    def start(self):
+        super().start()
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and self.up():
+            try:
+                if self.raw("PING") == "PONG":
+                    return
+            except Down:
+                pass
+            time.sleep(0.02)
+        raise hosts.Failed("redis does not answer; see redis.log")
+
+    def fill_disk(self):
+        """No byte more: the limit goes down to what is used."""
+        state = os.statvfs(self.disk)
+        used = (state.f_blocks - state.f_bfree) * state.f_frsize
+        hosts.command("mount", "-o", f"remount,size={used + 4096}", self.disk)
+
+    def free_disk(self):
+        hosts.command("mount", "-o", "remount,size=4g", self.disk)
+
+
+class Fleet:
+    """Redis, brokers b1.., runners r1.. as `shape` says, and the process that plays producers, clients and subscribers.
+
+    b1+r1 live on h1, b2+r2 on h2, r3 on h3. r3 reaches the brokers, and b2 the store, through the TCP proxy on host `middle`."""
+
+    HOSTS = {"store": [10], "h1": [1], "h2": [2], "h3": [3], "middle": [31, 32, 33], "client": [20]}
+
+    def __init__(self, bin_dir, brokers=2, runners=3, slots=8, faketime=None):
+        self.bin, self.faketime = os.path.abspath(bin_dir), faketime
+        self.hosts = hosts.Hosts(self.HOSTS)
+        self.dir = self.hosts.dir
+        self.store = Store(self)
+        self.brokers = [self._broker(i + 1) for i in range(brokers)]
+        self.runners = [self._runner(i + 1, brokers, slots) for i in range(runners)]
+        self.proxy = None
+
+    def clock(self, name):
+        """Environment of a daemon whose wall clock can be moved: by what stands in its file."""
+        if self.faketime is None:
+            return {}
+        path = f"{self.dir}/{name}.clock"
+        with open(path, "w") as file:
+            file.write("+0")
+        return {"LD_PRELOAD": self.faketime, "FAKETIME_TIMESTAMP_FILE": path, "FAKETIME_CACHE_DURATION": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1"}
+
+    def move_clock(self, name, seconds):
+        with open(f"{self.dir}/{name}.clock", "w") as file:
+            file.write(f"{seconds:+d}")
+
+    def _broker(self, i):
+        store = self.hosts.address("store") if i == 1 else self.hosts.addresses["middle"][2]
+        ports = {"jobs": 7410, "control": 7411, "events": 7412, "runners": 7413, "publish": 7415}
+        flags = [word for name, port in ports.items() for word in (f"--broker-{name}", f"tcp://0.0.0.0:{port}")]
+        return Daemon(self, f"b{i}", f"h{i}", [f"{self.bin}/rhizome-broker", "--redis-url", f"redis://{store}:6379", "--broker-name", f"b{i}",
+                                               *flags], env=self.clock(f"b{i}"))
+
+    def _runner(self, i, brokers, slots):
+        near = [self.hosts.address(f"h{k + 1}") for k in range(brokers)]
+        far = self.hosts.addresses["middle"][:brokers]
+        links = ",".join(f"tcp://{address}:7413" for address in (far if i == 3 else near))
+        state = f"{self.dir}/r{i}"
+        os.mkdir(state, 0o700)
+        return Runner(self, f"r{i}", f"h{i}", [f"{self.bin}/rhizome-runner", "--runner-name", f"r{i}", "--runner-brokers", links,
+                                               "--runner-state-dir", state, "--runner-slots", slots,
+                                               "--runner-labels", f"r{i}"])
+
+    def daemons(self):
+        return [self.store, *self.brokers, *self.runners]
+
+    def named(self, name):
+        return next(daemon for daemon in self.daemons() if daemon.name == name)
+
+    def start(self):
+        self.proxy = self._start_proxy()
+        self.store.start()
+        hosts.command(f"{self.bin}/rhizome", "store", "init", "--redis-url", f"unix:{self.store.socket}")
+        for daemon in self.daemons()[1:]:
+            daemon.start()
+
+    def _start_proxy(self):
+        first, second, third = self.hosts.addresses["middle"]
+        one, two, store = (self.hosts.address(name) for name in ("h1", "h2", "store"))
+        routes = [(first, 7413, one), (first, 7415, one), (second, 7413, two), (second, 7415, two), (third, 6379, store)]
+        words = [f"{here}:{port}={there}:{port}" for here, port, there in routes]
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "proxy.py")
+        log = open(f"{self.dir}/proxy.log", "wb")
+        return self.hosts.popen("middle", [sys.executable, script, *words], stdin=subprocess.PIPE, stdout=log, stderr=log, text=True)
+
+    def say_to_proxy(self, line):
+        self.proxy.stdin.write(line + "\n")
+        self.proxy.stdin.flush()
+
+    def close(self):
+        """The end of everything, clean or not; gives the names of those who did not end when asked."""
+        stubborn = [daemon.name for daemon in reversed(self.daemons()) if not daemon.end()]
+        if self.proxy is not None:
+            self.proxy.kill()
+            self.proxy.wait()
+        return stubborn

@@ -1,0 +1,67 @@
+"""Which fault, when, to whom, for how long: all from one seed, before anything runs, so that a run can be repeated."""
+import random
+
+RUNNERS, BROKERS, HOSTS = ("r1", "r2", "r3"), ("b1", "b2"), ("h1", "h2", "h3")
+SETTLE_S = 6.0  # after the last fault the load goes on for so long
+
+# name: (weight, targets, shortest, longest). How each is done stands in faults.py.
+FAULTS = {
+    "kill_worker": (6, RUNNERS, 0, 0),
+    "stop_worker": (2, RUNNERS, 1, 5),
+    "kill_runner": (4, RUNNERS, 0.3, 4),
+    "lose_runner": (2, RUNNERS, 22, 25),
+    "kill_keeper": (1, RUNNERS, 0.5, 3),
+    "stop_runner": (3, RUNNERS, 1, 7),
+    "hang_runner": (2, RUNNERS, 13, 15),
+    "kill_broker": (4, BROKERS, 0.2, 5),
+    "stop_broker": (3, BROKERS, 1, 7),
+    "hang_broker": (1, BROKERS, 12, 16),
+    "partition": (3, HOSTS, 1, 8),
+    "long_partition": (2, ("h3",), 18, 22),
+    "deaf": (2, HOSTS, 1, 8),
+    "mute": (2, HOSTS, 1, 8),
+    "cut_from_store": (2, ("h1",), 1, 8),
+    "loss": (3, HOSTS, 3, 10),
+    "slow_link": (2, HOSTS, 3, 8),
+    "delay": (2, ("h3", "b2-store"), 3, 8),
+    "stall": (2, ("h3", "b2-store"), 1, 8),
+    "reset": (2, ("h3", "b2-store"), 0, 0),
+    "kill_store": (3, ("redis",), 0.1, 4),
+    "stop_store": (3, ("redis",), 1, 10),
+    "stutter_store": (2, ("redis",), 3, 6),
+    "disk_full": (1, ("redis",), 1, 3),
+    "maxmemory": (2, ("redis",), 2, 5),
+    "function_flush": (1, ("redis",), 1, 3),
+    "clock": (2, ("redis", "b1", "b2"), 3, 8),
+    "sleeping_subscriber": (1, ("sleeper",), 4, 10),
+    "flood": (1, ("jobs",), 0, 0),
+    "no_descriptors": (2, BROKERS + RUNNERS, 1, 4),
+    "late_condemn": (3, RUNNERS, 0, 0),
+}
+
+# Two faults of one thing at a time would only say what one of them says.
+GROUP = {"r1": "h1", "b1": "h1", "r2": "h2", "b2": "h2", "r3": "h3", "b2-store": "h2"}
+INSTANT = 0.5
+
+
+def make(seed, seconds, only=None, pause=(0.8, 3.0)):
+    """[{at, fault, target, lasts, dice}], by time."""
+    rng = random.Random(seed)
+    names = [name for name in FAULTS if only is None or name in only]
+    weights = [FAULTS[name][0] for name in names]
+    busy, steps, at = {}, [], 3.0
+    while True:
+        at += rng.uniform(*pause)
+        name = rng.choices(names, weights)[0]
+        target = rng.choice(FAULTS[name][1])
+        lasts = round(rng.uniform(*FAULTS[name][2:]), 2)
+        dice = rng.random()
+        if at + lasts > seconds - SETTLE_S:
+            if at > seconds - SETTLE_S:
+                return steps
+            continue
+        group = GROUP.get(target, target)
+        if busy.get(group, 0) > at:
+            continue
+        busy[group] = at + max(lasts, INSTANT) + 0.5
+        steps.append({"at": round(at, 2), "fault": name, "target": target, "lasts": lasts, "dice": round(dice, 4)})

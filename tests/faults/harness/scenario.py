@@ -1,0 +1,183 @@
+"""One run: up, load with faults, mend, drain, roll call, down. Gives the facts that check.py judges."""
+import heapq
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+
+import check
+import faults
+import hosts
+import truth
+from daemons import Fleet, Runner
+from observe import Observer
+from resp import Down
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DRAIN_S = 100.0     # longest job, lease and time to re-link, generously
+ROLLCALL_S = 25.0
+FORGE_S = 1.0
+TURN_S = 0.05
+GONE_S = 5.0
+
+
+class Scenario:
+    def __init__(self, bin_dir, seed, steps, seconds, rate, tell=print, faketime=None, brokers=2, runners=3):
+        self.seed, self.steps, self.seconds, self.tell = seed, steps, seconds, tell
+        self.fleet = Fleet(bin_dir, brokers, runners, faketime=faketime)
+        self.rate, self.timeline, self.deaths = rate, [], []
+        self.numbers, self.healing = itertools.count(), []
+        self.faulty = set()  # names of daemons that a fault has in hand
+        self.forge_due = 0.0
+
+    # ---- up ----
+
+    def start(self):
+        self.fleet.start()
+        options = {"seed": self.seed, "rate": self.rate,
+                   "brokers": {broker.name: self.fleet.hosts.address(broker.host) for broker in self.fleet.brokers}}
+        self.load = self.fleet.hosts.popen("client", [sys.executable, f"{HERE}/load.py", json.dumps(options)], stdin=subprocess.PIPE,
+                                           stdout=subprocess.PIPE, stderr=open(f"{self.fleet.dir}/load.log", "wb"), text=True)
+        self.began = time.monotonic()
+        self.observer = Observer(self.fleet, self.began)
+        self.observer.start()
+        self.scene = faults.Scene(self.fleet, self.observer, self.order)
+        self.scene.start_sleeper()
+
+    def now(self):
+        return time.monotonic() - self.began
+
+    def order(self, line):
+        self.load.stdin.write(line + "\n")
+        self.load.stdin.flush()
+
+    def ask(self, line):
+        self.order(line)
+        answer = self.load.stdout.readline()
+        if not answer:
+            raise hosts.Failed("the load generator ended: " + open(f"{self.fleet.dir}/load.log").read()[-2000:])
+        return json.loads(answer)
+
+    # ---- faults ----
+
+    def inject(self, step):
+        self.faulty.add(step["target"])
+        heal = faults.HOW[step["fault"]](self.scene, step["target"], step["dice"])
+        entry = {**step, "at": round(self.now(), 2), "planned": step["at"], "healed": None}
+        self.timeline.append(entry)
+        self.tell(f"{entry['at']:7.2f}  {step['fault']:<20} {step['target']:<9} {step['lasts'] or ''}")
+        heapq.heappush(self.healing, (self.now() + (step["lasts"] if heal else 0.3), next(self.numbers), entry, heal))
+
+    def heal_due(self, everything=False):
+        while self.healing and (everything or self.healing[0][0] <= self.now()):
+            _, _, entry, heal = heapq.heappop(self.healing)
+            if heal is not None:
+                heal()
+            entry["healed"] = round(self.now(), 2)
+            self.faulty.discard(entry["target"])
+
+    def look_for_deaths(self):
+        """Who is down although no fault took it down: noted, and started again so that the run goes on."""
+        for daemon in self.fleet.daemons():
+            if daemon.up() or daemon.name in self.faulty:
+                continue
+            self.deaths.append(f"{self.now():.1f} s: {daemon.name} ended by itself with {daemon.process.returncode}: {last_line(daemon.log)}")
+            self.tell(self.deaths[-1])
+            daemon.start()
+
+    def forge_stale(self):
+        """The right token with the epoch before: what a runner that slept through its own loss would say."""
+        if self.now() < self.forge_due:
+            return
+        self.forge_due = self.now() + FORGE_S
+        try:
+            for child, epoch, token in truth.running_tokens(self.fleet.store.raw, 2):
+                self.order(f"forge {child} {epoch - 1} {token} old-epoch")
+        except Down:
+            pass
+
+    def run_faults(self):
+        todo = list(self.steps)
+        while self.now() < self.seconds:
+            self.heal_due()
+            if todo and todo[0]["at"] <= self.now():
+                self.inject(todo.pop(0))
+            self.look_for_deaths()
+            self.forge_stale()
+            time.sleep(TURN_S)
+        self.heal_due(everything=True)
+
+    # ---- the end ----
+
+    def drain(self, patience):
+        """Until nothing is open, at the clients and in the store. False: it never came to that."""
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            self.look_for_deaths()
+            try:
+                found = truth.places(self.fleet.store.raw)
+                if not found["live"] and self.ask("state")["open"] == 0:
+                    return True
+            except Down:
+                pass
+            time.sleep(0.3)
+        self.tell(f"not drained after {patience:.0f} s: {found['counts']} {found['live'][:5]}")
+        return False
+
+    def finish(self):
+        self.order("stop")
+        began = self.now()
+        self.drain(DRAIN_S)
+        self.tell(f"{self.now():7.2f}  drained in {self.now() - began:.1f} s; roll call")
+        self.order("rollcall " + " ".join(runner.name for runner in self.fleet.runners))
+        self.drain(ROLLCALL_S)
+        path = f"{self.fleet.dir}/load.json"
+        self.ask(f"finish {path}")
+        self.load.wait()
+        store = truth.read_all(self.fleet.store.raw)
+        self.scene.sleeper.kill()
+        self.scene.sleeper.wait()
+        trees = [(runner.name, hosts.marked([runner.pid]) + runner.tree()) for runner in self.fleet.runners if runner.up()]
+        stubborn = self.fleet.close()
+        for name, marks in trees:
+            self.observer.expect_gone(name, marks, after=0)
+        self.observer.finish()
+        return {"load": json.load(open(path)), "store": store, "looks": self.observer.looks, "losses": self.observer.losses,
+                "trees": self.observer.trees, "samples": self.observer.samples, "timeline": self.timeline, "deaths": self.deaths,
+                "stubborn": stubborn, "leftovers": self.leftovers()}
+
+    def leftovers(self):
+        """Processes that still run on any host; they get a moment."""
+        names = [name for name in hosts.namespaces() if name.startswith(self.fleet.hosts.prefix)]
+        deadline = time.monotonic() + GONE_S
+        while True:
+            left = [pid for name in names for pid in hosts.pids_in(name) if hosts.start_time(pid) is not None]
+            if not left or time.monotonic() > deadline:
+                return [f"process {pid}: {open(f'/proc/{pid}/cmdline').read().replace(chr(0), ' ')[:80]}" for pid in left]
+            time.sleep(0.1)
+
+    def run(self):
+        """facts and verdicts."""
+        try:
+            self.start()
+            self.run_faults()
+            facts = self.finish()
+        finally:
+            self.keep_logs()
+            self.fleet.hosts.close()
+        return facts, check.judge(facts)
+
+    def keep_logs(self):
+        self.logs = {}
+        for name in sorted(os.listdir(self.fleet.dir)):
+            if name.endswith(".log"):
+                with open(f"{self.fleet.dir}/{name}", errors="replace") as file:
+                    self.logs[name] = file.read()
+
+
+def last_line(path):
+    with open(path, errors="replace") as file:
+        lines = [line.strip() for line in file if line.strip()]
+    return lines[-1][-200:] if lines else ""
