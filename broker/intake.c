@@ -2,6 +2,7 @@
 #include "intake.h"
 
 #include "base/clock.h"
+#include "pending.h"
 #include "wire/routing.h"
 
 #include <openssl/evp.h>
@@ -32,6 +33,15 @@ static void fill_in(rz_buf_t *header, const char *key, const char *text)
     rz_json_close(header, '}');
 }
 
+/* array: `n` of them, and it stays. */
+static void add_messages(rz_str_t array, size_t n, intake_session_t *out)
+{
+    out->messages = rz_realloc(out->messages, (out->message_count + n + 1) * sizeof *out->messages);
+    rz_json_iter_t it = rz_json_iter(array);
+    while (n-- > 0 && rz_json_next_element(&it, &out->messages[out->message_count]))
+        out->message_count++;
+}
+
 static void split(rz_str_t raw, const rz_session_t *session, intake_session_t *out)
 {
     char now[RZ_RFC3339_LEN + 1];
@@ -40,11 +50,8 @@ static void split(rz_str_t raw, const rz_session_t *session, intake_session_t *o
     fill_in(&out->header, "created_at", now);
     fill_in(&out->header, "updated_at", now);
 
-    out->messages = rz_alloc((session->message_count + 1) * sizeof *out->messages);
-    rz_json_iter_t it = rz_json_iter(session->messages);
-    while (out->message_count < session->message_count &&
-           rz_json_next_element(&it, &out->messages[out->message_count]))
-        out->message_count++;
+    add_messages(session->messages, session->message_count, out);
+    add_messages(rz_buf_str(&out->pending), out->pending_count, out);
 }
 
 /* A route may name nobody, or what can be no profile: then nobody is asked. */
@@ -68,6 +75,8 @@ static rz_rc_t take_session(const rz_agents_t *agents, rz_str_t raw, const char 
         snprintf(field, sizeof field, "%skind", where);
         return rz_fail_field(err, RZ_BAD_FIELD, field, NOT_A_CHILD);
     }
+    if (pending_messages(session, where, &out->pending, &out->pending_count, err) != RZ_OK)
+        return err->rc;
     take_profile(agents, session, out);
     snprintf(out->id, sizeof out->id, "%s", session->id);
     snprintf(out->parent, sizeof out->parent, "%s", session->parent == NULL ? "" : session->parent);
@@ -98,6 +107,7 @@ void intake_session_fini(intake_session_t *session)
 {
     rz_buf_fini(&session->header);
     rz_buf_fini(&session->unmatched);
+    rz_buf_fini(&session->pending);
     rz_free(session->messages);
     *session = (intake_session_t){ 0 };
 }

@@ -18,9 +18,11 @@ typedef struct {
 
 /* A session as the store wants it: split into header and messages, its profile resolved. */
 typedef struct {
-    rz_buf_t header; /* created_at and updated_at filled in when missing */
-    rz_str_t *messages;
+    rz_buf_t header;    /* created_at and updated_at filled in when missing */
+    rz_str_t *messages; /* behind those of the session, what was pending */
     size_t message_count;
+    rz_buf_t pending; /* owns the latter */
+    size_t pending_count;
     const char *profile; /* "": its route names none */
     char profile_text[RZ_NAME_MAX + 1];
     bool pinned;        /* it names its profile itself                                      */

@@ -175,6 +175,19 @@ static void members_that_nobody_here_knows_stay_in_the_session(void **state)
     cJSON_Delete(reply);
 }
 
+static void what_is_pending_in_a_session_is_heard_by_its_run(void **state)
+{
+    rig_t *rig = *state;
+    char role[16], content[64];
+    submit(rig,
+           SESSION("\"metadata\":{\"pending_injected_messages\":\"[{\\\"content\\\":\\\"and this\\\"}]\"},",
+                   "x"));
+    ends(rig, "completed");
+    rig_last_message(rig, "c1", role, content, sizeof content);
+    assert_string_equal(content, "echo: and this");
+    session_says(rig, "pending_injected_messages", "");
+}
+
 /* ---- reservation ---- */
 
 static void a_cancel_of_one_run_does_not_reach_the_next(void **state)
@@ -259,6 +272,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(the_session_shows_the_model_of_its_latest_job, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(a_job_without_a_model_leaves_the_sessions_own, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(members_that_nobody_here_knows_stay_in_the_session, rig_with_agents, rig_away),
+    cmocka_unit_test_setup_teardown(what_is_pending_in_a_session_is_heard_by_its_run, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(a_cancel_of_one_run_does_not_reach_the_next, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(a_full_queue_makes_pushed_jobs_wait_and_loses_none, rig_with_a_small_queue, rig_away),
     cmocka_unit_test_setup_teardown(a_heartbeat_is_no_sign_of_life, rig_with_agents, rig_away),
