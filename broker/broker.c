@@ -189,8 +189,9 @@ static void open_parts(broker_t *broker)
                                  .roster = broker->roster,
                                  .agents = s->agents,
                                  .counters = &broker->counters };
-    broker->placement = placement_create(&(placement_parts_t){
-        broker->store, broker->roster, broker->dispatch, &broker->sender, &broker->counters, s->queue_max });
+    broker->placement =
+        placement_create(&(placement_parts_t){ broker->store, broker->roster, broker->dispatch,
+                                               &broker->sender, &broker->counters, s->agents, s->queue_max });
     broker->reaper = reaper_open(&(reaper_parts_t){ broker->loop, broker->store, &broker->counters,
                                                     s->lease_ms, on_dead, on_requeued, broker });
     broker->timekeeper =

@@ -57,6 +57,9 @@ static void split(rz_str_t raw, const rz_session_t *session, intake_session_t *o
 /* A route may name nobody, or what can be no profile: then nobody is asked. */
 static void take_profile(const rz_agents_t *agents, const rz_session_t *session, intake_session_t *out)
 {
+    out->profile = out->profile_text;
+    if (session->kind != RZ_SESSION_CHILD)
+        return; /* nobody runs it */
     const char *profile = rz_routing_profile(agents, session);
     if (rz_agents_find(agents, profile) == NULL)
         rz_routing_unmatched(*profile != '\0' ? profile : NULL, rz_session_meta(session, "external.protocol"),
@@ -64,7 +67,6 @@ static void take_profile(const rz_agents_t *agents, const rz_session_t *session,
     out->pinned = rz_session_meta(session, "external.agent_id") != NULL;
     bool usable = out->pinned || rz_id_valid(rz_str(profile));
     snprintf(out->profile_text, sizeof out->profile_text, "%s", usable ? profile : "");
-    out->profile = out->profile_text;
 }
 
 static rz_rc_t take_session(const rz_agents_t *agents, rz_str_t raw, const char *where, bool must_be_child,
@@ -259,6 +261,21 @@ void intake_whose(const intake_t *intake, intake_who_t *out)
     snprintf(out->parent, sizeof out->parent, "%s", intake->job.parent);
     snprintf(out->child, sizeof out->child, "%s", intake->job.child);
     snprintf(out->job, sizeof out->job, "%s", intake->job.job_id != NULL ? intake->job.job_id : "");
+}
+
+void intake_unrunnable(rz_str_t header, const char *profile, rz_buf_t *out)
+{
+    rz_session_t session;
+    if (rz_session_header_decode(header, &session, NULL) != RZ_OK) {
+        rz_routing_unmatched(*profile != '\0' ? profile : NULL, NULL, out);
+        return;
+    }
+    if (session.kind != RZ_SESSION_CHILD)
+        rz_buf_puts(out, NOT_A_CHILD);
+    else
+        rz_routing_unmatched(*profile != '\0' ? profile : NULL,
+                             rz_session_meta(&session, "external.protocol"), out);
+    rz_session_fini(&session);
 }
 
 const char *intake_verdict(rz_rc_t rc, const rz_err_t *err)

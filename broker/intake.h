@@ -23,7 +23,7 @@ typedef struct {
     size_t message_count;
     rz_buf_t pending; /* owns the latter */
     size_t pending_count;
-    const char *profile; /* "": its route names none */
+    const char *profile; /* "": its route names none, or it is no child */
     char profile_text[RZ_NAME_MAX + 1];
     bool pinned;        /* it names its profile itself                                      */
     rz_buf_t unmatched; /* the configuration has no such profile: upstream's words for that */
@@ -66,5 +66,8 @@ void intake_whose(const intake_t *intake, intake_who_t *out);
 /* Refusals with which upstream ends the child, in its words (spec 8.2). */
 #define CHILD_NOT_FOUND "child session not found"
 #define NOT_A_CHILD     "spawn job child session is not kind=child"
+/* Why nobody runs the stored session with this header, in upstream's words: it is no child, or nobody has its
+ * profile ("": it has none). Appends. */
+void intake_unrunnable(rz_str_t header, const char *profile, rz_buf_t *out);
 /* The words of such a refusal; NULL: it is none. */
 const char *intake_verdict(rz_rc_t rc, const rz_err_t *err);

@@ -60,9 +60,54 @@ void placement_give(placement_t *placement, const rz_assignment_t *a)
 typedef struct {
     placement_t *placement;
     uint64_t serial; /* of the runner whose credit is reserved; 0: none */
+    bool by_session; /* its profile is the stored session's                  */
+    uint64_t activation;
     rz_submit_fn fn;
     void *arg;
 } submitting_t;
+
+static void answer(submitting_t *submitting, rz_rc_t rc, const rz_submit_result_t *result)
+{
+    placement_t *placement = submitting->placement;
+    if (rc == RZ_OK && result->act.state == RZ_ACT_QUEUED)
+        dispatch_waiting(placement->part.dispatch, result->act.profile, result->act.labels);
+    submitting->fn(rc, result, submitting->arg);
+    rz_free(submitting);
+    placement_pump(placement);
+}
+
+/* ---- a stored session that nobody runs: only the answer to its job shows which profile it has ---- */
+
+/* RZ_STATE: somebody took it meanwhile, so it can run. */
+static void on_doomed(rz_rc_t rc, const rz_act_t *act, void *arg)
+{
+    const rz_submit_result_t result = { .act = *act };
+    answer(arg, rc == RZ_OK || rc == RZ_STATE ? RZ_OK : RZ_UNKNOWN, &result);
+}
+
+static void on_why(rz_rc_t rc, const rz_session_result_t *session, void *arg)
+{
+    submitting_t *submitting = arg;
+    placement_t *placement = submitting->placement;
+    if (rc != RZ_OK) { /* it waits until its deadline; whoever repeats the job is told so */
+        answer(submitting, RZ_UNKNOWN, &(rz_submit_result_t){ .act = session->act });
+        return;
+    }
+    rz_buf_t text = { 0 };
+    intake_unrunnable(session->header, session->act.profile, &text);
+    placement->part.counters->doomed++;
+    rz_op_doom(placement->part.store, session->act.child, submitting->activation, text.data, on_doomed,
+               submitting);
+    rz_buf_fini(&text);
+}
+
+static bool nobody_has(const placement_t *placement, const char *profile)
+{
+    return rz_agents_find(placement->part.agents, profile) == NULL &&
+           !roster_offers(placement->part.roster, profile, "", NULL, 0);
+}
+
+/* ---- the answer ---- */
 
 static void on_submitted(rz_rc_t rc, const rz_submit_result_t *result, void *arg)
 {
@@ -74,18 +119,20 @@ static void on_submitted(rz_rc_t rc, const rz_submit_result_t *result, void *arg
     if (rc == RZ_OK && result->claimed) {
         placement->part.counters->claimed_with_submit++;
         placement_give(placement, &result->assignment);
-    } else if (rc == RZ_OK && result->act.state == RZ_ACT_QUEUED) {
-        dispatch_waiting(placement->part.dispatch, result->act.profile, result->act.labels);
     }
-    submitting->fn(rc, result, submitting->arg);
-    rz_free(submitting);
-    placement_pump(placement);
+    if (rc == RZ_OK && submitting->by_session && result->act.state == RZ_ACT_QUEUED &&
+        nobody_has(placement, result->act.profile)) {
+        submitting->activation = result->act.activation;
+        rz_op_session_get(placement->part.store, result->act.child, on_why, submitting);
+        return;
+    }
+    answer(submitting, rc, result);
 }
 
 /* Routed to a profile that neither the configuration nor a linked runner has (spec 9.3): it would wait in vain. */
 static bool is_doomed(const placement_t *placement, const intake_t *intake)
 {
-    return intake->doom != NULL && !roster_offers(placement->part.roster, intake->profile, "", NULL, 0);
+    return intake->doom != NULL && nobody_has(placement, intake->profile);
 }
 
 static runner_t *runner_for(const placement_t *placement, const intake_t *intake)
@@ -100,7 +147,8 @@ static runner_t *runner_for(const placement_t *placement, const intake_t *intake
 void placement_submit(placement_t *placement, const intake_t *intake, rz_submit_fn fn, void *arg)
 {
     submitting_t *submitting = rz_alloc(sizeof *submitting);
-    *submitting = (submitting_t){ .placement = placement, .fn = fn, .arg = arg };
+    *submitting =
+        (submitting_t){ .placement = placement, .by_session = intake->profile == NULL, .fn = fn, .arg = arg };
     rz_submit_t request = intake->submit;
     request.queue_max = placement->part.queue_max;
     char token[RZ_TOKEN_LEN + 1];

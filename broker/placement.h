@@ -18,6 +18,7 @@ typedef struct {
     dispatch_t *dispatch;
     sender_t *sender;
     counters_t *counters;
+    const rz_agents_t *agents;
     uint64_t queue_max;
 } placement_parts_t;
 

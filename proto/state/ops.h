@@ -141,6 +141,11 @@ void rz_op_steer(rz_store_t *store, const char *child, const char *id, rz_str_t 
 /* Its runner wrote it to the worker: sync does not carry it again. */
 void rz_op_steered(rz_store_t *store, const char *child, const char *id, rz_done_fn fn, void *arg);
 
+/* ---- doom: a queued activation that can never run, as only its stored session showed, ends `error` with
+ * this text. RZ_STATE: it is not queued any more, or a later one is (act). RZ_NOT_FOUND. */
+void rz_op_doom(rz_store_t *store, const char *child, uint64_t activation, const char *text, rz_act_fn fn,
+                void *arg);
+
 /* ---- retry: one more activation of an ended child, with the job facts of its latest one and the session as
  * it is now. RZ_NOT_FOUND: no such child, or it was never run; RZ_ALREADY_RUNNING; RZ_FULL. */
 void rz_op_retry(rz_store_t *store, const char *child, uint64_t queue_max, rz_act_fn fn, void *arg);

@@ -51,6 +51,19 @@ void rz_op_submit(rz_store_t *store, const rz_submit_t *request, rz_submit_fn fn
     rz_args_call(&args, store, "submit", on_submit, waiter);
 }
 
+void rz_op_doom(rz_store_t *store, const char *child, uint64_t activation, const char *text, rz_act_fn fn,
+                void *arg)
+{
+    rz_args_t args;
+    rz_args_init(&args, 3);
+    rz_args_text(&args, child);
+    rz_args_u64(&args, activation);
+    rz_args_text(&args, text);
+    rz_waiter_t *waiter = rz_waiter(arg);
+    waiter->fn.act = fn;
+    rz_args_call(&args, store, "doom", rz_on_act, waiter);
+}
+
 void rz_op_retry(rz_store_t *store, const char *child, uint64_t queue_max, rz_act_fn fn, void *arg)
 {
     rz_args_t args;

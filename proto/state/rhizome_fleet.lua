@@ -154,12 +154,13 @@ ops.session_put = { n = 6, fn = function(A, i, n, R)
     if find(A[i + 2] .. A[i + 3], '[%s/]') or not find(A[i + 4], '^%d+$') then
         return 'BAD_FIELD'
     end
-    local c = call('HMGET', P .. 'c:' .. child, 'a', 'e')
+    local c = call('HMGET', P .. 'c:' .. child, 'a', 'e', 'h')
     local t = c[1] and unpack_act(c[1]) or no_activation()
     if lives(t) then
         return with_act('BUSY', R, child, c[1], c[2])
     end
-    if t[REV] ~= A[i + 4] or parent ~= '' and t[PARENT] ~= '-' and t[PARENT] ~= parent then
+    local rev = c[3] and t[REV] or '0' -- of a tombstone there is no session
+    if rev ~= A[i + 4] or parent ~= '' and t[PARENT] ~= '-' and t[PARENT] ~= parent then
         return with_act('CONFLICT', R, child, concat(t, ' '), c[2])
     end
     local size = #header + bytes_of(A, i + 6, i + n - 1)
@@ -383,7 +384,7 @@ local function alone(name)
         end }
 end
 
-local names = { 'submit', 'retry', 'claim', 'reassign', 'start', 'append', 'finish', 'release', 'cancel', 'steer', 'steered', 'join',
+local names = { 'submit', 'doom', 'retry', 'claim', 'reassign', 'start', 'append', 'finish', 'release', 'cancel', 'steer', 'steered', 'join',
     'sync', 'condemn', 'reap', 'incarnations', 'session_put', 'session_get', 'get', 'list', 'replay', 'classes', 'broadcast',
     'stats', 'explain', 'wait_register', 'wait_get', 'tick', 'groups' }
 for i = 1, #names do

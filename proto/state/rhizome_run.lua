@@ -169,6 +169,22 @@ ops.submit = { n = 22, fn = function(A, i, n, R)
     return 'OK'
 end }
 
+-- child activation text; answers the activation. It is queued, and whoever asks knows that it can never run.
+ops.doom = { n = 3, fn = function(A, i, n, R)
+    local child, text = A[i], A[i + 2]
+    local c = call('HMGET', P .. 'c:' .. child, 'a', 'e')
+    local t = c[1] and unpack_act(c[1])
+    if not t then
+        return 'NOT_FOUND'
+    end
+    if t[STATE] ~= 'queued' or t[ACTIVATION] ~= A[i + 1] then
+        return with_act('STATE', R, child, c[1], c[2])
+    end
+    unqueue(child, t)
+    end_by_store(child, t, 'error', text)
+    return with_act('OK', R, child, concat(t, ' '), text)
+end }
+
 -- child queue_max; answers the activation. Once more, as its latest job was.
 ops.retry = { n = 2, fn = function(A, i, n, R)
     local child, key = A[i], P .. 'c:' .. A[i]

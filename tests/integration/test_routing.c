@@ -243,6 +243,73 @@ static void the_same_job_routed_to_nobody_is_a_duplicate(void **state)
     answers(again, "DUPLICATE");
 }
 
+/* ---- sessions that were stored before their job came, as upstream's always are ---- */
+
+static void put_session(const char *child, const char *kind, const char *metadata)
+{
+    answers(ask("{\"op\":\"session_put\",\"session\":{\"id\":\"%s\",\"kind\":\"%s\",\"metadata\":%s,"
+                "\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}}",
+                child, kind, metadata),
+            "OK");
+}
+
+static cJSON *submit_ids(const char *child, const char *more)
+{
+    return ask("{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"root\",\"child_session_id\":\"%s\"%s}}",
+               child, more);
+}
+
+static void ends_at_once(const char *child, const char *error)
+{
+    cJSON *receipt = submit_ids(child, "");
+    expect(receipt, "activation.state", "terminal");
+    expect(receipt, "activation.status", "error");
+    expect(receipt, "activation.error", error);
+    answers(receipt, "OK");
+    assert_string_equal(redis_do(&stage.redis, "HLEN rz:{0}:classes"), "0");
+    assert_string_equal(redis_do(&stage.redis, "GET rz:{0}:n"), "0");
+}
+
+static void a_stored_session_that_nobody_can_run_ends_in_upstreams_words(void **state)
+{
+    (void)state;
+    put_session("c1", "child", "{\"subagent_type\":\"lost\"}");
+    ends_at_once(
+        "c1",
+        "No external runner matched child session runtime metadata: agent_id=Some(\"nowhere\"), protocol=None");
+    put_session("c2", "child", "{\"subagent_type\":\"nobody\"}");
+    ends_at_once("c2",
+                 "No external runner matched child session runtime metadata: agent_id=None, protocol=None");
+    put_session("c3", "child", "{\"external.agent_id\":\"gone\",\"external.protocol\":\"actor\"}");
+    ends_at_once(
+        "c3",
+        "No external runner matched child session runtime metadata: agent_id=Some(\"gone\"), protocol=Some(\"actor\")");
+}
+
+static void a_stored_session_that_is_no_child_ends_in_upstreams_words(void **state)
+{
+    (void)state;
+    void *sub = subscribed("root/c1/");
+    put_session("c1", "root", "{}");
+    push_job("{\"parent_session_id\":\"root\",\"child_session_id\":\"c1\"}");
+    next_event(sub, "root/c1/sub_agent_completed", "\"error\":\"spawn job child session is not kind=child\"");
+    disconnected(sub);
+}
+
+static void a_stored_session_is_run_by_whom_its_job_requires_or_a_runner_offers(void **state)
+{
+    (void)state;
+    put_session("c1", "child", "{\"subagent_type\":\"lost\"}");
+    cJSON *receipt = submit_ids("c1", ",\"require\":{\"profile\":\"gone\"}");
+    expect(receipt, "activation.state", "queued");
+    answers(receipt, "OK");
+    runner_t runner = everybody();
+    put_session("c2", "child", "{\"subagent_type\":\"own\"}");
+    answers(submit_ids("c2", ""), "OK");
+    cJSON_Delete(take_metadata(&runner, "mine"));
+    runner_gone(&runner);
+}
+
 static void a_profile_of_another_protocol_is_not_served_and_named(void **state)
 {
     (void)state;
@@ -268,6 +335,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_configured_profile_that_nobody_offers_yet_waits, tables, stage_down),
     cmocka_unit_test_setup_teardown(a_required_profile_that_nobody_has_waits_and_the_receipt_says_why, tables, stage_down),
     cmocka_unit_test_setup_teardown(the_same_job_routed_to_nobody_is_a_duplicate, tables, stage_down),
+    cmocka_unit_test_setup_teardown(a_stored_session_that_nobody_can_run_ends_in_upstreams_words, tables, stage_down),
+    cmocka_unit_test_setup_teardown(a_stored_session_that_is_no_child_ends_in_upstreams_words, tables, stage_down),
+    cmocka_unit_test_setup_teardown(a_stored_session_is_run_by_whom_its_job_requires_or_a_runner_offers, tables, stage_down),
     cmocka_unit_test_setup_teardown(a_profile_of_another_protocol_is_not_served_and_named, tables, stage_down),
     /* clang-format on */
 };

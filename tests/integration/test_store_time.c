@@ -296,6 +296,17 @@ static void a_job_with_its_session_brings_a_tombstone_back_to_life(void **state)
     status_is(calls, "c1", "cancelled");
 }
 
+static void a_tombstone_takes_a_session_as_if_there_were_none(void **state)
+{
+    calls_t *calls = *state;
+    ended(calls, "c1");
+    retain(calls, 0, 9000);
+    const rz_session_put_t put = { .child = "c1", .header = RZ_STR("{\"id\":\"c1\"}") };
+    assert_int_equal(call_session_put(calls, &put), RZ_OK);
+    assert_int_equal(call_session_get(calls, "c1"), RZ_OK);
+    assert_int_equal(call_session_put(calls, &put), RZ_CONFLICT);
+}
+
 static void a_tombstone_goes_in_its_time_and_then_nothing_is_known(void **state)
 {
     calls_t *calls = *state;
@@ -510,6 +521,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_tombstone_still_answers_duplicate_and_conflict, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_tombstone_has_no_session_to_run_steer_or_retry, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_job_with_its_session_brings_a_tombstone_back_to_life, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_tombstone_takes_a_session_as_if_there_were_none, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_tombstone_goes_in_its_time_and_then_nothing_is_known, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(who_lives_is_kept_until_long_after_the_next_end, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_session_that_was_never_run_goes_too, calls_setup, calls_teardown),
