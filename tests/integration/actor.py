@@ -2,11 +2,12 @@
 """actor.py HOW FILE - a worker that plays what its assignment says. Standard library only.
 
 The assignment is a JSON array of steps: an object is a frame and goes out as it stands, a text that begins with ">"
-goes out verbatim behind it; "hear" waits for the next frame; "tell" ends the run with what was heard as its result;
-"fork" starts a process that stays; "hang" listens to nothing any more; "close" says Close; "die" ends the process.
-HOW says how it lives: "plain"; "late" registers after a second; "mute" never answers the handshake;
-"refuses" is not there when it is called, and the next process of the kind (FILE tells) exits at once; "heeds-term" and
-"ignores-term" go or stay when SIGTERM comes. That it was called, or SIGTERM came, is written to FILE if that exists."""
+goes out verbatim behind it; "hear" waits for the next frame; "tell" ends the run with what was heard as its result; a
+number is seconds of work; "fork" starts a process that stays; "hang" listens to nothing any more; "close" says Close;
+"die" ends the process.
+HOW says how it lives: "plain"; "late" registers after a second; "mute" never answers the handshake; "refuses" is not
+there when it is called, and the next process of the kind (FILE tells) exits at once; "heeds-term" and "ignores-term" go
+or stay when SIGTERM comes. That it was called, or SIGTERM came, is written to FILE if that exists."""
 import base64
 import hashlib
 import json
@@ -92,6 +93,8 @@ def play(conn, run, spec):
     for step in json.loads(run["assignment"]):
         if isinstance(step, dict):
             send(conn, json.dumps(step).encode())
+        elif isinstance(step, float):
+            time.sleep(step)
         elif step.startswith(">"):
             send(conn, step[1:].encode())
         elif step == "hear":

@@ -132,6 +132,23 @@ static void a_run_that_is_lost_leaves_its_room(void **state)
     down();
 }
 
+static void room_is_free_when_the_outcome_is_known_though_nobody_has_taken_it_yet(void **state)
+{
+    (void)state;
+    up(1);
+    begin("ch-1");
+    queue("ch-2");
+    s.write_code = RZ_UNAVAILABLE;
+    stand_in_cancel(&s, "ch-1", true);
+    stand_in_wait_event(&s, "ch-2", "sub_agent_started");
+    wait_full("[\"actor\"]");
+    assert_false(stand_in_seen(&s, "ch-1")->completed);
+    s.write_code = RZ_OK;
+    let_end("ch-2");
+    stand_in_wait(&s, "ch-1");
+    down();
+}
+
 /* The same token again is a repeat; another one takes the child over, and its place at the door goes. */
 static void a_new_epoch_of_a_child_that_waits_takes_its_place_at_the_end(void **state)
 {
@@ -169,6 +186,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_full_profile_holds_up_no_other),
     cmocka_unit_test(credit_names_the_profiles_without_room),
     cmocka_unit_test(a_run_that_is_lost_leaves_its_room),
+    cmocka_unit_test(room_is_free_when_the_outcome_is_known_though_nobody_has_taken_it_yet),
     cmocka_unit_test(a_new_epoch_of_a_child_that_waits_takes_its_place_at_the_end),
     cmocka_unit_test(subagents_may_have_a_limit_too),
 };

@@ -167,8 +167,10 @@ static void heartbeats_end_with_the_outcome_though_nobody_has_taken_it_yet(void 
     up("", NULL);
     stand_in_assign(&s, "ch-1", "echo", 1, "__sleep_ms:5500 x", NULL);
     const seen_t *seen = stand_in_seen(&s, "ch-1");
-    stand_in_wait_event(&s, "ch-1", "complete");
+    stand_in_wait_event(&s, "ch-1", "sub_agent_started");
     s.write_code = RZ_UNAVAILABLE;
+    while (seen->finishes == 0)
+        stand_in_pump(&s, 100);
     stand_in_pump_for(&s, 5500);
     s.write_code = RZ_OK;
     stand_in_wait(&s, "ch-1");
