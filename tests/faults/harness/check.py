@@ -10,9 +10,10 @@ EVIDENCE_MAX = 12
 SETTLED_S = 20.0
 RSS_MAX = 400 << 20
 FDS_MAX = 600
+OWNED_MAX = 40  # of a runner with 8 slots
 STORE_FAULTS = {"kill_store", "stop_store", "stutter_store", "disk_full", "function_flush", "stall", "cut_from_store"}
 BROKER_FAULTS = {"kill_broker", "stop_broker", "hang_broker"}
-LATE_S = 30.0  # after such a fault its consequences may still be felt
+LATE_S = 5.0  # after such a fault its consequences may still be felt
 
 
 def verdict(promise, wrong, good):
@@ -82,8 +83,10 @@ def right_result(facts):
             continue
         stored = children[child]
         answers = [m["content"] for m in stored["messages"] if m["role"] == "assistant"]
-        want = [f"echo: {job['words']}"] if stored["a"]["status"] == "completed" else []
-        if answers != want:
+        # steering that came while it was queued is part of the conversation, and its last user message the assignment
+        heard = [job["words"]] + [steer["text"] for steer in [facts["load"]["steers"].get(child)] if steer]
+        fine = len(answers) == 1 and answers[0] in [f"echo: {text}" for text in heard]
+        if not fine if stored["a"]["status"] == "completed" else answers:
             wrong.append(f"{child}: {stored['a']['status']} with the answers {answers}")
     return verdict("Each session holds the answer of its one run, once", wrong, f"{len(children)} sessions")
 
@@ -133,6 +136,10 @@ def no_rerun(facts):
         runs = sum(note.split(" ")[3] == "running" for note in stored["notes"]) if stored else 0
         if runs > job["attempts"]:
             wrong.append(f"{child}: started {runs} times, max_attempts {job['attempts']}")
+    for broker, children in facts["load"]["heard"].items():
+        for child, entries in children.items():
+            starts = Counter(epoch for epoch, _, _, _, kind, _, _ in entries if kind == "sub_agent_started")
+            wrong += [f"{broker} {child}: heard to start {n} times in epoch {epoch}" for epoch, n in starts.items() if n > 1]
     return verdict("Nothing is started more often than its job allows", wrong, f"{len(facts['load']['jobs'])} jobs")
 
 
@@ -198,6 +205,20 @@ def logged(facts):
         wrong += [f"{child}: {epoch}-{entry['seq']} names {entry['prev_durable']} before it, the log has {last}"
                   for last, entry in zip(before, entries) if entry["prev_durable"] != last]
     return verdict("The log has every durable event of the last epoch, its end last", wrong, f"{len(facts['store']['children'])} logs")
+
+
+def credit(facts):
+    """Slots are free at a run's terminal frame, its finish may be on its way: hence a multiple."""
+    wrong = [f"{look['at']:.1f} s: one runner owns {look['most']}" for look in facts["looks"] if look["most"] > OWNED_MAX]
+    most = max((look["most"] for look in facts["looks"]), default=0)
+    return verdict("No runner owns more than its credit allows", wrong, f"at most {most}")
+
+
+def late_verdicts(facts):
+    """A broker that slept between its look and its call condemns nobody who has moved since."""
+    wrong = [f"{v['at']:.1f} s: {v['runner']} was condemned by a counter of the past: {v['answer']}, {v['state']}" for v in facts["verdicts"]
+             if v["state"] != "alive" or "STATE" not in v["answer"]]
+    return verdict("A verdict from the past condemns nobody", wrong, f"{len(facts['verdicts'])} late verdicts, all refused")
 
 
 def replayed(facts):
@@ -285,7 +306,7 @@ def alive(facts):
 
 
 CHECKS = (nothing_lost, one_place, one_terminal, right_result, drained, strict, answered, fenced, no_rerun, causes, cancels, steering, order, committed,
-          logged, replayed, no_orphans, settled, consuming, bounded, alive)
+          logged, replayed, late_verdicts, credit, no_orphans, settled, consuming, bounded, alive)
 
 
 def judge(facts):

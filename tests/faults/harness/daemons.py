@@ -1,6 +1,8 @@
 """The real programs on their hosts: started, killed, stopped and started again. Nothing here decides when."""
+import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +11,11 @@ import time
 import hosts
 from resp import Down, Redis
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 PATIENCE = 20.0
+# An agent that leaves a process behind: of another session, child of nobody, deaf to TERM.
+STUBBORN = {"agent_id": "stubborn", "protocol": "actor", "permission_profile": "any", "executor": "command", "command": "/bin/sh", "args": [
+    "-c", "trap '' TERM; (setsid /bin/sh -c 'trap \"\" TERM; sleep 600' </dev/null >/dev/null 2>&1 &); sleep 1; echo done"]}
 FDS = 4096  # descriptors that each daemon may have
 
 
@@ -124,34 +130,44 @@ class Fleet:
 
     HOSTS = {"store": [10], "h1": [1], "h2": [2], "h3": [3], "middle": [31, 32, 33], "client": [20]}
 
-    def __init__(self, bin_dir, brokers=2, runners=3, slots=8, faketime=None):
-        self.bin, self.faketime = os.path.abspath(bin_dir), faketime
+    def __init__(self, bin_dir, brokers=2, runners=3, slots=8):
+        self.bin = os.path.abspath(bin_dir)
         self.hosts = hosts.Hosts(self.HOSTS)
         self.dir = self.hosts.dir
+        self.clock_library = self._build_clock()
+        self.config = f"{self.dir}/rhizome.json"
+        with open(self.config, "w") as file:
+            json.dump({"externalAgents": {"stubborn": STUBBORN}}, file)
         self.store = Store(self)
         self.brokers = [self._broker(i + 1) for i in range(brokers)]
         self.runners = [self._runner(i + 1, brokers, slots) for i in range(runners)]
         self.proxy = None
 
+    def _build_clock(self):
+        """The library that moves wall clocks; None where there is no compiler."""
+        if shutil.which("cc") is None:
+            return None
+        library = f"{self.dir}/wall_clock.so"
+        hosts.command("cc", "-O2", "-shared", "-fPIC", "-o", library, os.path.join(HERE, "wall_clock.c"))
+        return library
+
     def clock(self, name):
-        """Environment of a daemon whose wall clock can be moved: by what stands in its file."""
-        if self.faketime is None:
+        """Environment of a daemon whose wall clock can be moved: by the number that stands in its file."""
+        if self.clock_library is None:
             return {}
-        path = f"{self.dir}/{name}.clock"
-        with open(path, "w") as file:
-            file.write("+0")
-        return {"LD_PRELOAD": self.faketime, "FAKETIME_TIMESTAMP_FILE": path, "FAKETIME_CACHE_DURATION": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1"}
+        self.move_clock(name, 0)
+        return {"LD_PRELOAD": self.clock_library, "WALL_CLOCK_FILE": f"{self.dir}/{name}.clock"}
 
     def move_clock(self, name, seconds):
-        with open(f"{self.dir}/{name}.clock", "w") as file:
-            file.write(f"{seconds:+d}")
+        path = f"{self.dir}/{name}.clock"
+        with open(path, "r+b" if os.path.exists(path) else "wb") as file:  # the same file: it is mapped
+            file.write(seconds.to_bytes(8, sys.byteorder, signed=True))
 
     def _broker(self, i):
         store = self.hosts.address("store") if i == 1 else self.hosts.addresses["middle"][2]
         ports = {"jobs": 7410, "control": 7411, "events": 7412, "runners": 7413, "publish": 7415}
         flags = [word for name, port in ports.items() for word in (f"--broker-{name}", f"tcp://0.0.0.0:{port}")]
-        return Daemon(self, f"b{i}", f"h{i}", [f"{self.bin}/rhizome-broker", "--redis-url", f"redis://{store}:6379", "--broker-name", f"b{i}",
+        return Daemon(self, f"b{i}", f"h{i}", [f"{self.bin}/rhizome-broker", "--config", self.config, "--redis-url", f"redis://{store}:6379", "--broker-name", f"b{i}",
                                                *flags], env=self.clock(f"b{i}"))
 
     def _runner(self, i, brokers, slots):
@@ -160,7 +176,7 @@ class Fleet:
         links = ",".join(f"tcp://{address}:7413" for address in (far if i == 3 else near))
         state = f"{self.dir}/r{i}"
         os.mkdir(state, 0o700)
-        return Runner(self, f"r{i}", f"h{i}", [f"{self.bin}/rhizome-runner", "--runner-name", f"r{i}", "--runner-brokers", links,
+        return Runner(self, f"r{i}", f"h{i}", [f"{self.bin}/rhizome-runner", "--config", self.config, "--runner-name", f"r{i}", "--runner-brokers", links,
                                                "--runner-state-dir", state, "--runner-slots", slots,
                                                "--runner-labels", f"r{i}"])
 
@@ -182,9 +198,8 @@ class Fleet:
         one, two, store = (self.hosts.address(name) for name in ("h1", "h2", "store"))
         routes = [(first, 7413, one), (first, 7415, one), (second, 7413, two), (second, 7415, two), (third, 6379, store)]
         words = [f"{here}:{port}={there}:{port}" for here, port, there in routes]
-        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "proxy.py")
         log = open(f"{self.dir}/proxy.log", "wb")
-        return self.hosts.popen("middle", [sys.executable, script, *words], stdin=subprocess.PIPE, stdout=log, stderr=log, text=True)
+        return self.hosts.popen("middle", [sys.executable, os.path.join(HERE, "proxy.py"), *words], stdin=subprocess.PIPE, stdout=log, stderr=log, text=True)
 
     def say_to_proxy(self, line):
         self.proxy.stdin.write(line + "\n")

@@ -34,6 +34,8 @@ class Scene:
     def __init__(self, fleet, observer, order):
         self.fleet, self.observer, self.order = fleet, observer, order
         self.sleeper = None
+        self.verdicts = []  # what late_condemn was answered, and what became of the runner
+        self.restarts = []  # (name, did it end when asked)
 
     def start_sleeper(self):
         words = [f"tcp://{self.fleet.hosts.address(host)}:7412" for host in ("h1", "h2")]
@@ -106,6 +108,13 @@ def hang_runner(scene, target, dice):
                 runner.process.wait()
         runner.start()
     return again
+
+
+def restart(scene, target, _):
+    """As an upgrade does it: asked to end, and started anew."""
+    daemon = scene.fleet.named(target)
+    scene.restarts.append((target, daemon.end()))
+    daemon.start()
 
 
 def kill_broker(scene, target, _):
@@ -251,7 +260,9 @@ def late_condemn(scene, target, _):
         incarnation = truth.incarnation_of(redis, target)
         counter = redis("HGET", f"{truth.P}i:{incarnation}", "c") if incarnation else None
         if counter and int(counter) > 0:
-            redis("FCALL", "rz1_condemn", 1, truth.P[:-1], incarnation, int(counter) - 1, 0)
+            answer = redis("FCALL", "rz1_condemn", 1, truth.P[:-1], incarnation, int(counter) - 1, 0)
+            scene.verdicts.append({"at": scene.observer.now(), "runner": target, "answer": answer,
+                                   "state": redis("HGET", f"{truth.P}i:{incarnation}", "s")})
     except Down:
         pass
 
@@ -259,7 +270,7 @@ def late_condemn(scene, target, _):
 # ---- clients and clocks ----
 
 def clock(scene, target, dice):
-    if scene.fleet.faketime is None:
+    if scene.fleet.clock_library is None:
         return None
     scene.fleet.move_clock(target, CLOCK_S[int(dice * len(CLOCK_S))])
     return lambda: scene.fleet.move_clock(target, 0)
@@ -276,7 +287,8 @@ def flood(scene, _, __):
 
 HOW = {
     "kill_worker": kill_worker, "stop_worker": stop_worker, "kill_runner": kill_runner, "lose_runner": kill_runner, "kill_keeper": kill_keeper,
-    "stop_runner": stop, "hang_runner": hang_runner, "kill_broker": kill_broker, "stop_broker": stop, "hang_broker": stop,
+    "stop_runner": stop, "hang_runner": hang_runner, "kill_broker": kill_broker, "restart_runner": restart, "restart_broker": restart,
+    "stop_broker": stop, "hang_broker": stop,
     "partition": partition, "long_partition": long_partition, "deaf": deaf, "mute": mute, "cut_from_store": cut_from_store, "loss": loss,
     "slow_link": slow_link, "delay": delay, "stall": stall, "reset": reset, "kill_store": kill_store, "stop_store": stop_store,
     "stutter_store": stutter_store, "disk_full": disk_full, "maxmemory": maxmemory, "function_flush": function_flush,

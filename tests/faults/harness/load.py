@@ -33,6 +33,8 @@ def mix(rng):
         return "slow", rng.randint(50, 1500), attempts
     if dice < 0.95:
         return "steered", rng.randint(1000, 3000), attempts
+    if dice < 0.955:
+        return "stubborn", 0, attempts
     if dice < 0.975:
         return "long", rng.randint(3000, 8000), attempts
     return "endless", ENDLESS_MS, attempts
@@ -70,6 +72,8 @@ class Load:
         text = f"__sleep_ms:{delay_ms} {words}" if delay_ms else words
         job = {"parent_session_id": f"p-{self.made % PARENTS}", "child_session_id": child, "job_id": f"j-{self.made}",
                "max_attempts": attempts, "session": {"id": child, "kind": "child", "messages": [{"role": "user", "content": text}]}}
+        if kind == "stubborn":
+            job["require"] = {"profile": "stubborn"}
         if label is not None:
             job["require"] = {"labels": [label]}
         record = {"child": child, "kind": kind, "delay_ms": delay_ms, "attempts": attempts, "words": words, "asked_at": time.time(),
@@ -142,10 +146,10 @@ class Load:
     # ---- what was missed ----
 
     def missed(self):
-        """Children of whose last epoch the ears of every broker missed something durable, as seq and prev_durable tell."""
+        """Children of whose last epoch the ears of one broker missed something durable, as seq and prev_durable tell."""
         for child in self.jobs:
             lists = [heard[child] for heard in self.ears.heard.values() if child in heard]
-            if not any(is_whole(entries) for entries in lists):
+            if len(lists) < len(self.names) or not all(is_whole(entries) for entries in lists):
                 yield child
 
     def replay(self, child, epoch=0, seq=0):

@@ -12,7 +12,6 @@ import report
 from scenario import Scenario
 
 SKIPPED = 77
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
 def arguments():
@@ -40,11 +39,9 @@ def main():
         print(f"SKIPPED: {reason}")
         return SKIPPED
     hosts.remove_leftovers()
-    faketime = FAKETIME if os.path.exists(FAKETIME) else None
     print(f"seed {options.seed}, {options.seconds:g} s, {options.rate:g} jobs/s, {len(steps)} faults planned", flush=True)
     began = time.time()
-    scenario = Scenario(options.bin, options.seed, steps, options.seconds, options.rate, tell=lambda line: print(line, flush=True),
-                        faketime=faketime)
+    scenario = Scenario(options.bin, options.seed, steps, options.seconds, options.rate, tell=lambda line: print(line, flush=True))
     facts, verdicts = scenario.run()
     path = report.write(options.out, options, facts, verdicts, scenario.logs, time.time() - began)
     print(report.as_text(options, facts, verdicts))

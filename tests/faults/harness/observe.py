@@ -60,7 +60,7 @@ class Observer(threading.Thread):
                 if self.now() >= self.due["places"]:
                     began = self.now()
                     found = truth.places(self.redis)
-                    self.looks.append({"at": began, "counts": found["counts"], "wrong": found["wrong"]})
+                    self.looks.append({"at": began, "counts": found["counts"], "wrong": found["wrong"], "most": found["most"]})
                     self.due["places"] = self.now() + max(PLACES_S, 30 * (self.now() - began))
             except Down:
                 pass

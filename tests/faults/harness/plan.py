@@ -13,6 +13,8 @@ FAULTS = {
     "kill_keeper": (1, RUNNERS, 0.5, 3),
     "stop_runner": (3, RUNNERS, 1, 7),
     "hang_runner": (2, RUNNERS, 13, 15),
+    "restart_runner": (2, RUNNERS, 0, 0),
+    "restart_broker": (2, BROKERS, 0, 0),
     "kill_broker": (4, BROKERS, 0.2, 5),
     "stop_broker": (3, BROKERS, 1, 7),
     "hang_broker": (1, BROKERS, 12, 16),
@@ -42,6 +44,11 @@ FAULTS = {
 # Two faults of one thing at a time would only say what one of them says.
 GROUP = {"r1": "h1", "b1": "h1", "r2": "h2", "b2": "h2", "r3": "h3", "b2-store": "h2"}
 INSTANT = 0.5
+
+
+def script(*steps):
+    """A plan written by hand: (at, fault, target, lasts)."""
+    return [{"at": at, "fault": fault, "target": target, "lasts": lasts, "dice": 0.5} for at, fault, target, lasts in steps]
 
 
 def make(seed, seconds, only=None, pause=(0.8, 3.0)):

@@ -30,10 +30,13 @@ class Redis:
             if self.socket is None:
                 self.connect()
             self.socket.sendall(b"".join(encode(words) for words in commands))
-            return [self._read() for _ in commands]
+            answers = [self._read() for _ in commands]
         except (OSError, ValueError, IndexError) as error:
             self.close()
             raise Down(str(error) or type(error).__name__) from error
+        if any(isinstance(answer, Error) and answer.startswith("LOADING") for answer in answers):
+            raise Down("it is loading")
+        return answers
 
     def _read(self):
         line = self.file.readline()

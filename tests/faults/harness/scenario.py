@@ -11,7 +11,7 @@ import check
 import faults
 import hosts
 import truth
-from daemons import Fleet, Runner
+from daemons import Fleet
 from observe import Observer
 from resp import Down
 
@@ -24,10 +24,10 @@ GONE_S = 5.0
 
 
 class Scenario:
-    def __init__(self, bin_dir, seed, steps, seconds, rate, tell=print, faketime=None, brokers=2, runners=3):
+    def __init__(self, bin_dir, seed, steps, seconds, rate, tell=print, drain_s=DRAIN_S):
         self.seed, self.steps, self.seconds, self.tell = seed, steps, seconds, tell
-        self.fleet = Fleet(bin_dir, brokers, runners, faketime=faketime)
-        self.rate, self.timeline, self.deaths = rate, [], []
+        self.fleet = Fleet(bin_dir)
+        self.drain_s, self.rate, self.timeline, self.deaths = drain_s, rate, [], []
         self.numbers, self.healing = itertools.count(), []
         self.faulty = set()  # names of daemons that a fault has in hand
         self.forge_due = 0.0
@@ -129,7 +129,7 @@ class Scenario:
     def finish(self):
         self.order("stop")
         began = self.now()
-        self.drain(DRAIN_S)
+        self.drain(self.drain_s)
         self.tell(f"{self.now():7.2f}  drained in {self.now() - began:.1f} s; roll call")
         self.order("rollcall " + " ".join(runner.name for runner in self.fleet.runners))
         self.drain(ROLLCALL_S)
@@ -145,8 +145,8 @@ class Scenario:
             self.observer.expect_gone(name, marks, after=0)
         self.observer.finish()
         return {"load": json.load(open(path)), "store": store, "looks": self.observer.looks, "losses": self.observer.losses,
-                "trees": self.observer.trees, "samples": self.observer.samples, "timeline": self.timeline, "deaths": self.deaths,
-                "stubborn": stubborn, "leftovers": self.leftovers()}
+                "trees": self.observer.trees, "samples": self.observer.samples, "timeline": self.timeline, "deaths": self.deaths, "verdicts": self.scene.verdicts,
+                "stubborn": stubborn + [name for name, ended in self.scene.restarts if not ended], "leftovers": self.leftovers()}
 
     def leftovers(self):
         """Processes that still run on any host; they get a moment."""

@@ -24,7 +24,8 @@ for _, key in ipairs(redis.call('KEYS', P .. 'o:*')) do
         note(owned, string.match(entry, '^%S+'), { entry, string.sub(key, #P + 3) })
     end
 end
-local counts, wrong, live = {}, {}, {}
+local counts, wrong, live, most = {}, {}, {}, 0
+for _, key in ipairs(redis.call('KEYS', P .. 'o:*')) do most = math.max(most, redis.call('ZCARD', key)) end
 local function bad(child, why) if #wrong < 20 then wrong[#wrong + 1] = child .. ': ' .. why end end
 for _, key in ipairs(redis.call('KEYS', P .. 'c:*')) do
     local child, a = string.sub(key, #P + 3), redis.call('HGET', key, 'a')
@@ -48,7 +49,7 @@ for _, key in ipairs(redis.call('KEYS', P .. 'c:*')) do
     owned[child] = nil
 end
 for child in pairs(owned) do bad(child, 'owned, but it does not exist') end
-return cjson.encode({ counts = counts, wrong = wrong, live = live })
+return cjson.encode({ counts = counts, wrong = wrong, live = live, most = most })
 """
 
 
@@ -57,7 +58,7 @@ def places(redis):
     if isinstance(answer, Error):
         raise ValueError(answer)
     found = json.loads(answer)
-    return {name: value or ({} if name == "counts" else []) for name, value in found.items()}  # cjson: an empty list is {}
+    return {name: value or {"counts": {}, "most": 0}.get(name, []) for name, value in found.items()}  # cjson: an empty list is {}
 
 
 def activation(packed):
