@@ -77,8 +77,9 @@ static rz_rc_t take_session(const rz_agents_t *agents, rz_str_t raw, const char 
         snprintf(field, sizeof field, "%skind", where);
         return rz_fail_field(err, RZ_BAD_FIELD, field, NOT_A_CHILD);
     }
-    if (pending_messages(session, where, &out->pending, &out->pending_count, err) != RZ_OK)
-        return err->rc;
+    rz_rc_t rc = pending_messages(session, where, &out->pending, &out->pending_count, err);
+    if (rc != RZ_OK)
+        return rc;
     take_profile(agents, session, out);
     snprintf(out->id, sizeof out->id, "%s", session->id);
     snprintf(out->parent, sizeof out->parent, "%s", session->parent == NULL ? "" : session->parent);
