@@ -92,7 +92,7 @@ rz_rc_t intake_session_decode(const intake_rules_t *rules, rz_str_t raw, const c
                               bool must_be_child, intake_session_t *out, rz_err_t *err)
 {
     rz_session_t session;
-    *out = (intake_session_t){ 0 };
+    *out = (intake_session_t){ .profile = "" };
     if (raw.n > rules->session_max)
         return rz_fail_field(err, RZ_TOO_LARGE, "session", "at most %zu bytes, this one has %zu",
                              rules->session_max, raw.n);
