@@ -11,9 +11,9 @@ SETTLED_S = 20.0
 RSS_MAX = 400 << 20
 FDS_MAX = 600
 OWNED_MAX = 40  # of a runner with 8 slots
-STORE_FAULTS = {"kill_store", "stop_store", "stutter_store", "disk_full", "function_flush", "stall", "cut_from_store"}
-BROKER_FAULTS = {"kill_broker", "stop_broker", "hang_broker"}
-LATE_S = 5.0  # after such a fault its consequences may still be felt
+OUTAGES = {"kill_store", "stop_store", "long_outage", "stutter_store", "disk_full", "function_flush"}  # for every broker: then nobody can settle
+HARM = {"kill_worker", "kill_runner", "lose_runner", "kill_keeper", "hang_runner", "restart_runner", "long_partition"}  # may fail children
+LATE_S = 5.0  # after an outage its consequences may still be felt
 
 
 def verdict(promise, wrong, good):
@@ -144,12 +144,15 @@ def no_rerun(facts):
 
 
 def causes(facts):
-    """Errors need a fault that explains them; reasons are counted for the reader."""
+    """Errors need a fault of their runner that explains them: no outage, no broker and no clock fails a child."""
     known = ("runner lost", "actor child closed", "actor transport", "actor connect failed", "runner stopped", "exited", "stopped", "registered")
     errors = {child: stored["error"] for child, stored in facts["store"]["children"].items() if stored["a"]["status"] in ("error", "timeout", "skipped")}
     wrong = [f"{child}: {error}" for child, error in errors.items() if not any(word in error for word in known)]
-    if errors and not facts["timeline"]:
-        wrong.append(f"{len(errors)} failed without any fault, the first: {next(iter(errors.items()))}")
+    harmed = {"r" + step["target"][1:] for step in facts["timeline"] if step["fault"] in HARM}
+    for child, error in errors.items():
+        assigned = [note.split(" ")[5] for note in facts["store"]["children"][child]["notes"] if note.split(" ")[3] == "assigned"]
+        if not harmed.intersection(assigned):
+            wrong.append(f"{child}: {error}, but nothing was done to {assigned}")
     kinds = Counter("".join(c for c in error if not c.isdigit()).strip()[:70] for error in errors.values())
     return verdict("Only faults fail children", wrong, "; ".join(f"{n} x {kind}" for kind, n in kinds.most_common(5)) or "no child failed")
 
@@ -246,8 +249,8 @@ def no_orphans(facts):
 
 
 def settle_times(facts):
-    """Seconds from loss to settled: (those with nothing else broken meanwhile, the others)."""
-    disturbing = [(step["at"], step["healed"] + LATE_S) for step in facts["timeline"] if step["fault"] in STORE_FAULTS | BROKER_FAULTS]
+    """Seconds from loss to settled: (those without an outage of the store meanwhile, the others)."""
+    disturbing = [(step["at"], step["healed"] + LATE_S) for step in facts["timeline"] if step["fault"] in OUTAGES]
     calm, disturbed = [], []
     for loss in facts["losses"]:
         touched = any(began <= loss["at"] + SETTLED_S and loss["at"] <= ended for began, ended in disturbing)
@@ -265,7 +268,7 @@ def settled(facts):
     p99 = percentile(calm, 99)
     if p99 is not None and p99 > SETTLED_S:
         wrong.append(f"p99 of {len(calm)} is {p99:.1f} s, worst {calm[-1]:.1f} s")
-    good = f"{len(calm)} activations, p50 {percentile(calm, 50) or 0:.1f} s, p99 {p99 or 0:.1f} s; {len(disturbed)} more while store or broker were away"
+    good = f"{len(calm)} activations, p50 {percentile(calm, 50) or 0:.1f} s, p99 {p99 or 0:.1f} s; {len(disturbed)} more while the store was away"
     return verdict("What a lost runner had is settled within 20 s (p99)", wrong, good)
 
 

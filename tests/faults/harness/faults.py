@@ -290,7 +290,7 @@ HOW = {
     "stop_runner": stop, "hang_runner": hang_runner, "kill_broker": kill_broker, "restart_runner": restart, "restart_broker": restart,
     "stop_broker": stop, "hang_broker": stop,
     "partition": partition, "long_partition": long_partition, "deaf": deaf, "mute": mute, "cut_from_store": cut_from_store, "loss": loss,
-    "slow_link": slow_link, "delay": delay, "stall": stall, "reset": reset, "kill_store": kill_store, "stop_store": stop_store,
+    "slow_link": slow_link, "delay": delay, "stall": stall, "reset": reset, "kill_store": kill_store, "stop_store": stop_store, "long_outage": stop_store,
     "stutter_store": stutter_store, "disk_full": disk_full, "maxmemory": maxmemory, "function_flush": function_flush,
     "late_condemn": late_condemn, "clock": clock, "sleeping_subscriber": sleeping_subscriber, "flood": flood, "no_descriptors": no_descriptors,
 }

@@ -21,6 +21,7 @@ def arguments():
     parser.add_argument("--seconds", type=float, default=60, help="how long faults and load go on")
     parser.add_argument("--rate", type=float, default=40, help="jobs a second")
     parser.add_argument("--only", help="these faults only, comma separated: " + ", ".join(plan.FAULTS))
+    parser.add_argument("--short", action="store_true", help=f"the {plan.SHORT_S:g} s that every gate runs, whatever the seed")
     parser.add_argument("--none", action="store_true", help="no faults: load alone")
     parser.add_argument("--out", default="build/faults", help="folder of the report")
     parser.add_argument("--list", action="store_true", help="print the plan and stop")
@@ -31,6 +32,8 @@ def main():
     options = arguments()
     only = options.only.split(",") if options.only else None
     steps = [] if options.none else plan.make(options.seed, options.seconds, only)
+    if options.short:
+        options.seconds, steps = plan.SHORT_S, plan.SHORT
     if options.list:
         print("\n".join(f"{s['at']:7.2f}  {s['fault']:<20} {s['target']:<9} {s['lasts'] or ''}" for s in steps))
         return 0

@@ -30,6 +30,7 @@ FAULTS = {
     "reset": (2, ("h3", "b2-store"), 0, 0),
     "kill_store": (3, ("redis",), 0.1, 4),
     "stop_store": (3, ("redis",), 1, 10),
+    "long_outage": (1, ("redis",), 20, 30),
     "stutter_store": (2, ("redis",), 3, 6),
     "disk_full": (1, ("redis",), 1, 3),
     "maxmemory": (2, ("redis",), 2, 5),
@@ -72,3 +73,12 @@ def make(seed, seconds, only=None, pause=(0.8, 3.0)):
             continue
         busy[group] = at + max(lasts, INSTANT) + 0.5
         steps.append({"at": round(at, 2), "fault": name, "target": target, "lasts": lasts, "dice": round(dice, 4)})
+
+
+# What a gate has time for: one of each kind that has ever broken something.
+SHORT_S = 42.0
+SHORT = script((2.0, "kill_worker", "r1", 0), (2.5, "late_condemn", "r2", 0), (3.0, "kill_runner", "r2", 1.0), (5.0, "deaf", "h3", 4.0),
+               (6.0, "kill_broker", "b1", 1.0), (9.5, "kill_store", "redis", 0.5), (11.5, "hang_runner", "r3", 13.5), (12.5, "partition", "h2", 3.0),
+               (17.0, "stop_store", "redis", 2.0), (20.0, "reset", "b2-store", 0), (21.0, "function_flush", "redis", 1.0), (23.0, "maxmemory", "redis", 2.0),
+               (25.5, "clock", "redis", 3.0), (26.0, "loss", "h1", 4.0), (27.0, "restart_runner", "r2", 0), (30.0, "disk_full", "redis", 1.0),
+               (32.5, "no_descriptors", "b2", 2.0), (33.0, "restart_broker", "b1", 0))

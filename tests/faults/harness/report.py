@@ -27,7 +27,7 @@ def figures(facts):
             ("ends", ", ".join(f"{n} {status}" for status, n in Counter(s["a"]["status"] for s in stored.values()).most_common())),
             ("receipt p50 / p99", f"{seconds(check.percentile(receipts, 50))} / {seconds(check.percentile(receipts, 99))}"),
             ("settled p50 / p99", f"{seconds(check.percentile(calm, 50))} / {seconds(check.percentile(calm, 99))} of {len(calm)}"),
-            ("settled while more was broken, p99", f"{seconds(check.percentile(disturbed, 99))} of {len(disturbed)}"),
+            ("settled while the store was away, p99", f"{seconds(check.percentile(disturbed, 99))} of {len(disturbed)}"),
             ("events heard", sum(len(e) for c in facts["load"]["heard"].values() for e in c.values()))]
 
 
