@@ -12,7 +12,7 @@ RSS_MAX = 400 << 20
 FDS_MAX = 600
 OWNED_MAX = 40  # of a runner with 8 slots
 OUTAGES = {"kill_store", "stop_store", "long_outage", "stutter_store", "disk_full", "function_flush"}  # for every broker: then nobody can settle
-HARM = {"kill_worker", "kill_runner", "lose_runner", "kill_keeper", "hang_runner", "restart_runner", "long_partition"}  # may fail children
+HARM = {"kill_worker", "kill_runner", "lose_runner", "kill_keeper", "hang_runner", "restart_runner", "long_partition", "condemn"}  # may fail children
 LATE_S = 5.0  # after an outage its consequences may still be felt
 
 
@@ -146,7 +146,8 @@ def no_rerun(facts):
 def causes(facts):
     """Errors need a fault of their runner that explains them: no outage, no broker and no clock fails a child."""
     known = ("runner lost", "actor child closed", "actor transport", "actor connect failed", "runner stopped", "exited", "stopped", "registered")
-    errors = {child: stored["error"] for child, stored in facts["store"]["children"].items() if stored["a"]["status"] in ("error", "timeout", "skipped")}
+    failed = ("error", "timeout", "skipped")
+    errors = {child: stored["error"] for child, stored in facts["store"]["children"].items() if stored["a"]["status"] in failed}
     wrong = [f"{child}: {error}" for child, error in errors.items() if not any(word in error for word in known)]
     harmed = {"r" + step["target"][1:] for step in facts["timeline"] if step["fault"] in HARM}
     for child, error in errors.items():
@@ -308,8 +309,8 @@ def alive(facts):
     return verdict("No daemon falls over, and each ends when asked", wrong, "none fell, all ended")
 
 
-CHECKS = (nothing_lost, one_place, one_terminal, right_result, drained, strict, answered, fenced, no_rerun, causes, cancels, steering, order, committed,
-          logged, replayed, late_verdicts, credit, no_orphans, settled, consuming, bounded, alive)
+CHECKS = (nothing_lost, one_place, one_terminal, right_result, drained, strict, answered, fenced, no_rerun, causes, cancels, steering, order,
+          committed, logged, replayed, late_verdicts, credit, no_orphans, settled, consuming, bounded, alive)
 
 
 def judge(facts):

@@ -167,8 +167,8 @@ class Fleet:
         store = self.hosts.address("store") if i == 1 else self.hosts.addresses["middle"][2]
         ports = {"jobs": 7410, "control": 7411, "events": 7412, "runners": 7413, "publish": 7415}
         flags = [word for name, port in ports.items() for word in (f"--broker-{name}", f"tcp://0.0.0.0:{port}")]
-        return Daemon(self, f"b{i}", f"h{i}", [f"{self.bin}/rhizome-broker", "--config", self.config, "--redis-url", f"redis://{store}:6379", "--broker-name", f"b{i}",
-                                               *flags], env=self.clock(f"b{i}"))
+        return Daemon(self, f"b{i}", f"h{i}", [f"{self.bin}/rhizome-broker", "--config", self.config, "--broker-name", f"b{i}",
+                                               "--redis-url", f"redis://{store}:6379", *flags], env=self.clock(f"b{i}"))
 
     def _runner(self, i, brokers, slots):
         near = [self.hosts.address(f"h{k + 1}") for k in range(brokers)]
@@ -176,8 +176,8 @@ class Fleet:
         links = ",".join(f"tcp://{address}:7413" for address in (far if i == 3 else near))
         state = f"{self.dir}/r{i}"
         os.mkdir(state, 0o700)
-        return Runner(self, f"r{i}", f"h{i}", [f"{self.bin}/rhizome-runner", "--config", self.config, "--runner-name", f"r{i}", "--runner-brokers", links,
-                                               "--runner-state-dir", state, "--runner-slots", slots,
+        return Runner(self, f"r{i}", f"h{i}", [f"{self.bin}/rhizome-runner", "--config", self.config, "--runner-name", f"r{i}",
+                                               "--runner-brokers", links, "--runner-state-dir", state, "--runner-slots", slots,
                                                "--runner-labels", f"r{i}"])
 
     def daemons(self):
@@ -199,7 +199,8 @@ class Fleet:
         routes = [(first, 7413, one), (first, 7415, one), (second, 7413, two), (second, 7415, two), (third, 6379, store)]
         words = [f"{here}:{port}={there}:{port}" for here, port, there in routes]
         log = open(f"{self.dir}/proxy.log", "wb")
-        return self.hosts.popen("middle", [sys.executable, os.path.join(HERE, "proxy.py"), *words], stdin=subprocess.PIPE, stdout=log, stderr=log, text=True)
+        script = os.path.join(HERE, "proxy.py")
+        return self.hosts.popen("middle", [sys.executable, script, *words], stdin=subprocess.PIPE, stdout=log, stderr=log, text=True)
 
     def say_to_proxy(self, line):
         self.proxy.stdin.write(line + "\n")

@@ -267,6 +267,19 @@ def late_condemn(scene, target, _):
         pass
 
 
+def condemn(scene, target, _):
+    """A verdict that counts although the runner lives, as of a broker that did not see it for a while: it must hear of it, and begin anew."""
+    redis = scene.fleet.store.raw
+    scene.observer.lose(target)
+    try:
+        incarnation = truth.incarnation_of(redis, target)
+        counter = redis("HGET", f"{truth.P}i:{incarnation}", "c") if incarnation else None
+        if counter:
+            redis("FCALL", "rz1_condemn", 1, truth.P[:-1], incarnation, counter, 0)
+    except Down:
+        pass
+
+
 # ---- clients and clocks ----
 
 def clock(scene, target, dice):
@@ -288,9 +301,9 @@ def flood(scene, _, __):
 HOW = {
     "kill_worker": kill_worker, "stop_worker": stop_worker, "kill_runner": kill_runner, "lose_runner": kill_runner, "kill_keeper": kill_keeper,
     "stop_runner": stop, "hang_runner": hang_runner, "kill_broker": kill_broker, "restart_runner": restart, "restart_broker": restart,
-    "stop_broker": stop, "hang_broker": stop,
-    "partition": partition, "long_partition": long_partition, "deaf": deaf, "mute": mute, "cut_from_store": cut_from_store, "loss": loss,
-    "slow_link": slow_link, "delay": delay, "stall": stall, "reset": reset, "kill_store": kill_store, "stop_store": stop_store, "long_outage": stop_store,
-    "stutter_store": stutter_store, "disk_full": disk_full, "maxmemory": maxmemory, "function_flush": function_flush,
-    "late_condemn": late_condemn, "clock": clock, "sleeping_subscriber": sleeping_subscriber, "flood": flood, "no_descriptors": no_descriptors,
+    "stop_broker": stop, "hang_broker": stop, "partition": partition, "long_partition": long_partition, "deaf": deaf, "mute": mute,
+    "cut_from_store": cut_from_store, "loss": loss, "slow_link": slow_link, "delay": delay, "stall": stall, "reset": reset,
+    "kill_store": kill_store, "stop_store": stop_store, "long_outage": stop_store, "stutter_store": stutter_store, "disk_full": disk_full,
+    "maxmemory": maxmemory, "function_flush": function_flush, "condemn": condemn, "late_condemn": late_condemn, "clock": clock,
+    "sleeping_subscriber": sleeping_subscriber, "flood": flood, "no_descriptors": no_descriptors,
 }

@@ -25,13 +25,16 @@ SCENARIOS = {
     "kills": (22, plan.script((3.0, "kill_runner", "r1", 0.5), (4.0, "kill_worker", "r2", 0), (5.5, "kill_broker", "b1", 1.0),
                               (8.0, "kill_runner", "r2", 1.0), (9.0, "kill_store", "redis", 0.7), (11.5, "kill_runner", "r3", 0.5),
                               (13.0, "kill_store", "redis", 0.5), (14.5, "kill_runner", "r1", 0.5))),
+    "condemned": (12, plan.script((4.0, "condemn", "r2", 0))),
+    "flooded": (12, plan.script((3.0, "flood", "jobs", 0))),
     "cut": (30, plan.script((4.0, "long_partition", "h3", 21.0))),
+    "frozen": (17, plan.script((3.0, "stop_store", "redis", 3.5), (9.0, "stop_broker", "b1", 4.0))),
     "stall": (24, plan.script((3.0, "stall", "h3", 7.0), (14.0, "stall", "h3", 7.0))),
 }
 
 MUTANTS = (
-    Mutant("the token is not compared", RUN, "#token ~= 32 or t[TOKEN] ~= token or t[EPOCH] ~= epoch", "#token ~= 32 or t[EPOCH] ~= epoch", "quiet",
-           "Stale and forged"),
+    Mutant("the token is not compared", RUN, "#token ~= 32 or t[TOKEN] ~= token or t[EPOCH] ~= epoch",
+           "#token ~= 32 or t[EPOCH] ~= epoch", "quiet", "Stale and forged"),
     Mutant("the epoch is not compared", RUN, "t[TOKEN] ~= token or t[EPOCH] ~= epoch", "t[TOKEN] ~= token", "quiet", "Stale and forged"),
     Mutant("condemn does not compare the counter", FLEET, "if A[i + 2] ~= '1' and seen[2] ~= A[i + 1] then", "if false then", "quiet",
            "A verdict from the past"),
@@ -39,21 +42,24 @@ MUTANTS = (
     Mutant("steering is not merged into the session", BASE, "    push_messages(child, waiting, 1, #waiting)\n", "", "quiet", "Every steering"),
     Mutant("nothing is said in completions", BASE, "    call('XADD', P .. 'completions', '*', 'kind', 'completion'",
            "    local _ = #child % 2 == 0 and call('XADD', P .. 'completions', '*', 'kind', 'completion'", "quiet", "Exactly one terminal"),
-    Mutant("a repeated submit is not recognised", RUN, "if job ~= '' and tombstone then", "if false then", "kills", "Exactly one terminal|Every submit"),
+    Mutant("a repeated submit is not recognised", RUN, "if job ~= '' and tombstone then", "if false then", "frozen",
+           "Exactly one terminal|Every submit"),
     Mutant("a lost run is started again whatever max_attempts says", BASE, "elseif tonumber(t[ATTEMPT]) < tonumber(t[ATTEMPTS]) then",
            "elseif true then", "kills", "Nothing is started more often"),
     Mutant("settling forgets what was not started", BASE, "        give_back(child, t, 'requeued', 'runner lost: ' .. runner)\n    elseif tonumber",
-           "        call('ZREM', P .. 'o:' .. incarnation, child .. ' ' .. epoch)\n    elseif tonumber", "kills", "Nothing with a receipt|Every activation"),
+           "        call('ZREM', P .. 'o:' .. incarnation, child .. ' ' .. epoch)\n    elseif tonumber", "cut",
+           "Nothing with a receipt|Every activation"),
     Mutant("the keeper kills nobody", "runner/keeper.c", "        killed += found;", "        break;", "kills", "No process outlives"),
-    Mutant("a broker counts no credit as used", "broker/roster.c", "uint64_t used = runner->sent + runner->reserved;", "uint64_t used = 0;", "quiet",
-           "No runner owns more"),
-    Mutant("a dead incarnation may renew", FLEET, "if seen[1] ~= 'alive' then", "if seen[1] == 'none' then", "cut", "Ready means consuming"),
+    Mutant("a broker counts no credit as used", "broker/roster.c", "uint64_t used = runner->sent + runner->reserved;", "uint64_t used = 0;",
+           "flooded", "No runner owns more"),
+    Mutant("a dead incarnation may renew", FLEET, "if seen[1] ~= 'alive' then", "if seen[1] == 'none' then", "condemned", "Ready means consuming"),
     Mutant("a fenced end is published all the same", "runner/course.c", "[ACT_ENDED][EV_FENCED] = { ACT_DONE, DO_ABANDON }",
            "[ACT_ENDED][EV_FENCED] = { ACT_DONE, DO_COMPLETE }", "cut", "An end is published"),
     Mutant("nobody is ever condemned", "broker/lease.c", "return now_ms - lease->since_ms >= table->lease_ms;",
            "return now_ms - lease->since_ms >= 4 * table->lease_ms;", "cut", "What a lost runner had"),
-    Mutant("a finish that comes twice is written twice", RUN, "    if t[STATE] == 'terminal' then\n        return nil, 'ENDED'\n    end\n    return t",
-           "    return t", "stall", "Exactly one terminal|Each session|Every activation"),
+    Mutant("a finish that comes twice is written twice", RUN,
+           "    if t[STATE] == 'terminal' then\n        return nil, 'ENDED'\n    end\n    return t", "    return t", "stall",
+           "Exactly one terminal|Each session|Every activation"),
 )
 
 
@@ -131,7 +137,7 @@ def sound(tree, names):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", help="mutants whose name contains this")
+    parser.add_argument("--only", help="mutants whose name contains one of these words, comma separated")
     parser.add_argument("--jobs", default=str(os.cpu_count()))
     parser.add_argument("--trust", action="store_true", help="do not run the sound programs first")
     options = parser.parse_args()
@@ -140,7 +146,7 @@ def main():
         print(f"SKIPPED: {reason}")
         return SKIPPED
     hosts.remove_leftovers()
-    chosen = [mutant for mutant in MUTANTS if options.only is None or options.only in mutant.name]
+    chosen = [mutant for mutant in MUTANTS if options.only is None or any(word in mutant.name for word in options.only.split(","))]
     with tempfile.TemporaryDirectory(prefix="rzm-") as folder:
         tree = Tree(folder, options.jobs)
         fine = options.trust or sound(tree, sorted({mutant.scenario for mutant in chosen}))

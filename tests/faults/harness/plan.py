@@ -39,6 +39,7 @@ FAULTS = {
     "sleeping_subscriber": (1, ("sleeper",), 4, 10),
     "flood": (1, ("jobs",), 0, 0),
     "no_descriptors": (2, BROKERS + RUNNERS, 1, 4),
+    "condemn": (1, RUNNERS, 0, 0),
     "late_condemn": (3, RUNNERS, 0, 0),
 }
 
@@ -79,6 +80,7 @@ def make(seed, seconds, only=None, pause=(0.8, 3.0)):
 SHORT_S = 42.0
 SHORT = script((2.0, "kill_worker", "r1", 0), (2.5, "late_condemn", "r2", 0), (3.0, "kill_runner", "r2", 1.0), (5.0, "deaf", "h3", 4.0),
                (6.0, "kill_broker", "b1", 1.0), (9.5, "kill_store", "redis", 0.5), (11.5, "hang_runner", "r3", 13.5), (12.5, "partition", "h2", 3.0),
-               (17.0, "stop_store", "redis", 2.0), (20.0, "reset", "b2-store", 0), (21.0, "function_flush", "redis", 1.0), (23.0, "maxmemory", "redis", 2.0),
+               (17.0, "stop_store", "redis", 2.0), (20.0, "reset", "b2-store", 0), (21.0, "function_flush", "redis", 1.0),
+               (23.0, "maxmemory", "redis", 2.0),
                (25.5, "clock", "redis", 3.0), (26.0, "loss", "h1", 4.0), (27.0, "restart_runner", "r2", 0), (30.0, "disk_full", "redis", 1.0),
                (32.5, "no_descriptors", "b2", 2.0), (33.0, "restart_broker", "b1", 0))

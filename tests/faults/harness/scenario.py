@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import check
 import faults
@@ -20,6 +21,7 @@ DRAIN_S = 100.0     # longest job, lease and time to re-link, generously
 ROLLCALL_S = 25.0
 FORGE_S = 1.0
 TURN_S = 0.05
+BRIEF_S = 0.3       # a fault that needs no healing is looked at as one for so long
 GONE_S = 5.0
 
 
@@ -29,7 +31,7 @@ class Scenario:
         self.fleet = Fleet(bin_dir)
         self.drain_s, self.rate, self.timeline, self.deaths = drain_s, rate, [], []
         self.numbers, self.healing = itertools.count(), []
-        self.faulty = set()  # names of daemons that a fault has in hand
+        self.faulty = Counter()  # name of a daemon -> how many faults have it in hand
         self.forge_due = 0.0
 
     # ---- up ----
@@ -63,12 +65,14 @@ class Scenario:
     # ---- faults ----
 
     def inject(self, step):
-        self.faulty.add(step["target"])
+        self.faulty[step["target"]] += 1
         heal = faults.HOW[step["fault"]](self.scene, step["target"], step["dice"])
         entry = {**step, "at": round(self.now(), 2), "planned": step["at"], "healed": None}
         self.timeline.append(entry)
         self.tell(f"{entry['at']:7.2f}  {step['fault']:<20} {step['target']:<9} {step['lasts'] or ''}")
-        heapq.heappush(self.healing, (self.now() + (step["lasts"] if heal else 0.3), next(self.numbers), entry, heal))
+        # by the plan's time, however long injecting took: what comes next to this target relies on it
+        due = max(step["at"] + step["lasts"], self.now()) if heal else self.now() + BRIEF_S
+        heapq.heappush(self.healing, (due, next(self.numbers), entry, heal))
 
     def heal_due(self, everything=False):
         while self.healing and (everything or self.healing[0][0] <= self.now()):
@@ -76,12 +80,12 @@ class Scenario:
             if heal is not None:
                 heal()
             entry["healed"] = round(self.now(), 2)
-            self.faulty.discard(entry["target"])
+            self.faulty[entry["target"]] -= 1
 
     def look_for_deaths(self):
         """Who is down although no fault took it down: noted, and started again so that the run goes on."""
         for daemon in self.fleet.daemons():
-            if daemon.up() or daemon.name in self.faulty:
+            if daemon.up() or self.faulty[daemon.name] > 0:
                 continue
             self.deaths.append(f"{self.now():.1f} s: {daemon.name} ended by itself with {daemon.process.returncode}: {last_line(daemon.log)}")
             self.tell(self.deaths[-1])
@@ -145,7 +149,8 @@ class Scenario:
             self.observer.expect_gone(name, marks, after=0)
         self.observer.finish()
         return {"load": json.load(open(path)), "store": store, "looks": self.observer.looks, "losses": self.observer.losses,
-                "trees": self.observer.trees, "samples": self.observer.samples, "timeline": self.timeline, "deaths": self.deaths, "verdicts": self.scene.verdicts,
+                "trees": self.observer.trees, "samples": self.observer.samples, "timeline": self.timeline, "deaths": self.deaths,
+                "verdicts": self.scene.verdicts,
                 "stubborn": stubborn + [name for name, ended in self.scene.restarts if not ended], "leftovers": self.leftovers()}
 
     def leftovers(self):

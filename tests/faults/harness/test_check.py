@@ -16,7 +16,8 @@ def history():
            {"epoch": 1, "seq": 4, "prev_durable": 2, "type": "sub_agent_completed", "status": "completed"}]
     heard = [[1, 1, 0, False, "sub_agent_heartbeat", None, 5.0], [1, 2, 0, True, "sub_agent_started", None, 5.0],
              [1, 3, 2, False, "sub_agent_event.token", None, 5.0], [1, 4, 2, True, "sub_agent_completed", "completed", 5.1]]
-    job = {"child": "c-1", "kind": "echo", "words": "hello", "attempts": 1, "label": None, "code": "OK", "at": 4.1, "asked_at": 4.0, "durability": "strict"}
+    job = {"child": "c-1", "kind": "echo", "words": "hello", "attempts": 1, "label": None, "code": "OK", "at": 4.1, "asked_at": 4.0,
+           "durability": "strict"}
     act = {"state": "terminal", "activation": "1", "epoch": "1", "token": TOKEN, "owner": "i-1", "cancelled": "0", "status": "completed"}
     stored = {"a": act, "error": "", "messages": [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "echo: hello"}],
               "notes": ["1 1 0 queued b1 - ", "2 1 1 assigned b1 r1 ", "3 1 1 running b1 - ", "4 1 1 completed b1 - "], "log": log}
