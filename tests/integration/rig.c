@@ -14,6 +14,7 @@
 #include <zmq.h>
 
 #define RUNNERS_MAX 8
+#define SUBS_MAX    16
 
 static const char *const endpoint_names[] = { "jobs", "control", "events", "runners", "publish" };
 enum { ENDPOINTS = 5 };
@@ -27,6 +28,7 @@ struct rig {
     process_t broker, runner[RUNNERS_MAX];
     unsigned runners;
     void *zmq, *control;
+    void *sub[SUBS_MAX]; /* sockets: what a failing fact leaves open must not hang its end */
 };
 
 /* ---- processes ---- */
@@ -255,6 +257,9 @@ void rig_down(rig_t **owner)
             fail_msg("process %d was left over", (int)before[i]);
     assert_int_equal(left, 0);
     zmq_close(rig->control);
+    for (size_t i = 0; i < SUBS_MAX; i++)
+        if (rig->sub[i] != NULL)
+            zmq_close(rig->sub[i]);
     zmq_ctx_term(rig->zmq);
     remove_tree(rig->dir);
     free(rig);
@@ -375,8 +380,19 @@ void rig_await(rig_t *rig, const char *request, const char *path, const char *te
 /* ---- events ---- */
 
 struct rig_sub {
+    rig_t *rig;
     void *socket;
 };
+
+/* Its place in the rig's list; the one of NULL is free. */
+static void **sub_place(rig_t *rig, const void *socket)
+{
+    for (size_t i = 0; i < SUBS_MAX; i++)
+        if (rig->sub[i] == socket)
+            return &rig->sub[i];
+    fail_msg("more than %d subscriptions", SUBS_MAX);
+    return NULL;
+}
 
 static bool receive_parts(void *socket, zmq_msg_t parts[3], int timeout_ms)
 {
@@ -434,7 +450,8 @@ rig_sub_t *rig_subscribe(rig_t *rig, const char *prefix)
     rig_sub_t *sub = calloc(1, sizeof *sub);
     assert_non_null(sub);
     int linger = 0, unlimited = 0;
-    sub->socket = zmq_socket(rig->zmq, ZMQ_SUB);
+    sub->rig = rig;
+    sub->socket = *sub_place(rig, NULL) = zmq_socket(rig->zmq, ZMQ_SUB);
     zmq_setsockopt(sub->socket, ZMQ_LINGER, &linger, sizeof linger);
     zmq_setsockopt(sub->socket, ZMQ_RCVHWM, &unlimited, sizeof unlimited);
     assert_int_equal(zmq_connect(sub->socket, rig_endpoint(rig, "events")), 0);
@@ -471,6 +488,7 @@ size_t rig_event_until_completed(rig_sub_t *sub, const char *child, char status[
 
 void rig_sub_close(rig_sub_t **sub)
 {
+    *sub_place((*sub)->rig, (*sub)->socket) = NULL;
     zmq_close((*sub)->socket);
     free(*sub);
     *sub = NULL;
