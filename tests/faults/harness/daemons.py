@@ -71,6 +71,12 @@ class Daemon:
 class Runner(Daemon):
     """The process that was started is the keeper; the runner is its first child."""
 
+    def start(self):
+        super().start()
+        deadline = time.monotonic() + PATIENCE
+        while not hosts.children(self.pid) and self.up() and time.monotonic() < deadline:
+            time.sleep(0.005)  # its keeper forks it at once
+
     def main_pid(self):
         below = hosts.children(self.pid)
         return below[0] if below else self.pid

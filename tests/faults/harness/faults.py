@@ -113,8 +113,12 @@ def hang_runner(scene, target, dice):
 def restart(scene, target, _):
     """As an upgrade does it: asked to end, and started anew."""
     daemon = scene.fleet.named(target)
-    scene.restarts.append((target, daemon.end()))
-    daemon.start()
+    hosts.tell(daemon.pid, signal.SIGTERM)
+
+    def again():
+        scene.restarts.append((target, daemon.end()))
+        daemon.start()
+    return again
 
 
 def kill_broker(scene, target, _):

@@ -13,8 +13,8 @@ FAULTS = {
     "kill_keeper": (1, RUNNERS, 0.5, 3),
     "stop_runner": (3, RUNNERS, 1, 7),
     "hang_runner": (2, RUNNERS, 13, 15),
-    "restart_runner": (2, RUNNERS, 0, 0),
-    "restart_broker": (2, BROKERS, 0, 0),
+    "restart_runner": (2, RUNNERS, 12, 12.5),
+    "restart_broker": (2, BROKERS, 1, 2),
     "kill_broker": (4, BROKERS, 0.2, 5),
     "stop_broker": (3, BROKERS, 1, 7),
     "hang_broker": (1, BROKERS, 12, 16),
@@ -82,5 +82,5 @@ SHORT = script((2.0, "kill_worker", "r1", 0), (2.5, "late_condemn", "r2", 0), (3
                (6.0, "kill_broker", "b1", 1.0), (9.5, "kill_store", "redis", 0.5), (11.5, "hang_runner", "r3", 13.5), (12.5, "partition", "h2", 3.0),
                (17.0, "stop_store", "redis", 2.0), (20.0, "reset", "b2-store", 0), (21.0, "function_flush", "redis", 1.0),
                (23.0, "maxmemory", "redis", 2.0),
-               (25.5, "clock", "redis", 3.0), (26.0, "loss", "h1", 4.0), (27.0, "restart_runner", "r2", 0), (30.0, "disk_full", "redis", 1.0),
-               (32.5, "no_descriptors", "b2", 2.0), (33.0, "restart_broker", "b1", 0))
+               (25.5, "clock", "redis", 3.0), (26.0, "loss", "h1", 4.0), (27.0, "restart_runner", "r2", 12.0), (30.0, "disk_full", "redis", 1.0),
+               (32.5, "no_descriptors", "b2", 2.0), (33.0, "restart_broker", "b1", 1.0))

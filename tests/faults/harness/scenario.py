@@ -117,12 +117,13 @@ class Scenario:
 
     def drain(self, patience):
         """Until nothing is open, at the clients and in the store. False: it never came to that."""
-        deadline = time.monotonic() + patience
+        deadline, found = time.monotonic() + patience, {"counts": "the store does not answer", "live": []}
         while time.monotonic() < deadline:
             self.look_for_deaths()
             try:
+                still_open = self.ask("state")["open"]  # first: what clients have an answer to is in the store
                 found = truth.places(self.fleet.store.raw)
-                if not found["live"] and self.ask("state")["open"] == 0:
+                if still_open == 0 and not found["live"]:
                     return True
             except Down:
                 pass
