@@ -293,6 +293,11 @@ typedef struct {
 } rz_group_t;
 typedef void (*rz_groups_fn)(rz_rc_t rc, uint64_t entries, const rz_group_t *groups, size_t n, void *arg);
 void rz_op_groups(rz_store_t *store, rz_groups_fn fn, void *arg);
+/* How many activations wait, and for how long the oldest of them has since its submit, by the wall clock of the store: to
+ * be shown. It may be up to a second too low; lower where some dozens of parents wait and jobs themselves say how long
+ * they may. */
+typedef void (*rz_backlog_fn)(rz_rc_t rc, uint64_t waiting, uint64_t oldest_ms, void *arg);
+void rz_op_backlog(rz_store_t *store, rz_backlog_fn fn, void *arg);
 /* Logged events from (epoch, seq) on, oldest first. */
 typedef void (*rz_replay_fn)(rz_rc_t rc, const rz_act_t *act, const rz_log_item_t *items, size_t n,
                              const char *first_available, const char *logged_to, void *arg);

@@ -63,6 +63,7 @@ typedef struct {
         rz_tick_fn tick;
         rz_explain_fn explain;
         rz_groups_fn groups;
+        rz_backlog_fn backlog;
     } fn;
     void *arg;
 } rz_waiter_t;

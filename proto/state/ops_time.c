@@ -1,4 +1,4 @@
-/* ops_time.c - what waits and what becomes due: waits of parents, the tick, reader groups. */
+/* ops_time.c - what waits and what becomes due: waits of parents, the backlog, the tick, reader groups. */
 #include "state/ops_codec.h"
 
 /* ---- waits ---- */
@@ -57,6 +57,23 @@ void rz_op_wait_get(rz_store_t *store, const char *parent, const char *id, rz_wa
     rz_waiter_t *waiter = rz_waiter(arg);
     waiter->fn.wait = fn;
     rz_args_call(&args, store, "wait_get", on_wait, waiter);
+}
+
+/* ---- the backlog ---- */
+
+static void on_backlog(rz_rc_t rc, const rz_reply_t *reply, void *arg)
+{
+    rz_waiter_t waiter = *(rz_waiter_t *)arg;
+    rz_free(arg);
+    if (waiter.fn.backlog != NULL)
+        waiter.fn.backlog(rc, rz_field_number(reply, 0), rz_field_number(reply, 1), waiter.arg);
+}
+
+void rz_op_backlog(rz_store_t *store, rz_backlog_fn fn, void *arg)
+{
+    rz_waiter_t *waiter = rz_waiter(arg);
+    waiter->fn.backlog = fn;
+    rz_store_call(store, "backlog", NULL, 0, on_backlog, waiter);
 }
 
 /* ---- tick ---- */

@@ -428,7 +428,7 @@ end
 -- ---- ends ---------------------------------------------------------------------------------------------------
 local function complete(child, t, status, err)
     call('XADD', P .. 'completions', '*', 'kind', 'completion', 'parent', t[PARENT], 'child', child, 'job',
-        t[JOB] == '-' and '' or t[JOB], 'epoch', t[EPOCH], 'status', status, 'error', err, 'at', now_ms())
+        t[JOB] == '-' and '' or t[JOB], 'epoch', t[EPOCH], 'status', status, 'error', err, 'at', now_ms(), 'broker', who)
     t[STATE], t[STATUS] = 'terminal', status
     note(child, t, status, nil, string.sub(err, 1, 300))
     call('ZADD', P .. 'z', tick(), child)

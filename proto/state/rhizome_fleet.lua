@@ -386,7 +386,7 @@ end
 
 local names = { 'submit', 'doom', 'retry', 'claim', 'reassign', 'start', 'append', 'finish', 'release', 'cancel', 'steer', 'steered', 'join',
     'sync', 'condemn', 'reap', 'incarnations', 'session_put', 'session_get', 'get', 'list', 'replay', 'classes', 'broadcast',
-    'stats', 'explain', 'wait_register', 'wait_get', 'tick', 'groups' }
+    'stats', 'explain', 'wait_register', 'wait_get', 'tick', 'groups', 'backlog' }
 for i = 1, #names do
     alone(names[i])
 end

@@ -4,6 +4,7 @@
 local DUE_MAX = 64      -- deadlines one tick looks at
 local RETIRE_MAX = 16   -- sessions one tick lets go of: each may be large
 local TRIM_MAX = 10000  -- completions one tick drops
+local BACKLOG_MAX = 64  -- entries in line that one look at the backlog takes, and half as many by their deadline
 
 -- ---- waits ----
 local function put_wait(R, state, wait_for, by, waited)
@@ -220,6 +221,48 @@ ops.groups = { n = 0, reads = true, fn = function(A, i, n, R)
         R[at + 1], R[at + 2], R[at + 3] = group.name, tostring(group.consumers), tostring(group.pending)
         R[at + 4] = tostring(tonumber(group.lag) or 0)
     end
+    return 'OK'
+end }
+
+-- ---- backlog ----
+-- Of one queue entry: for how many ms since its submit; 0 for a leftover.
+local function waits_for(entry)
+    local child, activation = match(entry, '^(%S+) (%S+)$')
+    local a = call('HGET', P .. 'c:' .. child, 'a')
+    local t = a and unpack_act(a)
+    return t and t[STATE] == 'queued' and t[ACTIVATION] == activation and now_ms() - t[SUBMITTED] or 0
+end
+
+-- The first of at most `max` parents of a ring; answers the longest wait among them, and how many were looked at.
+local function ring_waits_for(ring, max)
+    local parents, longest = call('LRANGE', ring, 0, max - 1), 0
+    for k = 1, #parents do
+        local entry = call('LINDEX', ring .. '/' .. parents[k], 0)
+        longest = entry and math.max(longest, waits_for(entry)) or longest
+    end
+    return longest, #parents
+end
+
+-- answers how many wait, and how long the oldest of them has: the oldest of those looked at, which are the first whose time
+-- in the queue ends (all have the same time, unless jobs say otherwise) and the next in line (of few parents, all)
+ops.backlog = { n = 0, reads = true, fn = function(A, i, n, R)
+    local waiting, longest, looks = 0, 0, BACKLOG_MAX
+    for _, due in ipairs(call('ZRANGE', P .. 't', 0, BACKLOG_MAX / 2 - 1)) do
+        local entry = match(due, '^q (.*)$')
+        longest = entry and math.max(longest, waits_for(entry)) or longest
+    end
+    local classes = call('HGETALL', P .. 'classes')
+    for k = 1, #classes, 2 do
+        waiting = waiting + classes[k + 1]
+        for priority = 0, 2 do
+            if looks > 0 then
+                local ring = concat({ P, 'q:', priority, '/', classes[k] })
+                local ms, looked = ring_waits_for(ring, looks)
+                longest, looks = math.max(longest, ms), looks - looked
+            end
+        end
+    end
+    R[#R + 1], R[#R + 2] = format('%.0f', waiting), format('%.0f', longest)
     return 'OK'
 end }
 

@@ -230,6 +230,7 @@ static void on_batch(const redisReply *reply, void *arg)
     batch_t *batch = arg;
     rz_store_t *store = batch->store;
     store->stats.last_latency_us = rz_now_us() - batch->sent_us;
+    store->stats.total_latency_us += store->stats.last_latency_us;
     if (reply == NULL) {
         store->stats.lost += batch->ops.count;
         list_answer(&batch->ops, RZ_UNKNOWN);

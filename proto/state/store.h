@@ -58,7 +58,8 @@ void rz_store_call(rz_store_t *store, const char *op, const rz_str_t *args, size
 
 typedef struct {
     uint64_t batches, operations, bytes_sent, lost, reconnects;
-    uint64_t last_latency_us; /* of the last batch, sent to reply */
+    uint64_t last_latency_us;  /* of the last batch, sent to reply */
+    uint64_t total_latency_us; /* of all of them                   */
     size_t queued, in_flight;
 } rz_store_stats_t;
 void rz_store_stats(const rz_store_t *store, rz_store_stats_t *out);

@@ -314,6 +314,7 @@ static void a_finish_writes_the_end_the_reply_and_one_completion(void **state)
     assert_string_equal(redis_do(&calls->redis, "XLEN rz:{0}:completions"), "1");
     assert_non_null(strstr(redis_do(&calls->redis, "XRANGE rz:{0}:completions - +"),
                            "parent p1 child c1 job j-c1 epoch 1 status error error no luck at "));
+    assert_non_null(strstr(redis_do(&calls->redis, "XRANGE rz:{0}:completions - +"), " broker -"));
     assert_string_equal(redis_do(&calls->redis, "EXISTS rz:{0}:o:i1"), "0");
 }
 
