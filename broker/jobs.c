@@ -24,7 +24,7 @@ struct jobs {
     jobs_parts_t part;
     rz_sock_t *sock;
     rz_timer_t *retry_timer;
-    pushed_t *retry; /* to be submitted again */
+    pushed_t *retry, **retry_end; /* to be submitted again, in the order in which they came */
     size_t held, held_bytes;
     bool stopped, paused;
 };
@@ -35,6 +35,7 @@ jobs_t *jobs_open(const jobs_parts_t *parts)
 {
     jobs_t *jobs = rz_alloc(sizeof *jobs);
     jobs->part = *parts;
+    jobs->retry_end = &jobs->retry;
     jobs->retry_timer = rz_timer_open(parts->loop, on_retry, jobs);
     return jobs;
 }
@@ -95,8 +96,9 @@ static void pushed_retry(pushed_t *pushed)
 {
     jobs_t *jobs = pushed->jobs;
     jobs->part.counters->jobs_retried++;
-    pushed->next = jobs->retry;
-    jobs->retry = pushed;
+    pushed->next = NULL;
+    *jobs->retry_end = pushed;
+    jobs->retry_end = &pushed->next;
     update_pause(jobs);
     rz_timer_start(jobs->retry_timer, RETRY_MS, 0);
 }
@@ -220,6 +222,7 @@ static void on_retry(void *arg)
         return; /* jobs_store_changed() comes back here */
     pushed_t *list = jobs->retry;
     jobs->retry = NULL;
+    jobs->retry_end = &jobs->retry;
     while (list != NULL) {
         pushed_t *pushed = list;
         list = pushed->next;

@@ -9,11 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define EXIT_USAGE  2
 #define EXIT_BUG    70
 #define EXIT_CONFIG 78
+
+#define FILES_PER_SLOT 8 /* a busy worker and an idle one */
+#define FILES_OF_OURS  256
 
 static const char usage[] =
     "usage: rhizome-runner [options]\n"
@@ -87,6 +91,18 @@ static void open_standard_fds(void)
         close(fd);
 }
 
+/* A worker takes a few descriptors: its process, stderr, folder and connection. Only as many as the slots can need, because
+ * what a runner may open its workers may too, and not every program is made for large numbers. */
+static void raise_file_limit(size_t slots)
+{
+    struct rlimit limit;
+    rlim_t wanted = FILES_PER_SLOT * slots + FILES_OF_OURS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int run_kept(const settings_t *settings, int ready_fd)
 {
     rz_err_t err = { 0 };
@@ -123,6 +139,7 @@ static int run(const rz_config_t *config, const options_t *options)
         fprintf(stderr, "rhizome-runner: %s\n", err.text);
         code = EXIT_CONFIG;
     } else {
+        raise_file_limit(settings.slots);
         code = options->check ? check_credentials(&settings) : run_kept(&settings, options->ready_fd);
     }
     settings_fini(&settings);

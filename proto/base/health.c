@@ -84,7 +84,7 @@ rz_health_t *rz_health_open(rz_ws_context_t *context, const char *endpoint, cons
                             void *arg, rz_err_t *err)
 {
     char host[256];
-    uint16_t port;
+    uint16_t port = 0;
     if (cut_endpoint(endpoint, host, &port, err) != RZ_OK)
         return NULL;
     rz_health_t *health = rz_alloc(sizeof *health);
