@@ -147,6 +147,42 @@ static void a_job_whose_ids_are_wrong_ends_no_child(void **state)
     disconnected(sub);
 }
 
+/* ---- jobs that do not fit into the queue yet ---- */
+
+static int one_place(void **state)
+{
+    (void)state;
+    static const char *const flags[] = { "--broker-queue-max=1", NULL };
+    return stage_open("", flags);
+}
+
+/* Asks until so many jobs have been refused for now. */
+static void await_retries(double least)
+{
+    for (double retried = 0; retried < least;) {
+        cJSON *status = ask("{\"op\":\"status\"}");
+        const cJSON *counters = cJSON_GetObjectItemCaseSensitive(status, "counters");
+        retried = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(counters, "jobs_retried"));
+        cJSON_Delete(status);
+    }
+}
+
+static void pushed_jobs_that_wait_for_room_keep_their_order(void **state)
+{
+    (void)state;
+    static const char *const children[] = { "c1", "c2", "c3", "c4" };
+    for (size_t i = 0; i < 4; i++)
+        push_job(job(children[i], ""));
+    await_retries(2);
+    runner_t runner = runner_link("r1", "", 1);
+    for (size_t i = 0; i < 4; i++) {
+        assigned_t assigned = take_assign(&runner);
+        assert_string_equal(assigned.child, children[i]);
+        credit(&runner, (unsigned)i + 2);
+    }
+    runner_gone(&runner);
+}
+
 static const struct CMUnitTest tests[] = {
     /* clang-format off */
     cmocka_unit_test_setup_teardown(a_pushed_job_of_an_unknown_child_ends_it_in_upstreams_words, stage_up, stage_down),
@@ -154,6 +190,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_receipt_says_the_same_and_nothing_is_published, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_second_job_of_a_running_child_is_rejected_with_who_and_why, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_job_whose_ids_are_wrong_ends_no_child, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(pushed_jobs_that_wait_for_room_keep_their_order, one_place, stage_down),
     /* clang-format on */
 };
 
