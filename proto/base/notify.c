@@ -2,6 +2,7 @@
 #include "base/notify.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -44,4 +45,27 @@ uint64_t rz_notify_interval_ms(void)
         return 0;
     uint64_t allowed_ms = strtoull(usec, NULL, 10) / 1000;
     return allowed_ms / 2;
+}
+
+/* One line of a datagram of lines. */
+static void put_line(char out[RZ_NOTICE_MAX], const char *key, const char *text)
+{
+    size_t n = strlen(out);
+    snprintf(out + n, RZ_NOTICE_MAX - n, "%s%s%s", n > 0 ? "\n" : "", key, text);
+}
+
+bool rz_notice(rz_notice_t *told, bool ready, bool progress, const char *status, char out[RZ_NOTICE_MAX])
+{
+    char line[RZ_STATUS_MAX];
+    snprintf(line, sizeof line, "%.*s", (int)strcspn(status, "\n"), status);
+    out[0] = '\0';
+    if (ready && !told->ready)
+        put_line(out, "READY=", "1");
+    if (strcmp(line, told->status) != 0)
+        put_line(out, "STATUS=", line);
+    if (progress)
+        put_line(out, "WATCHDOG=", "1");
+    told->ready = told->ready || ready;
+    memcpy(told->status, line, sizeof line);
+    return out[0] != '\0';
 }

@@ -24,6 +24,10 @@
     {                                                                                                        \
         key, RZ_SETTING_ENDPOINT, dflt, 0, 0, sentence                                                       \
     }
+#define HTTP(key, dflt, sentence)                                                                            \
+    {                                                                                                        \
+        key, RZ_SETTING_HTTP, dflt, 0, 0, sentence                                                           \
+    }
 #define INT(key, dflt, min, max, sentence)                                                                   \
     {                                                                                                        \
         key, RZ_SETTING_INT, dflt, min, max, sentence                                                        \
@@ -44,6 +48,7 @@ const rz_setting_t rz_settings[] = {
     ENDPOINT("broker.events", "tcp://127.0.0.1:7412", "where subscribers listen to events"),
     ENDPOINT("broker.runners", "tcp://127.0.0.1:7413", "where runners link up"),
     ENDPOINT("broker.publish", "tcp://127.0.0.1:7415", "where runners publish events to"),
+    HTTP("broker.http", "tcp://127.0.0.1:7414", "where health and metrics are served; empty: nowhere"),
     INT("broker.queue_max", "1000000", 1, RZ_QUEUE_MAX, "queued activations above which jobs are refused"),
     INT("broker.max_queue_secs", "86400", 0, 31536000, "how long a job may wait for a runner unless it says otherwise, s; 0: for ever"),
     INT("broker.lease_ms", "15000", 100, 600000, "silence after which a runner is condemned, ms"),
@@ -59,6 +64,7 @@ const rz_setting_t rz_settings[] = {
 
     ID("runner.name", "name of this runner; empty: from the host name"),
     { "runner.brokers", RZ_SETTING_ENDPOINTS, "tcp://127.0.0.1:7413", 0, 0, "broker.runners of every broker to link to" },
+    HTTP("runner.http", "tcp://127.0.0.1:*", "where health and metrics are served; empty: nowhere"),
     INT("runner.slots", "8", 1, 1024, "activations that run at the same time"),
     { "runner.labels", RZ_SETTING_IDS, "", 0, 0, "labels that jobs may require" },
     INT("runner.idle_per_key", "4", 0, 1024, "parked workers of one pool key"),
@@ -159,11 +165,14 @@ static bool is_host_port(const char *text)
     return digits >= 1 && digits <= 5 && colon[1 + digits] == '\0' && strtol(colon + 1, NULL, 10) <= 65535;
 }
 
+static bool is_tcp(const char *text)
+{
+    return strncmp(text, "tcp://", 6) == 0 && is_host_port(text + 6);
+}
+
 static bool is_endpoint(const char *text)
 {
-    if (strncmp(text, "tcp://", 6) == 0)
-        return is_host_port(text + 6);
-    return (strncmp(text, "ipc://", 6) == 0 && text[6] != '\0') ||
+    return is_tcp(text) || (strncmp(text, "ipc://", 6) == 0 && text[6] != '\0') ||
            (strncmp(text, "inproc://", 9) == 0 && text[9] != '\0');
 }
 
@@ -187,6 +196,8 @@ static bool is_sound(rz_setting_kind_t kind, const char *text)
     case RZ_SETTING_ENDPOINT:
     case RZ_SETTING_ENDPOINTS:
         return is_endpoint(text);
+    case RZ_SETTING_HTTP:
+        return *text == '\0' || is_tcp(text);
     case RZ_SETTING_LEVEL:
         return is_level(text);
     case RZ_SETTING_TEXTS:
@@ -322,6 +333,9 @@ void rz_setting_allowed(const rz_setting_t *setting, rz_buf_t *out)
         break;
     case RZ_SETTING_ENDPOINT:
         rz_buf_puts(out, endpoint);
+        break;
+    case RZ_SETTING_HTTP:
+        rz_buf_puts(out, "tcp://HOST:PORT, or empty for none");
         break;
     case RZ_SETTING_ENDPOINTS:
         rz_buf_printf(out, "a list of at most %d of %s", RZ_LIST_MAX, endpoint);

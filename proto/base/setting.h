@@ -10,6 +10,7 @@ typedef enum {
     RZ_SETTING_URL,      /* text whose user:password@ is never shown        */
     RZ_SETTING_ID,       /* id.h                                            */
     RZ_SETTING_ENDPOINT, /* where a ZeroMQ socket binds or connects         */
+    RZ_SETTING_HTTP,     /* where HTTP is served; may be "": nowhere        */
     RZ_SETTING_LEVEL,    /* a log level                                     */
     RZ_SETTING_INT,      /* min to max                                      */
     RZ_SETTING_BOOL,     /* true or false                                   */
@@ -21,7 +22,8 @@ typedef enum {
 typedef struct {
     const char *key; /* dotted, as nested in the file */
     rz_setting_kind_t kind;
-    const char *dflt; /* as text; a single value whose default is "" may be "" */
+    const char
+        *dflt; /* as text; a single value whose default is "" may be "", and so may one of RZ_SETTING_HTTP */
     int64_t min, max; /* of RZ_SETTING_INT */
     const char *sentence;
 } rz_setting_t;

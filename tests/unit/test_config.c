@@ -454,6 +454,20 @@ static void booleans_are_true_or_false_and_nothing_else(void **state)
     cJSON_Delete(yes);
 }
 
+/* ---- where HTTP is served ---- */
+static void http_is_served_at_a_tcp_endpoint_or_nowhere(void **state)
+{
+    fixture_t *f = *state;
+    rz_config_t *config =
+        load_file(f, "{\"broker\":{\"http\":\"\"},\"runner\":{\"http\":\"tcp://127.0.0.1:9100\"}}");
+    assert_non_null(config);
+    assert_string_equal(rz_config_str(config, "broker.http"), "");
+    assert_string_equal(rz_config_str(config, "runner.http"), "tcp://127.0.0.1:9100");
+    rz_config_destroy(&config);
+    assert_refused(f, load_file(f, "{\"broker\":{\"http\":\"ipc:///tmp/http\"}}"),
+                   "allowed: tcp://HOST:PORT, or empty for none");
+}
+
 /* clang-format off */
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(without_any_source_the_defaults_hold, begin, end),
@@ -474,6 +488,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(without_a_credentials_file_nothing_is_looked_for, begin, end),
     cmocka_unit_test(no_two_settings_share_a_key_a_variable_or_a_flag),
     cmocka_unit_test(booleans_are_true_or_false_and_nothing_else),
+    cmocka_unit_test_setup_teardown(http_is_served_at_a_tcp_endpoint_or_nowhere, begin, end),
 };
 /* clang-format on */
 

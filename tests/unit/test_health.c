@@ -4,6 +4,7 @@
 #include "base/health.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 typedef struct {
     bool store, broker;
@@ -109,6 +110,60 @@ static void an_endpoint_that_is_no_tcp_address_is_refused(void **state)
     assert_int_equal(err.rc, RZ_BAD_FIELD);
 }
 
+static void the_first_check_that_fails_says_why(void **state)
+{
+    (void)state;
+    static const rz_health_events_t health_events = { ready, metrics };
+    char why[64];
+    facts_t facts = { 0 };
+    assert_false(rz_health_ready(&health_events, &facts, why, sizeof why));
+    assert_string_equal(why, "store: redis is away");
+    facts = (facts_t){ true, true };
+    assert_true(rz_health_ready(&health_events, &facts, why, sizeof why));
+    assert_string_equal(why, "");
+}
+
+static void its_url_is_where_it_listens(void **state)
+{
+    fixture_t *f = *state;
+    static const rz_health_events_t health_events = { ready, metrics };
+    rz_err_t err = { 0 };
+    char url[64];
+    rz_health_t *health = rz_health_open(f->context, "tcp://*:*", &health_events, NULL, &err);
+    assert_non_null(health);
+    snprintf(url, sizeof url, "http://0.0.0.0:%u", rz_health_port(health));
+    assert_string_equal(rz_health_url(health), url);
+    rz_health_close(&health);
+}
+
+static double value_of(const char *text, const char *name)
+{
+    char line[64];
+    snprintf(line, sizeof line, "\n%s ", name);
+    const char *at = strstr(text, line);
+    if (at == NULL)
+        fail_msg("no %s in %s", name, text);
+    return strtod(at + strlen(line), NULL);
+}
+
+static void a_process_tells_its_memory_time_and_descriptors(void **state)
+{
+    (void)state;
+    rz_buf_t before = { 0 }, after = { 0 };
+    rz_metrics_process(&before);
+    int fd = dup(0);
+    rz_metrics_process(&after);
+    close(fd);
+    assert_true(value_of(after.data, "process_open_fds") == value_of(before.data, "process_open_fds") + 1);
+    assert_true(value_of(after.data, "process_max_fds") >= value_of(after.data, "process_open_fds"));
+    assert_in_range((uintmax_t)value_of(after.data, "process_resident_memory_bytes"), 1 << 20,
+                    (uintmax_t)1 << 40);
+    assert_true(value_of(after.data, "process_cpu_seconds_total") > 0);
+    assert_non_null(strstr(after.data, "rhizome_build_info{version=\"" RZ_VERSION "\"} 1\n"));
+    rz_buf_fini(&before);
+    rz_buf_fini(&after);
+}
+
 /* clang-format off */
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_process_that_answers_lives, setup, teardown),
@@ -118,6 +173,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(metrics_are_prometheus_text, setup, teardown),
     cmocka_unit_test_setup_teardown(another_path_is_told_what_there_is, setup, teardown),
     cmocka_unit_test_setup_teardown(an_endpoint_that_is_no_tcp_address_is_refused, setup, teardown),
+    cmocka_unit_test(the_first_check_that_fails_says_why),
+    cmocka_unit_test_setup_teardown(its_url_is_where_it_listens, setup, teardown),
+    cmocka_unit_test(a_process_tells_its_memory_time_and_descriptors),
 };
 /* clang-format on */
 

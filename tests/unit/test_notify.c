@@ -82,12 +82,46 @@ static void the_watchdog_is_fed_twice_as_often_as_it_bites(void **state)
     assert_int_equal(rz_notify_interval_ms(), 0);
 }
 
+/* What is due, "" when nothing is. */
+static void due(rz_notice_t *told, bool ready, bool progress, const char *status, const char *expected)
+{
+    char out[RZ_NOTICE_MAX];
+    assert_int_equal(rz_notice(told, ready, progress, status, out), *expected != '\0');
+    assert_string_equal(out, expected);
+}
+
+static void a_notice_tells_what_is_new_and_progress_each_time(void **state)
+{
+    (void)state;
+    rz_notice_t told = { 0 };
+    due(&told, false, true, "waiting", "STATUS=waiting\nWATCHDOG=1");
+    due(&told, false, true, "waiting", "WATCHDOG=1");
+    due(&told, true, true, "well", "READY=1\nSTATUS=well\nWATCHDOG=1");
+    due(&told, true, false, "well", "");
+    due(&told, false, false, "ill", "STATUS=ill");
+    due(&told, true, false, "well", "STATUS=well"); /* ready again is nothing to a manager */
+}
+
+static void a_status_is_one_line_and_cut(void **state)
+{
+    (void)state;
+    rz_notice_t told = { 0 };
+    char text[2 * RZ_STATUS_MAX], expected[RZ_NOTICE_MAX];
+    due(&told, false, false, "ill\nREADY=1", "STATUS=ill");
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = '\0';
+    snprintf(expected, sizeof expected, "STATUS=%.*s", RZ_STATUS_MAX - 1, text);
+    due(&told, false, false, text, expected);
+}
+
 /* clang-format off */
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_state_is_one_datagram_to_the_named_socket),
     cmocka_unit_test(an_abstract_socket_is_named_with_an_at_sign),
     cmocka_unit_test(without_a_manager_nothing_is_said),
     cmocka_unit_test(the_watchdog_is_fed_twice_as_often_as_it_bites),
+    cmocka_unit_test(a_notice_tells_what_is_new_and_progress_each_time),
+    cmocka_unit_test(a_status_is_one_line_and_cut),
 };
 /* clang-format on */
 
