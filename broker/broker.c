@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/timer.h"
+#include "health.h"
 #include "jobs.h"
 #include "timekeeper.h"
 
@@ -42,6 +43,7 @@ struct broker {
     placement_t *placement;
     reaper_t *reaper;
     timekeeper_t *timekeeper;
+    broker_health_t *health;
     links_t *links;
     waiters_t *waiters;
     desk_t desk;
@@ -95,14 +97,16 @@ static void become_ready(broker_t *broker)
 {
     const endpoints_t *at = &broker->endpoints;
     broker->was_ready = true;
-    rz_log_info("broker.ready", "broker=%s jobs=%s control=%s events=%s runners=%s publish=%s durability=%s",
+    rz_log_info("broker.ready",
+                "broker=%s jobs=%s control=%s events=%s runners=%s publish=%s http=%s durability=%s",
                 broker->setup->name, at->jobs, at->control, at->events, at->runners, at->publish,
-                rz_store_durability(broker->store));
+                at->http != NULL ? at->http : "-", rz_store_durability(broker->store));
     broker->ready(at, broker->arg);
 }
 
 static void on_store_up(broker_t *broker)
 {
+    timekeeper_resume(broker->timekeeper);
     placement_recheck(broker->placement);
     waiters_poke_all(broker->waiters);
     if (!broker->was_ready)
@@ -144,8 +148,11 @@ static void publish_broadcast(broker_t *broker, const rz_reply_t *pairs)
         broker->counters.events_unsent++;
 }
 
-static void poke_child(broker_t *broker, const rz_reply_t *pairs)
+/* An end, or what became of a wait. */
+static void take_completion(broker_t *broker, const rz_reply_t *pairs)
 {
+    if (rz_str_eq(pair_value(pairs, "kind"), "completion"))
+        broker_health_ended(broker->health, pair_value(pairs, "broker"), pair_value(pairs, "status"));
     rz_str_t value = pair_value(pairs, "child");
     char *child = rz_strndup(value.p, value.n);
     waiters_poke(broker->waiters, child);
@@ -160,7 +167,7 @@ static void on_entry(const char *stream, const char *id, const rz_reply_t *pairs
     if (strcmp(stream, "broadcast") == 0)
         publish_broadcast(broker, pairs);
     else
-        poke_child(broker, pairs);
+        take_completion(broker, pairs);
 }
 
 static bool open_store(broker_t *broker, rz_err_t *err)
@@ -242,6 +249,22 @@ static void open_faces(broker_t *broker)
     rz_timer_start(broker->tick, TICK_MS, TICK_MS);
 }
 
+static bool open_health(broker_t *broker, rz_err_t *err)
+{
+    broker->health = broker_health_open(&(broker_health_parts_t){ .loop = broker->loop,
+                                                                  .endpoint = broker->setup->http,
+                                                                  .broker = broker->setup->name,
+                                                                  .store = broker->store,
+                                                                  .store_detail = broker->store_detail,
+                                                                  .timekeeper = broker->timekeeper,
+                                                                  .roster = broker->roster,
+                                                                  .waiters = broker->waiters,
+                                                                  .counters = &broker->counters },
+                                        err);
+    broker->endpoints.http = broker->health != NULL ? broker_health_url(broker->health) : NULL;
+    return broker->health != NULL;
+}
+
 /* ---- sockets: each hands its messages to the part that was made for them ---- */
 
 static void on_job(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
@@ -308,6 +331,7 @@ static void close_all(broker_t *broker)
     }
     rz_tail_close(&broker->tail);
     rz_store_close(&broker->store);
+    broker_health_close(&broker->health);
     jobs_close(&broker->jobs);
     control_close(&broker->control);
     waiters_destroy(&broker->waiters);
@@ -334,14 +358,18 @@ broker_t *broker_open(uv_loop_t *loop, const setup_t *setup, broker_ready_fn rea
     snprintf(broker->store_detail, sizeof broker->store_detail, "not connected yet");
     /* the store first: a bad url is told before a taken port; nothing of it calls back before the loop runs
      */
-    if (!open_store(broker, err) || !open_sockets(broker, err)) {
+    bool opened = open_store(broker, err) && open_sockets(broker, err);
+    if (opened) {
+        open_parts(broker);
+        open_faces(broker);
+        opened = open_health(broker, err);
+    }
+    if (!opened) {
         close_all(broker);
         uv_run(loop, UV_RUN_DEFAULT);
         broker_destroy(&broker);
         return NULL;
     }
-    open_parts(broker);
-    open_faces(broker);
     rz_log_info("broker.bound", "broker=%s control=%s waiting for the store", setup->name,
                 broker->endpoints.control);
     return broker;
@@ -365,6 +393,7 @@ void broker_stop(broker_t *broker)
     broker->stop_deadline_ms = rz_now_ms() + STOP_PATIENCE_MS;
     rz_log_info("broker.stopping", "broker=%s in_hand=%zu jobs_held=%zu", broker->setup->name,
                 broker->desk.in_hand, jobs_held(broker->jobs));
+    broker_health_stopping(broker->health);
     jobs_stop(broker->jobs);
     rz_sock_pause(broker->control_sock, true);
     waiters_stop(broker->waiters);

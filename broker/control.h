@@ -11,6 +11,7 @@ typedef struct control control_t;
 /* The endpoints as bound: what `hello` tells. */
 typedef struct {
     const char *jobs, *control, *events, *runners, *publish;
+    const char *http; /* a URL; NULL: not served */
 } endpoints_t;
 
 typedef struct {

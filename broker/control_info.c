@@ -5,14 +5,6 @@
 
 #include <string.h>
 
-static size_t linked(const control_t *control)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < roster_count(control->part.roster); i++)
-        n += roster_at(control->part.roster, i)->joined;
-    return n;
-}
-
 static const char *store_state(const control_t *control)
 {
     return rz_store_up(control->part.store) ? "up" : "down";
@@ -25,6 +17,7 @@ void endpoints_encode(const endpoints_t *endpoints, rz_buf_t *out)
     rz_json_put_str(out, "events", endpoints->events);
     rz_json_put_str(out, "runners", endpoints->runners);
     rz_json_put_str(out, "publish", endpoints->publish);
+    rz_json_opt_str(out, "http", endpoints->http);
 }
 
 void op_hello(control_t *control, call_t *call, const rz_control_request_t *request)
@@ -39,7 +32,7 @@ void op_hello(control_t *control, call_t *call, const rz_control_request_t *requ
     rz_json_open_key(out, "endpoints", '{');
     endpoints_encode(control->part.endpoints, out);
     rz_json_close(out, '}');
-    rz_json_put_u64(out, "runners", linked(control));
+    rz_json_put_u64(out, "runners", roster_joined(control->part.roster));
     call_send(&call);
 }
 
@@ -163,7 +156,7 @@ static rz_buf_t *open_status(const control_t *control, call_t *call)
     rz_json_put_str(out, "broker", control->part.broker);
     rz_json_put_u64(out, "uptime_ms", rz_now_ms() - control->started_ms);
     put_store(control, out);
-    rz_json_put_u64(out, "links", linked(control));
+    rz_json_put_u64(out, "links", roster_joined(control->part.roster));
     rz_json_put_u64(out, "waiters", waiters_count(control->part.waiters));
     counters_encode(control->part.counters, out);
     return out;

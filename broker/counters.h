@@ -1,4 +1,5 @@
-/* counters.h - what the broker counts of its own doing, shown by `status`. Loop thread only. */
+/* counters.h - what the broker counts of its own doing, shown by `status` and, with a sentence each, as metrics
+ * rhizome_broker_<name>_total. Loop thread only. */
 #pragma once
 
 #include "base/buf.h"
@@ -6,52 +7,53 @@
 #include <stdint.h>
 
 #define COUNTERS(X)                                                                                          \
-    X(jobs_received)                                                                                         \
-    X(jobs_accepted)                                                                                         \
-    X(jobs_duplicate)                                                                                        \
-    X(jobs_rejected)                                                                                         \
-    X(jobs_malformed)                                                                                        \
-    X(jobs_retried)                                                                                          \
-    X(calls)                                                                                                 \
-    X(calls_refused)                                                                                         \
-    X(calls_malformed)                                                                                       \
-    X(replies_dropped)                                                                                       \
-    X(submitted)                                                                                             \
-    X(claimed_with_submit)                                                                                   \
-    X(doomed)                                                                                                \
-    X(claimed)                                                                                               \
-    X(assigned)                                                                                              \
-    X(reassigned)                                                                                            \
-    X(unassignable)                                                                                          \
-    X(starts)                                                                                                \
-    X(appends)                                                                                               \
-    X(finishes)                                                                                              \
-    X(releases)                                                                                              \
-    X(resteered)                                                                                             \
-    X(states_left_out)                                                                                       \
-    X(fenced)                                                                                                \
-    X(link_messages)                                                                                         \
-    X(link_malformed)                                                                                        \
-    X(link_unknown_peer)                                                                                     \
-    X(link_send_failed)                                                                                      \
-    X(joins)                                                                                                 \
-    X(byes)                                                                                                  \
-    X(events_made)                                                                                           \
-    X(events_unsent)                                                                                         \
-    X(condemned)                                                                                             \
-    X(reaped)                                                                                                \
-    X(ticks)                                                                                                 \
-    X(queue_expired)                                                                                         \
-    X(waits_expired)                                                                                         \
-    X(sessions_retired)                                                                                      \
-    X(tombstones_forgotten)                                                                                  \
-    X(store_gaps)
+    X(jobs_received, "Spawn jobs read from the jobs socket.")                                                \
+    X(jobs_accepted, "Of those, stored.")                                                                    \
+    X(jobs_duplicate, "Of those, known before: same id and content.")                                        \
+    X(jobs_rejected, "Of those, refused, and published with the reason.")                                    \
+    X(jobs_malformed, "Of those, not one frame.")                                                            \
+    X(jobs_retried, "Repeats of a pushed job that the store could not take yet.")                            \
+    X(calls, "Requests on the control socket.")                                                              \
+    X(calls_refused, "Requests answered with another code than OK or DUPLICATE.")                            \
+    X(calls_malformed, "Requests without an envelope, which are not answered.")                              \
+    X(replies_dropped, "Replies that could not be sent: the client is gone.")                                \
+    X(submitted, "Spawn jobs given to the store, from either socket.")                                       \
+    X(claimed_with_submit, "Of those, assigned in the same step: a runner was free.")                        \
+    X(doomed, "Jobs that nobody could ever run, ended when they were submitted.")                            \
+    X(claimed, "Activations taken from the queue for a runner.")                                             \
+    X(assigned, "Activations sent to a runner.")                                                             \
+    X(reassigned, "Activations sent once more: the first time was lost.")                                    \
+    X(unassignable, "Activations given back to the queue: their runner was gone.")                           \
+    X(starts, "Messages of runners: an activation runs.")                                                    \
+    X(appends, "Messages of runners: durable events.")                                                       \
+    X(finishes, "Messages of runners: an activation ended.")                                                 \
+    X(releases, "Messages of runners: an activation is given back.")                                         \
+    X(resteered, "Steering messages sent once more: no worker had been told.")                               \
+    X(states_left_out, "States of runs that runners told and that could not be read.")                       \
+    X(fenced, "Writes of runners that were refused: the activation is another's, or the store ended it.")    \
+    X(link_messages, "Messages from runners.")                                                               \
+    X(link_malformed, "Of those, not readable.")                                                             \
+    X(link_unknown_peer, "Of those, from a runner that has not said hello.")                                 \
+    X(link_send_failed, "Messages to runners that could not be sent.")                                       \
+    X(joins, "Runners that linked up.")                                                                      \
+    X(byes, "Runners that said they leave.")                                                                 \
+    X(events_made, "Events that a broker originated, published here.")                                       \
+    X(events_unsent, "Of those, dropped: the event proxy did not keep up.")                                  \
+    X(condemned, "Runners declared dead: silent for a lease.")                                               \
+    X(reaped, "Steps of settling what dead runners left behind.")                                            \
+    X(ticks, "Ticks of the store's time that were answered.")                                                \
+    X(queue_expired, "Activations that nobody took in time.")                                                \
+    X(waits_expired, "Waits of parents that ran out.")                                                       \
+    X(sessions_retired, "Sessions that became tombstones: they ended long ago.")                             \
+    X(tombstones_forgotten, "Tombstones that went.")                                                         \
+    X(store_gaps, "Times that the store was lost.")
 
 typedef struct {
-#define X(name) uint64_t name;
+#define X(name, help) uint64_t name;
     COUNTERS(X)
 #undef X
 } counters_t;
 
 /* Adds the member "counters": {name: number}. */
 void counters_encode(const counters_t *counters, rz_buf_t *out);
+void counters_metrics(const counters_t *counters, rz_buf_t *out);

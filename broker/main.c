@@ -39,7 +39,7 @@ static void print_help(void)
         "  --version           the version\n"
         "  --check-config      reads the configuration, says whether it is good, and ends\n"
         "  --ready-fd N        when ready, writes one JSON line with the endpoints\n"
-        "                      {\"jobs\",\"control\",\"events\",\"runners\",\"publish\"} to descriptor N and closes it\n\n"
+        "                      {\"jobs\",\"control\",\"events\",\"runners\",\"publish\",\"http\"} to descriptor N and closes it\n\n"
         "%s\n"
         "TERM or INT: takes nothing new, answers what is in hand (2 s at most), ends. INT again: at once.\n"
         "Exit codes: 0 stopped, 2 usage, 69 cannot bind, 70 our own bug, 78 configuration.\n",

@@ -106,6 +106,14 @@ size_t roster_count(const roster_t *roster)
     return roster->n;
 }
 
+size_t roster_joined(const roster_t *roster)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < roster_count(roster); i++)
+        n += roster_at(roster, i)->joined;
+    return n;
+}
+
 runner_t *roster_at(const roster_t *roster, size_t i)
 {
     return roster->runner[i];

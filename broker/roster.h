@@ -65,7 +65,8 @@ typedef struct {
 runner_t *roster_add(roster_t *roster, const runner_hello_t *hello);
 void roster_remove(roster_t *roster, runner_t *runner);
 
-size_t roster_count(const roster_t *roster); /* joined or not */
+size_t roster_count(const roster_t *roster);  /* joined or not */
+size_t roster_joined(const roster_t *roster); /* of them, those that joined */
 runner_t *roster_at(const roster_t *roster, size_t i);
 runner_t *roster_by_peer(const roster_t *roster, rz_str_t peer);
 runner_t *roster_by_name(const roster_t *roster, const char *name);

@@ -53,6 +53,7 @@ rz_rc_t setup_read(const rz_config_t *config, setup_t *out, rz_err_t *err)
         .events = rz_config_str(config, "broker.events"),
         .runners = rz_config_str(config, "broker.runners"),
         .publish = rz_config_str(config, "broker.publish"),
+        .http = rz_config_str(config, "broker.http"),
         .lease_ms = (uint64_t)rz_config_int(config, "broker.lease_ms"),
         .sync_ms = (uint64_t)rz_config_int(config, "broker.sync_ms"),
         .queue_max = (uint64_t)rz_config_int(config, "broker.queue_max"),

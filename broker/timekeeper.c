@@ -14,9 +14,9 @@ struct timekeeper {
     timekeeper_parts_t part;
     rz_timer_t *timer;
     watched_t watched;
-    uint64_t asked_ms;
-    bool asking; /* rz_op_tick is under way                           */
-    bool broken; /* and the link broke since it left                  */
+    uint64_t asked_ms, answered_ms; /* answered: 0 before the first */
+    bool asking;                    /* rz_op_tick is under way                           */
+    bool broken;                    /* and the link broke since it left                  */
 };
 
 static void ask(timekeeper_t *timekeeper);
@@ -46,6 +46,7 @@ static void on_ticked(rz_rc_t rc, const rz_tick_result_t *result, void *arg)
         watched_gap(&timekeeper->watched);
     if (rc != RZ_OK)
         return;
+    timekeeper->answered_ms = rz_now_ms();
     count(timekeeper, result);
     if (result->more)
         ask(timekeeper);
@@ -94,4 +95,14 @@ void timekeeper_gap(timekeeper_t *timekeeper)
 {
     timekeeper->broken = true;
     watched_gap(&timekeeper->watched);
+}
+
+void timekeeper_resume(timekeeper_t *timekeeper)
+{
+    ask(timekeeper);
+}
+
+uint64_t timekeeper_silent_ms(const timekeeper_t *timekeeper)
+{
+    return timekeeper->answered_ms != 0 ? rz_now_ms() - timekeeper->answered_ms : UINT64_MAX;
 }

@@ -23,3 +23,7 @@ timekeeper_t *timekeeper_open(const timekeeper_parts_t *parts);
 void timekeeper_close(timekeeper_t **timekeeper); /* after the store was closed */
 /* The store was away: what passed meanwhile did not pass for it. */
 void timekeeper_gap(timekeeper_t *timekeeper);
+/* The store is back: it is asked at once. */
+void timekeeper_resume(timekeeper_t *timekeeper);
+/* How long ago the store answered a tick; UINT64_MAX: it never did. */
+uint64_t timekeeper_silent_ms(const timekeeper_t *timekeeper);

@@ -95,7 +95,7 @@ class House:
         agent = os.path.join(ROOT, "ops/agents/survey.py")
         survey = {"agent_id": "survey", "protocol": "actor", "permission_profile": "read", "executor": "command",
                   "command": shutil.which("python3"), "args": [agent]}
-        ports = {name: "tcp://127.0.0.1:*" for name in ("jobs", "control", "events", "runners", "publish")}
+        ports = {name: "tcp://127.0.0.1:*" for name in ("jobs", "control", "events", "runners", "publish", "http")}
         with open(path, "w") as file:
             json.dump({"broker": ports, "externalAgents": {"survey": survey}}, file, indent=2)
         return path

@@ -120,24 +120,26 @@ control_source_t context_control(char out[256])
     return CONTROL_DEFAULT;
 }
 
-/* The host of "tcp://host:port" as a span; empty if it is no such endpoint. */
-static rz_str_t tcp_host(const char *endpoint)
+/* The host of "tcp://host:port", or http, as a span; empty if it is no such endpoint. */
+static rz_str_t host_of(const char *endpoint)
 {
-    const char *host = endpoint + 6;
+    size_t scheme = strncmp(endpoint, "tcp://", 6) == 0 ? 6 : strncmp(endpoint, "http://", 7) == 0 ? 7 : 0;
+    const char *host = endpoint + scheme;
     const char *colon = strrchr(endpoint, ':');
-    if (strncmp(endpoint, "tcp://", 6) != 0 || colon == NULL || colon < host)
+    if (scheme == 0 || colon == NULL || colon < host)
         return (rz_str_t){ NULL, 0 };
     return (rz_str_t){ host, (size_t)(colon - host) };
 }
 
 void endpoint_reachable(const char *endpoint, const char *control, char out[256])
 {
-    rz_str_t host = tcp_host(endpoint);
-    rz_str_t known = tcp_host(control);
+    rz_str_t host = host_of(endpoint);
+    rz_str_t known = host_of(control);
     bool wildcard = rz_str_eq(host, "0.0.0.0") || rz_str_eq(host, "*") || rz_str_eq(host, "[::]") ||
                     rz_str_eq(host, "::");
     if (wildcard && known.n > 0)
-        snprintf(out, 256, "tcp://%.*s%s", (int)known.n, known.p, host.p + host.n);
+        snprintf(out, 256, "%.*s%.*s%s", (int)(host.p - endpoint), endpoint, (int)known.n, known.p,
+                 host.p + host.n);
     else
         snprintf(out, 256, "%s", endpoint);
 }

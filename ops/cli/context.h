@@ -25,6 +25,6 @@ typedef enum { CONTROL_FLAG, CONTROL_ENV, CONTROL_UP, CONTROL_DEFAULT } control_
 /* The control endpoint and who named it. A bare HOST:PORT is taken as tcp. */
 control_source_t context_control(char out[256]);
 
-/* An endpoint as a peer on `control`'s side names it ("tcp://0.0.0.0:7412", "tcp://[::]:7412") as
+/* An endpoint as a peer on `control`'s side names it ("tcp://0.0.0.0:7412", "tcp://[::]:7412", "http://0.0.0.0:7414") as
  * we must connect to it: wildcard hosts become the host we reach the control socket at. */
 void endpoint_reachable(const char *endpoint, const char *control, char out[256]);

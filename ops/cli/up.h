@@ -15,7 +15,15 @@
 #define RUNNERS_MAX 64
 #define DAEMONS_MAX (RUNNERS_MAX + 2)
 
-enum { ENDPOINT_JOBS, ENDPOINT_CONTROL, ENDPOINT_EVENTS, ENDPOINT_RUNNERS, ENDPOINT_PUBLISH, ENDPOINTS };
+enum {
+    ENDPOINT_JOBS,
+    ENDPOINT_CONTROL,
+    ENDPOINT_EVENTS,
+    ENDPOINT_RUNNERS,
+    ENDPOINT_PUBLISH,
+    ENDPOINT_HTTP, /* once the broker is there, a URL; "": it serves none */
+    ENDPOINTS
+};
 extern const char *const endpoint_names[ENDPOINTS]; /* "jobs", ... */
 
 typedef struct {

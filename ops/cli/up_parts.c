@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 /* In the order of the enumeration; the port is that of the default endpoint, to see whether it is free. */
-const char *const endpoint_names[ENDPOINTS] = { "jobs", "control", "events", "runners", "publish" };
-static const uint16_t default_ports[ENDPOINTS] = { 7410, 7411, 7412, 7413, 7415 };
+const char *const endpoint_names[ENDPOINTS] = { "jobs", "control", "events", "runners", "publish", "http" };
+static const uint16_t default_ports[ENDPOINTS] = { 7410, 7411, 7412, 7413, 7415, 7414 };
 
 /* A folder of ours below the state folder. */
 static bool folder_of(const up_t *up, const char *name, char out[PATH_MAX])
@@ -148,6 +148,15 @@ bool up_add_runner(up_t *up, size_t i)
     return true;
 }
 
+/* What the broker tells, as its flag takes it: HTTP is told as a URL, or not at all. */
+static char *as_flag(int which, const char *told)
+{
+    char flag[256];
+    bool is_url = which == ENDPOINT_HTTP && strncmp(told, "http://", 7) == 0;
+    snprintf(flag, sizeof flag, "%s%s", is_url ? "tcp://" : "", is_url ? told + 7 : told);
+    return rz_strdup(flag);
+}
+
 bool up_fix_endpoints(up_t *up, daemon_t *broker, const char *line)
 {
     rz_err_t err = { 0 };
@@ -155,11 +164,11 @@ bool up_fix_endpoints(up_t *up, daemon_t *broker, const char *line)
     bool ok = ready != NULL;
     for (int i = 0; ok && i < ENDPOINTS; i++) {
         const char *endpoint = pick_text(ready, endpoint_names[i]);
-        ok = *endpoint != '\0';
+        ok = *endpoint != '\0' || i == ENDPOINT_HTTP;
         snprintf(up->endpoint[i], sizeof up->endpoint[i], "%s", endpoint);
         char **flag = &broker->argv[broker->argc - 2 * ENDPOINTS + 2 * i + 1];
         rz_free(*flag);
-        *flag = rz_strdup(endpoint);
+        *flag = as_flag(i, endpoint);
     }
     if (!ok)
         say("the broker's ready line is none: %s", line);

@@ -128,6 +128,7 @@ static uint64_t idle_total(const cJSON *idle)
 static void runner_row(table_t *table, const cJSON *runner)
 {
     char slots[24], owned[24], idle[24];
+    const char *http = pick_text(runner, "facts.http");
     rz_buf_t labels = { 0 }, profiles = { 0 }, executors = { 0 }, credentials = { 0 };
     put_list(pick(runner, "facts.labels"), &labels);
     put_list(pick(runner, "facts.profiles"), &profiles);
@@ -145,7 +146,8 @@ static void runner_row(table_t *table, const cJSON *runner)
                             labels.data,
                             profiles.data,
                             executors.data,
-                            credentials.data };
+                            credentials.data,
+                            *http != '\0' ? http : "-" };
     table_add(table, cells);
     rz_buf_fini(&labels);
     rz_buf_fini(&profiles);
@@ -155,8 +157,8 @@ static void runner_row(table_t *table, const cJSON *runner)
 
 static void runners_print(const reply_t *reply)
 {
-    static const char *const heads[] = { "RUNNER", "HOST",   "STATE",    "SLOTS",     "OWNED",
-                                         "WARM",   "LABELS", "PROFILES", "EXECUTORS", "CREDENTIALS" };
+    static const char *const heads[] = { "RUNNER", "HOST",     "STATE",     "SLOTS",       "OWNED", "WARM",
+                                         "LABELS", "PROFILES", "EXECUTORS", "CREDENTIALS", "HEALTH" };
     table_t table;
     const cJSON *runner;
     table_open(&table, heads, sizeof heads / sizeof *heads);
@@ -176,7 +178,9 @@ const verb_t verb_runner_list = {
     .name = "runner list",
     .synopsis = "",
     .summary = "list runners: slots, what they own, how many warm workers they keep, what they offer",
-    .detail = "CREDENTIALS are the names of the providers whose keys a runner holds; keys never leave it.",
+    .detail =
+        "CREDENTIALS are the names of the providers whose keys a runner holds; keys never leave it. HEALTH is where it\n"
+        "tells, on its own host, /readyz and /metrics.",
     .examples = "rhizome runner list\n"
                 "rhizome runner list --json | jq '.runners[].facts.labels'",
     .min = 0,

@@ -187,7 +187,8 @@ static cJSON *describe(const up_t *up)
     cJSON_AddNumberToObject(context, "pid", (double)getpid());
     cJSON_AddStringToObject(context, "dir", up->dir);
     for (int i = 0; i < ENDPOINTS; i++)
-        cJSON_AddStringToObject(context, endpoint_names[i], up->endpoint[i]);
+        if (up->endpoint[i][0] != '\0')
+            cJSON_AddStringToObject(context, endpoint_names[i], up->endpoint[i]);
     if (!up->joined) {
         char url[PATH_MAX + 8];
         snprintf(url, sizeof url, "unix:%s", up->socket);
@@ -212,6 +213,8 @@ static void announce(const up_t *up, const cJSON *context)
     if (!up->joined) {
         printf("  jobs     %s\n  events   %s\n", up->endpoint[ENDPOINT_JOBS], up->endpoint[ENDPOINT_EVENTS]);
         printf("  redis    unix:%s\n", up->socket);
+        if (up->endpoint[ENDPOINT_HTTP][0] != '\0')
+            printf("  health   %s/readyz\n", up->endpoint[ENDPOINT_HTTP]);
     }
     printf("  logs     %s/logs\n\n", up->dir);
     printf("Try, in another terminal:\n  rhizome run %s--executor echo \"hello world\"\n", folder);

@@ -59,6 +59,8 @@ static void broker_up(void)
                              "--broker-runners",
                              "tcp://127.0.0.1:*",
                              "--broker-publish",
+                             "tcp://127.0.0.1:*",
+                             "--broker-http",
                              "tcp://127.0.0.1:*" };
     size_t n = 0;
     while (argv[n] != NULL)

@@ -16,8 +16,8 @@
 #define RUNNERS_MAX 8
 #define SUBS_MAX    16
 
-static const char *const endpoint_names[] = { "jobs", "control", "events", "runners", "publish" };
-enum { ENDPOINTS = 5 };
+static const char *const endpoint_names[] = { "jobs", "control", "events", "runners", "publish", "http" };
+enum { HTTP = 5, ENDPOINTS };
 
 struct rig {
     char dir[128], config[192];
@@ -90,6 +90,9 @@ static void take_endpoints(rig_t *rig, const char *line)
         assert_true(cJSON_IsString(text));
         snprintf(rig->endpoint[i], sizeof rig->endpoint[i], "%s", text->valuestring);
     }
+    char *http = rig->endpoint[HTTP]; /* told as a URL */
+    memmove(http, http + 1, strlen(http));
+    memcpy(http, "tcp", 3);
     cJSON_Delete(ready);
 }
 

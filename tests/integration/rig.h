@@ -26,7 +26,7 @@ rig_t *rig_up(const rig_options_t *options);
 /* Stops everything in order and fails the test if a process was left over. */
 void rig_down(rig_t **rig);
 const char *rig_dir(const rig_t *rig); /* a folder for the test's own files, removed by rig_down      */
-const char *rig_endpoint(const rig_t *rig, const char *name); /* jobs control events runners publish */
+const char *rig_endpoint(const rig_t *rig, const char *name); /* jobs control events runners publish http */
 
 void rig_runner_up(rig_t *rig); /* one more; returns when a broker welcomed it                 */
 pid_t rig_runner_pid(const rig_t *rig, unsigned i); /* of the keeper                                       */

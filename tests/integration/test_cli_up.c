@@ -15,7 +15,7 @@ typedef struct {
 #define ANY "tcp://127.0.0.1:*"
 #define FREE_PORTS                                                                                           \
     "--broker-jobs", ANY, "--broker-control", ANY, "--broker-events", ANY, "--broker-runners", ANY,          \
-        "--broker-publish", ANY
+        "--broker-publish", ANY, "--broker-http", ANY
 
 static void await_up(house_t *house)
 {

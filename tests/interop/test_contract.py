@@ -75,7 +75,7 @@ def hello_names_every_other_socket(stage):
     reply = stage.client.ok("hello")
     holds(reply, protocol=1, store="up")
     assert reply["durability"] in ("strict", "relaxed") and reply["runners"] >= 1, reply
-    same(sorted(reply["endpoints"]), ["control", "events", "jobs", "publish", "runners"])
+    same(sorted(reply["endpoints"]), ["control", "events", "http", "jobs", "publish", "runners"])
 
 
 def a_pushed_job_sends_its_events_in_order(stage):

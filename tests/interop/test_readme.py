@@ -36,7 +36,7 @@ class Up:
     def __init__(self, *arguments):
         self.folder = tempfile.TemporaryDirectory(prefix="rhizome-readme-")
         self.environment = dict(os.environ, PATH=f"{BIN}:{os.environ['PATH']}", RHIZOME_UP_STATE_DIR=self.folder.name)
-        for name in ("jobs", "control", "events", "runners", "publish"):
+        for name in ("jobs", "control", "events", "runners", "publish", "http"):
             self.environment[f"RHIZOME_BROKER_{name.upper()}"] = "tcp://127.0.0.1:*"
         self.process = subprocess.Popen(["rhizome", "up", *arguments], env=self.environment, stdout=subprocess.PIPE, text=True)
 
