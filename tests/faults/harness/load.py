@@ -124,7 +124,7 @@ class Load:
         for i in range(n):
             child = f"f-{len(self.pushed)}"
             job = {"parent_session_id": "flood", "child_session_id": child,
-                   "session": {"id": child, "kind": "child", "messages": [{"role": "user", "content": "flood"}]}}
+                   "session": {"id": child, "kind": "child", "messages": [{"role": "user", "content": "__sleep_ms:100 flood"}]}}
             try:
                 self.pushes[i % len(self.pushes)].send(json.dumps(job).encode(), zmq.DONTWAIT)
                 self.pushed.append(child)
