@@ -207,8 +207,12 @@ static bool serve(broker_health_t *health, rz_err_t *err)
     if (*health->part.endpoint == '\0')
         return true;
     health->ws = rz_ws_context_open(health->part.loop, err);
-    if (health->ws != NULL)
-        health->http = rz_health_open(health->ws, health->part.endpoint, &health_events, health, err);
+    if (health->ws == NULL)
+        return false;
+    rz_err_t why = { 0 };
+    health->http = rz_health_open(health->ws, health->part.endpoint, &health_events, health, &why);
+    if (health->http == NULL)
+        rz_fail_field(err, why.rc, "broker.http", "%s", why.text);
     return health->http != NULL;
 }
 

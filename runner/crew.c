@@ -26,7 +26,7 @@ struct crew {
     uint64_t recycle_runs, recycle_bytes; /* 0: never        */
     uint64_t binaries_ms;                 /* when they are looked at next */
     bool stopping;
-    uint64_t late_frames; /* came when no run was on */
+    crew_stats_t stats; /* idle and alive: see crew_stats() */
 };
 
 /* ---- lists ---- */
@@ -118,6 +118,7 @@ static entry_action_t tell_pool(crew_t *crew, worker_t *worker, entry_event_t ev
     entry_action_t action = pool_feed(crew->pool, worker, event, uv_now(crew->env.loop));
     if (action == ENTRY_DO_NOTHING)
         return action;
+    crew->stats.recycled += event == ENTRY_EV_WORN || event == ENTRY_EV_STALE;
     rz_log_debug("pool.event", "pid=%d event=%s action=%s", worker_pid(worker), entry_event_name(event),
                  entry_action_name(action));
     if (action == ENTRY_DO_TERMINATE || action == ENTRY_DO_KILL)
@@ -152,8 +153,10 @@ static void place(crew_t *crew, worker_t *worker)
     if (event == ENTRY_EV_WANTED && seeker == NULL)
         event = ENTRY_EV_UNWANTED;
     entry_action_t action = tell_pool(crew, worker, event);
-    if (seeker != NULL && action == ENTRY_DO_HAND_OUT)
+    if (seeker != NULL && action == ENTRY_DO_HAND_OUT) {
+        crew->stats.warm++;
         serve(crew, seeker, worker);
+    }
 }
 
 worker_t *crew_seek(crew_t *crew, seeker_t *seeker)
@@ -162,6 +165,7 @@ worker_t *crew_seek(crew_t *crew, seeker_t *seeker)
     while ((worker = pool_parked(crew->pool, seeker->pool_key)) != NULL) {
         if (tell_pool(crew, worker, examine(crew, worker)) != ENTRY_DO_HAND_OUT)
             continue;
+        crew->stats.warm++;
         worker_take(worker, seeker->user);
         return worker;
     }
@@ -259,6 +263,7 @@ static void fetch(crew_t *crew, seeker_t *seeker)
     rz_err_t err = { 0 };
     worker_t *worker = orphan_of_key(crew, seeker->pool_key);
     if (worker == NULL && crew->events->on_spawn(seeker->user, &worker, &err, crew->arg) != RZ_OK) {
+        crew->stats.failed++;
         detach(seeker);
         crew->events->on_none(seeker->user, WORKER_NO_START, err.text, crew->arg);
         return;
@@ -293,16 +298,19 @@ static void on_ready(worker_t *worker, void *arg)
 {
     crew_t *crew = arg;
     seeker_t *seeker = seeker_of(crew, worker);
-    if (seeker != NULL)
-        serve(crew, seeker, worker);
-    else
+    if (seeker == NULL) {
         admit(crew, worker);
+        return;
+    }
+    crew->stats.cold++;
+    serve(crew, seeker, worker);
 }
 
 static void on_failed(worker_t *worker, worker_failure_t failure, const char *reason, void *arg)
 {
     crew_t *crew = arg;
     seeker_t *seeker = seeker_of(crew, worker);
+    crew->stats.failed++;
     if (seeker == NULL) {
         rz_log_warn("worker.failed", "pid=%d reason=%s", worker_pid(worker), reason);
         return;
@@ -320,9 +328,9 @@ static void on_frame(worker_t *worker, const char *bytes, size_t len, void *arg)
 static void on_late_frame(worker_t *worker, size_t len, void *arg)
 {
     crew_t *crew = arg;
-    crew->late_frames++;
+    crew->stats.late_frames++;
     rz_log_warn("worker.late_frame", "pid=%d bytes=%zu count=%" PRIu64, worker_pid(worker), len,
-                crew->late_frames);
+                crew->stats.late_frames);
     tell_pool(crew, worker, ENTRY_EV_SPOKE);
 }
 
@@ -414,7 +422,9 @@ cJSON *crew_idle(const crew_t *crew)
     return pool_idle(crew->pool);
 }
 
-uint64_t crew_late_frames(const crew_t *crew)
+void crew_stats(const crew_t *crew, crew_stats_t *out)
 {
-    return crew->late_frames;
+    *out = crew->stats;
+    out->idle = pool_count(crew->pool);
+    out->alive = crew->all.count;
 }

@@ -54,5 +54,14 @@ void crew_stop(crew_t *crew, worker_ending_t ending); /* retires all; nothing ma
 /* Every worker of which stale() is true serves no further run: free ones retire now, the others when their run is
  * over. For what changed outside, such as a credential (worker_credential()). */
 void crew_retire_idle(crew_t *crew, bool (*stale)(const worker_t *worker, void *arg), void *arg);
-cJSON *crew_idle(const crew_t *crew);          /* gives: {"<affinity>": n} */
-uint64_t crew_late_frames(const crew_t *crew); /* came when no run was on */
+cJSON *crew_idle(const crew_t *crew); /* gives: {"<affinity>": n} */
+
+typedef struct {
+    uint64_t warm;        /* seekers served by a worker that was there: parked, or just free        */
+    uint64_t cold;        /* and by one that was started for them                                   */
+    uint64_t failed;      /* workers that could not be started, or did not register in time         */
+    uint64_t recycled;    /* retired because worn, or of a program or credential of before          */
+    uint64_t late_frames; /* came when no run was on                                                */
+    size_t idle, alive;   /* now: parked; all whose process is not reaped yet                       */
+} crew_stats_t;
+void crew_stats(const crew_t *crew, crew_stats_t *out);

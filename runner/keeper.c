@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "procs.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -19,6 +21,7 @@
 
 #define SWEEP_PAUSE_MS 2
 #define LOOK_MS        KEEPER_BEAT_MS
+#define BEAT           "."
 
 typedef struct {
     pid_t runner;
@@ -52,14 +55,19 @@ static void on_signal(keeper_t *keeper)
     reap(keeper);
 }
 
-static void on_beat(keeper_t *keeper)
+/* A beat, or something for the service manager. */
+static void on_message(keeper_t *keeper)
 {
-    char bytes[64];
-    ssize_t n = recv(keeper->beats, bytes, sizeof bytes, MSG_DONTWAIT);
-    if (n > 0)
+    char text[KEEPER_NOTICE_MAX + 1];
+    ssize_t n = recv(keeper->beats, text, sizeof text - 1, MSG_DONTWAIT);
+    if (n > 0) {
         keeper->silent_ms = 0;
-    else if (n == 0) /* its end: SIGCHLD follows, and an fd that is always readable would make us spin */
+        text[n] = '\0';
+        if (strcmp(text, BEAT) != 0)
+            rz_notify(text);
+    } else if (n == 0) { /* its end: SIGCHLD follows, and an fd that is always readable would make us spin */
         shutdown(keeper->beats, SHUT_RDWR);
+    }
 }
 
 /* Time that passed unseen, because we were stopped as well (Ctrl-Z stops us both), is not the runner's. */
@@ -82,7 +90,7 @@ static void watch(keeper_t *keeper)
             return;
         count_silence(keeper);
         if (n > 0 && fds[1].revents != 0)
-            on_beat(keeper);
+            on_message(keeper);
         if (n > 0 && (fds[1].revents & POLLHUP) != 0)
             deaf = true;
         if (n > 0 && fds[0].revents != 0)
@@ -141,7 +149,7 @@ static void become_runner(pid_t keeper, const sigset_t *before)
 int keeper_fork(int ready_fd, rz_err_t *err)
 {
     int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
         rz_fail_sys(err, errno, "socketpair for the keeper");
         return -1;
     }
@@ -175,4 +183,16 @@ undo_pair:
     close(pair[0]);
     close(pair[1]);
     return -1;
+}
+
+/* ---- in the runner ---- */
+
+bool keeper_tell(int keeper_fd, const char *notice)
+{
+    return send(keeper_fd, notice, strlen(notice), MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
+}
+
+bool keeper_beat(int keeper_fd)
+{
+    return keeper_tell(keeper_fd, BEAT);
 }

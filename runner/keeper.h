@@ -3,8 +3,8 @@
  *     keeper ── runner ── worker ── whatever a worker started
  *
  * The keeper is child subreaper: what a dying process leaves behind, double-forked or not, becomes its child,
- * so all that ever descended from the runner stays below it. The two hold a socket pair: the runner beats
- * over it every second; each sees the other's death as end of file. When the runner ends, or is silent for
+ * so all that ever descended from the runner stays below it. The two hold a socket pair of messages: the runner
+ * beats over it every second; each sees the other's death as end of file. When the runner ends, or is silent for
  * KEEPER_SILENCE_MS (stopped, spinning), the keeper kills every descendant, looks again until there is none,
  * and exits as the runner did. When the keeper dies first, the runner gets SIGQUIT and end of file: it kills
  * its workers and exits. */
@@ -12,12 +12,21 @@
 
 #include "base/rc.h"
 
+#include <stdbool.h>
+
 #define KEEPER_SILENCE_MS 12000
 #define KEEPER_BEAT_MS    1000
+#define KEEPER_NOTICE_MAX 255
 
 /* Forks; call it before any thread, loop or ZeroMQ context exists. Returns only in the runner's process: the
- * file descriptor to beat on (one byte a beat), or -1 and err when there could be no keeper. The other
+ * file descriptor to beat on, or -1 and err when there could be no keeper. The other
  * process lives inside this call: it forwards TERM, INT and HUP and exits with the runner's status,
  * 128+signal when it was killed. ready_fd: closed there, so that whoever reads it sees the end of it when the
  * runner closes it; -1: none. */
 int keeper_fork(int ready_fd, rz_err_t *err);
+
+/* In the runner. False: the keeper is gone, or has not listened for so long that the socket is full. */
+bool keeper_beat(int keeper_fd);
+/* For the service manager (base/notify.h), to which the keeper is the service: it started it, and it hears nobody
+ * else, for else every worker could speak for us. At most KEEPER_NOTICE_MAX bytes. */
+bool keeper_tell(int keeper_fd, const char *notice);

@@ -284,3 +284,8 @@ const char *links_home(const links_t *links)
 {
     return links->home == NULL ? NULL : links->home->broker;
 }
+
+uint64_t links_sync_ms(const links_t *links)
+{
+    return links->home == NULL ? 0 : links->home->sync_ms;
+}

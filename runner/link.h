@@ -29,6 +29,7 @@ void links_close(links_t **links);
 
 const char *links_incarnation(const links_t *links);
 const char *links_home(const links_t *links);     /* the broker's name, NULL when there is none */
+uint64_t links_sync_ms(const links_t *links);     /* how often it wants to be told; 0: there is none */
 void links_rejoin(links_t *links);                /* with a fresh incarnation */
 void links_tick(links_t *links, uint64_t now_ms); /* a few times a second */
 

@@ -1,5 +1,6 @@
 /* main.c - rhizome-runner: reads its configuration, gets a keeper, runs. */
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/privacy.h"
 #include "credentials.h"
 #include "keeper.h"
@@ -106,7 +107,8 @@ static void raise_file_limit(size_t slots)
 static int run_kept(const settings_t *settings, int ready_fd)
 {
     rz_err_t err = { 0 };
-    runner_fds_t fds = { .ready_fd = ready_fd };
+    /* asked here, for it is the keeper that the manager knows */
+    runner_fds_t fds = { .ready_fd = ready_fd, .feed_ms = rz_notify_interval_ms() };
     fds.keeper_fd = keeper_fork(ready_fd, &err);
     if (fds.keeper_fd < 0) {
         rz_log_error("keeper.fork", "error=%s", err.text);

@@ -69,6 +69,11 @@ void publisher_connect(publisher_t *publisher, const char *text)
     publisher->connected = endpoint;
 }
 
+uint64_t publisher_unlogged(const publisher_t *publisher)
+{
+    return publisher->unlogged;
+}
+
 /* ---- one event ---- */
 
 static void encode_header(const stream_t *stream, rz_event_class_t class_, rz_buf_t *out)

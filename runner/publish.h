@@ -35,5 +35,7 @@ void publish_worker_event(publisher_t *publisher, stream_t *stream, journal_t *j
 void publish_prepare_completed(stream_t *stream, journal_t *journal, const char *status, const char *error,
                                rz_buf_t *header, rz_buf_t *event);
 void publish_completed(publisher_t *publisher, const stream_t *stream, rz_str_t header, rz_str_t event);
+uint64_t publisher_unlogged(
+    const publisher_t *publisher); /* durable events that were not: the journal was full */
 /* $sys/sync/<nonce>/<name> */
 void publish_sync(publisher_t *publisher, const char *nonce, const char *name);

@@ -104,6 +104,7 @@ static void on_slot_free(void *arg)
 
 static void leave(runner_t *runner, bool gentle)
 {
+    runner_health_stopping(runner->health);
     runner_feed_all(runner, EV_STOP);
     runner_write_touched(runner);
     runner->phase = PHASE_LEAVING;
@@ -121,6 +122,7 @@ static void begin_ending(runner_t *runner)
 static void drain(runner_t *runner)
 {
     rz_log_info("runner.drain", "held=%zu", held_count(runner->held));
+    runner_health_stopping(runner->health);
     runner->phase = PHASE_DRAINING;
     runner->phase_ends_ms = runner_now(runner) + DRAIN_MS;
     runner->credit_due = true; /* there is none any more: what came now would go straight back */
@@ -217,7 +219,7 @@ static void on_slow(void *arg)
 static void on_beat(void *arg)
 {
     const runner_t *runner = arg;
-    if (write(runner->fds.keeper_fd, ".", 1) < 0 && errno != EAGAIN)
+    if (!keeper_beat(runner->fds.keeper_fd))
         rz_log_debug("runner.beat", "error=%s", strerror(errno));
 }
 
@@ -259,7 +261,8 @@ static rz_rc_t open_parts(runner_t *runner, rz_err_t *err)
         return err->rc;
     house->crew =
         crew_open(&runner->loop, runner->ws, runner->fabric, runner->settings, &runner->crew_events, runner);
-    return RZ_OK;
+    runner->health = runner_health_open(runner, err);
+    return runner->health != NULL ? RZ_OK : err->rc;
 }
 
 static void open_signals(runner_t *runner)
@@ -298,6 +301,7 @@ static void close_all(runner_t *runner)
     links_send(house->links, &bye, NULL, 0);
     links_close(&house->links);
     publisher_close(&house->publisher);
+    runner_health_close(&runner->health);
     rz_ws_context_close(&runner->ws);
     rz_timer_close(&runner->tick);
     rz_timer_close(&runner->slow);
@@ -313,11 +317,13 @@ static void close_all(runner_t *runner)
 static void log_counters(const runner_t *runner)
 {
     const house_t *house = &runner->house;
+    crew_stats_t stats;
+    crew_stats(house->crew, &stats);
     rz_log_info("runner.end",
                 "ended=%" PRIu64 " fenced=%" PRIu64 " bad_events=%" PRIu64 " other_frames=%" PRIu64
                 " refused=%" PRIu64 " late_frames=%" PRIu64,
                 house->counters.ended, house->counters.fenced, house->counters.bad_events,
-                house->counters.other_frames, house->counters.refused, crew_late_frames(house->crew));
+                house->counters.other_frames, house->counters.refused, stats.late_frames);
 }
 
 /* The table's runs hold workers and journals, so it goes before the crew. */

@@ -12,8 +12,9 @@
 #include "settings.h"
 
 typedef struct {
-    int keeper_fd; /* beat here; end of file = the keeper is gone. -1: none                          */
-    int ready_fd;  /* one JSON line when a broker first welcomed us, then closed. -1: none           */
+    int keeper_fd;    /* beat here; end of file = the keeper is gone. -1: none                          */
+    int ready_fd;     /* one JSON line when a broker first welcomed us, then closed. -1: none           */
+    uint64_t feed_ms; /* how often the service manager wants to hear of progress at least; 0: it does not */
 } runner_fds_t;
 
 /* Runs until it is told to end; returns the exit code of the program. */

@@ -7,6 +7,7 @@
 #include "runner.h"
 
 #include "base/timer.h"
+#include "health.h"
 #include "held.h"
 #include "run.h"
 
@@ -24,6 +25,7 @@ typedef struct runner {
     house_t house; /* crew, links, publisher, output */
     crew_events_t crew_events;
     held_t *held;
+    runner_health_t *health;
 
     uv_prepare_t turn;
     uv_signal_t signals[SIGNALS];

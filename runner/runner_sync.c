@@ -38,6 +38,8 @@ static cJSON *facts_of(const runner_t *runner)
     cJSON_AddItemToObject(facts, "executors", executor_names(settings->agents));
     cJSON_AddItemToObject(facts, "credentials", credentials_names(runner->house.credentials));
     cJSON_AddStringToObject(facts, "version", RZ_VERSION);
+    if (runner_health_url(runner->health) != NULL)
+        cJSON_AddStringToObject(facts, "http", runner_health_url(runner->health));
     return facts;
 }
 
@@ -150,6 +152,7 @@ static void cancel_flagged(runner_t *runner, const cJSON *cancels, course_event_
 
 void runner_on_synced(runner_t *runner, const rz_link_t *synced)
 {
+    runner_health_synced(runner->health, synced->code);
     if (synced->code == RZ_DEAD) {
         runner_on_dead(runner);
         return;

@@ -110,6 +110,7 @@ static void set_profiles(settings_t *s)
 rz_rc_t settings_init(settings_t *settings, const rz_config_t *config, rz_err_t *err)
 {
     *settings = (settings_t){ .brokers = rz_config_list(config, "runner.brokers"),
+                              .http = rz_config_str(config, "runner.http"),
                               .labels = rz_config_list(config, "runner.labels"),
                               .env_allow = rz_config_list(config, "runner.env_allow") };
     if (cJSON_GetArraySize(settings->brokers) == 0)

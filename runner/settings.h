@@ -8,6 +8,7 @@ typedef struct {
     char name[RZ_ID_MAX + 1];
     char host[RZ_NAME_MAX + 1];
     const cJSON *brokers, *labels, *env_allow; /* arrays of strings, lent by the configuration */
+    const char *http;                          /* "tcp://127.0.0.1:*", lent as well; "": none  */
     cJSON *profiles;                           /* ids of what this runner can run              */
     rz_agents_t *agents;
     size_t slots, idle_per_key, idle_max_total, event_max;

@@ -184,7 +184,7 @@ static void runner_list_tells_executors_and_whose_keys_are_held_but_no_key(void 
     shell("rhizome runner list");
     ended_with(0);
     has(said.out, "EXECUTORS");
-    has(said.out, "echo       anthropic    ");
+    has(said.out, "echo       anthropic    http://127.0.0.1:");
     shell("rhizome runner list --json");
     has(said.out, "anthropic");
     has_not(said.out, "hush-hush");
