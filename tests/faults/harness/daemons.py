@@ -137,7 +137,7 @@ class Fleet:
     HOSTS = {"store": [10], "h1": [1], "h2": [2], "h3": [3], "middle": [31, 32, 33], "client": [20]}
 
     def __init__(self, bin_dir, brokers=2, runners=3, slots=8):
-        self.bin = os.path.abspath(bin_dir)
+        self.bin, self.slots = os.path.abspath(bin_dir), slots
         self.hosts = hosts.Hosts(self.HOSTS)
         self.dir = self.hosts.dir
         self.clock_library = self._build_clock()

@@ -21,6 +21,7 @@ DRAIN_S = 100.0     # longest job, lease and time to re-link, generously
 ROLLCALL_S = 25.0
 FORGE_S = 1.0
 TURN_S = 0.05
+SLOTS, SLOTS_PER_RATE = 8, 0.2  # the mix of load.py keeps 0.4 slots busy for each job a second, on three runners
 BRIEF_S = 0.3       # a fault that needs no healing is looked at as one for so long
 GONE_S = 5.0
 
@@ -28,7 +29,7 @@ GONE_S = 5.0
 class Scenario:
     def __init__(self, bin_dir, seed, steps, seconds, rate, tell=print, drain_s=DRAIN_S):
         self.seed, self.steps, self.seconds, self.tell = seed, steps, seconds, tell
-        self.fleet = Fleet(bin_dir)
+        self.fleet = Fleet(bin_dir, slots=max(SLOTS, int(rate * SLOTS_PER_RATE)))
         self.drain_s, self.rate, self.timeline, self.deaths = drain_s, rate, [], []
         self.numbers, self.healing = itertools.count(), []
         self.faulty = Counter()  # name of a daemon -> how many faults have it in hand
@@ -151,7 +152,7 @@ class Scenario:
         self.observer.finish()
         return {"load": json.load(open(path)), "store": store, "looks": self.observer.looks, "losses": self.observer.losses,
                 "trees": self.observer.trees, "samples": self.observer.samples, "timeline": self.timeline, "deaths": self.deaths,
-                "verdicts": self.scene.verdicts,
+                "verdicts": self.scene.verdicts, "slots": self.fleet.slots,
                 "stubborn": stubborn + [name for name, ended in self.scene.restarts if not ended], "leftovers": self.leftovers()}
 
     def leftovers(self):

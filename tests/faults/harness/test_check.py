@@ -26,7 +26,7 @@ def history():
             "store": {"children": {"c-1": stored}, "completions": [{"child": "c-1", "epoch": "1", "status": "completed"}], "queued": 0,
                       "classes": [], "places": {"wrong": [], "counts": {"terminal": 1}, "live": [], "most": 0}},
             "looks": [{"at": 1.0, "counts": {"running": 1}, "wrong": [], "most": 1}], "losses": [], "trees": [], "samples": [], "timeline": [],
-            "deaths": [], "stubborn": [], "leftovers": [], "verdicts": []}
+            "deaths": [], "stubborn": [], "leftovers": [], "verdicts": [], "slots": 8}
 
 
 def broken(facts):
@@ -110,6 +110,14 @@ class Checker(unittest.TestCase):
         self.heard.append([1, 5, 4, True, "sub_agent_event.tool", None, 6.0])
         self.sees("order")
 
+    def test_the_repeated_end_of_a_lost_runner_may_overtake_what_it_said_but_nothing_comes_twice(self):
+        self.heard.insert(2, self.heard[-1])
+        self.sees("order")
+        self.facts["losses"] = [{"runner": "r1", "at": 5.0, "incarnation": "i-1", "open": [], "settled": {}}]
+        self.assertNotIn("order", broken(self.facts))
+        self.heard.append(list(self.heard[1]))
+        self.sees("order")
+
     def test_events_of_a_lower_epoch_are_dropped_as_a_subscriber_does(self):
         self.heard.insert(0, [2, 1, 0, False, "sub_agent_heartbeat", None, 4.0])
         self.assertNotIn("order", broken(self.facts))
@@ -142,13 +150,13 @@ class Checker(unittest.TestCase):
         self.sees("no_orphans")
 
     def test_a_loss_that_is_settled_late_or_never_is_seen(self):
-        self.facts["losses"] = [{"runner": "r1", "at": 5.0, "open": [], "settled": {"c-1 1": 21.0}}]
+        self.facts["losses"] = [{"runner": "r1", "at": 5.0, "incarnation": "i-9", "open": [], "settled": {"c-1 1": 21.0}}]
         self.sees("settled")
-        self.facts["losses"] = [{"runner": "r1", "at": 5.0, "open": ["c-1 1"], "settled": {}}]
+        self.facts["losses"] = [{"runner": "r1", "at": 5.0, "incarnation": "i-9", "open": ["c-1 1"], "settled": {}}]
         self.sees("settled")
 
     def test_a_loss_while_the_store_was_away_counts_apart(self):
-        self.facts["losses"] = [{"runner": "r1", "at": 5.0, "open": [], "settled": {"c-1 1": 33.0}}]
+        self.facts["losses"] = [{"runner": "r1", "at": 5.0, "incarnation": "i-9", "open": [], "settled": {"c-1 1": 33.0}}]
         self.facts["timeline"] = [{"at": 7.0, "fault": "stop_store", "target": "redis", "healed": 17.0}]
         self.assertNotIn("settled", broken(self.facts))
 
@@ -163,7 +171,7 @@ class Checker(unittest.TestCase):
         self.sees("bounded")
 
     def test_more_than_its_credit_is_seen(self):
-        self.facts["looks"][0]["most"] = check.OWNED_MAX + 1
+        self.facts["looks"][0]["most"] = check.OWNED_PER_SLOT * 8 + 1
         self.sees("credit")
 
     def test_a_late_verdict_that_kills_is_seen(self):
