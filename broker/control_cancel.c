@@ -36,6 +36,8 @@ static void go_on(cancelling_t *cancelling);
 /* One that nobody knows may still be the parent of many: a root that lives elsewhere. */
 static rz_rc_t verdict(const cancelling_t *cancelling, rz_err_t *err)
 {
+    if (cancelling->failure != RZ_OK && !cancelling->tree)
+        return cancelling->failure;
     if (cancelling->failure != RZ_OK)
         return rz_fail(err, cancelling->failure, "not the whole tree was reached: %s",
                        rz_rc_text(cancelling->failure));

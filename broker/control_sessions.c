@@ -3,6 +3,8 @@
 
 #include "wire/routing.h"
 
+#include <inttypes.h>
+
 static const char *or_null(const char *text)
 {
     return text != NULL && *text != '\0' ? text : NULL;
@@ -68,7 +70,11 @@ void op_session_get(control_t *control, call_t *call, const rz_control_request_t
 static void on_put(rz_rc_t rc, const rz_session_result_t *result, void *arg)
 {
     call_t *call = asking_end(arg);
-    rz_buf_t *out = call_reply(call, rc, NULL);
+    rz_err_t err = { 0 };
+    if (rc == RZ_CONFLICT)
+        rz_fail_field(&err, rc, "rev",
+                      "the stored session is at rev %" PRIu64 ", or belongs to another parent", result->rev);
+    rz_buf_t *out = call_reply(call, rc, &err);
     if (rc == RZ_OK || rc == RZ_CONFLICT)
         rz_json_put_u64(out, "rev", result->rev);
     call_send(&call);

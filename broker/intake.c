@@ -283,5 +283,7 @@ const char *intake_verdict(rz_rc_t rc, const rz_err_t *err)
 {
     if (rc == RZ_NOT_FOUND)
         return CHILD_NOT_FOUND;
-    return strstr(err->text, NOT_A_CHILD) != NULL ? NOT_A_CHILD : NULL;
+    bool of_kind =
+        rc == RZ_BAD_FIELD && strcmp(err->field, "session.kind") == 0; /* a text may quote anything */
+    return of_kind && strstr(err->text, NOT_A_CHILD) != NULL ? NOT_A_CHILD : NULL;
 }

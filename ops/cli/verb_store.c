@@ -132,7 +132,7 @@ const verb_t verb_store_init = {
 const verb_t verb_store_upgrade = {
     .name = "store upgrade",
     .synopsis = "[--redis-url URL]",
-    .summary = "load this version's function library beside the older one",
+    .summary = "put this version's function library in place of the older one; stop older brokers first",
     .examples = "rhizome store upgrade --config /etc/rhizome.json\n"
                 "rhizome store upgrade --redis-url redis://127.0.0.1:6379 --json",
     .config_prefixes = settings,

@@ -12,7 +12,8 @@
 #include <string.h>
 #include <sys/time.h>
 
-#define RECORD RZ_STORE_PREFIX ":store"
+#define RECORD        RZ_STORE_PREFIX ":store"
+#define TIMED_LIBRARY "1.1" /* the first that knows when something ended */
 
 /* ---- one blocking connection ---- */
 static rz_rc_t fail_redis(rz_err_t *err, redisContext *redis, const redisReply *reply, const char *doing)
@@ -158,6 +159,34 @@ static bool load_library(redisContext *redis, rz_err_t *err)
     return tell(redis, REDIS_REPLY_STRING, err, 4, load) && tell(redis, REDIS_REPLY_INTEGER, err, 4, note);
 }
 
+/* A store of library 1.0 kept no time of what ended: step by step everything in it gets its place. */
+static bool adopt_all(redisContext *redis, rz_err_t *err)
+{
+    long long from = 0, n = 0;
+    do {
+        char at[24];
+        (void)snprintf(at, sizeof(at), "%lld", from);
+        const char *argv[] = { "FCALL", "rz1_adopt", "1", RZ_STORE_PREFIX, at };
+        redisReply *reply = redisCommandArgv(redis, 5, argv, NULL);
+        bool good = reply != NULL && reply->type == REDIS_REPLY_INTEGER;
+        n = good ? reply->integer : 0;
+        if (!good)
+            (void)fail_redis(err, redis, reply, "adopting what ended before");
+        if (reply != NULL)
+            freeReplyObject(reply);
+        if (!good)
+            return false;
+        from += n;
+    } while (n > 0);
+    return true;
+}
+
+static bool load_over(redisContext *redis, const char *recorded, rz_err_t *err)
+{
+    bool old = recorded[0] != '\0' && version_number(recorded) < version_number(TIMED_LIBRARY);
+    return load_library(redis, err) && (!old || adopt_all(redis, err));
+}
+
 /* Each member only if absent: a second init, also one at the same time, changes nothing. */
 static bool write_record(redisContext *redis, unsigned shards, rz_err_t *err)
 {
@@ -208,7 +237,7 @@ rz_rc_t rz_store_init(const rz_store_options_t *options, unsigned shards, rz_sto
     rz_rc_t rc = open_known(options, &redis, recorded, err);
     if (rc != RZ_OK)
         return rc;
-    bool done = load_library(redis, err) && write_record(redis, shards, err);
+    bool done = load_over(redis, recorded, err) && write_record(redis, shards, err);
     rc = done ? describe(redis, options, out, err) : RZ_UNAVAILABLE;
     redisFree(redis);
     return rc;
@@ -225,7 +254,7 @@ rz_rc_t rz_store_upgrade(const rz_store_options_t *options, rz_store_info_t *out
     if (recorded[0] == '\0')
         rc = rz_fail(err, RZ_NOT_FOUND, "the store is not initialised: run `rhizome store init`");
     else
-        rc = load_library(redis, err) ? describe(redis, options, out, err) : RZ_UNAVAILABLE;
+        rc = load_over(redis, recorded, err) ? describe(redis, options, out, err) : RZ_UNAVAILABLE;
     redisFree(redis);
     return rc;
 }

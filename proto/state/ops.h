@@ -153,7 +153,8 @@ void rz_op_retry(rz_store_t *store, const char *child, uint64_t queue_max, rz_ac
 /* ---- waits of a parent on children (spec 8.8) ----
  * wait_register: re-reads the children, so none that ended before is missed; a child that is not known yet
  * counts as not ended. When it is satisfied (at once, or by a later end) exactly one `wait_satisfied` goes to
- * `completions` and is broadcast; when `timeout_ms` pass first, one `wait_expired`.
+ * `completions` and is broadcast; when `timeout_ms` pass first, one `wait_expired`. RZ_FULL: 64 waits on one of the
+ * children are open.
  *   RZ_OK         result.state "waiting" or "satisfied"
  *   RZ_DUPLICATE  this id was registered with the same content: its state now
  *   RZ_CONFLICT   or with another content
@@ -162,7 +163,7 @@ typedef struct {
     const char *parent, *id, *wait_for; /* "all" "any" "first_error" */
     const char *const *children;
     size_t child_count;
-    uint64_t timeout_ms; /* 0: none */
+    uint64_t timeout_ms; /* 0: six hours */
 } rz_wait_t;
 typedef struct {
     const char *child, *status; /* status: of its end, "" while it has none */

@@ -51,6 +51,7 @@ local STALE_MAX = 512       -- leftovers one claim throws away at most
 local TIDY_MAX = 512        -- queues up to this length are searched when somebody in them is cancelled
 local REAP_MAX = 64
 local NOTES_MAX = 200       -- transitions of a child, cut to half when there are so many
+local NOTED_STEERS_MAX = 20 -- of one run: they must not push out what else happened
 local STEER_IDS_MAX = 1000  -- a steering id is known for as long as so many did not follow it
 local JOBS_MAX = 256        -- fields of a child, jobs that are remembered by id most of them
 

@@ -46,8 +46,9 @@ local function keep_progress(incarnation, A, first, last)
     end
 end
 
--- Appends child epoch id message of the steering that no worker of this child was told of; answers its bytes.
-local function put_unheard(R, child)
+-- Appends child epoch id message of the steering that no worker of this child was told of, the first at least and others
+-- while there is room; answers its bytes.
+local function put_unheard(R, child, room)
     local a, ids, bytes = call('HGET', P .. 'c:' .. child, 'a'), {}, 0
     local t = a and unpack_act(a)
     for _, id in ipairs(call('SMEMBERS', P .. 'u:' .. child)) do
@@ -55,7 +56,7 @@ local function put_unheard(R, child)
     end
     for _, entry in ipairs(t and call('LRANGE', P .. 'p:' .. child, 0, -1) or {}) do
         local id, message = match(entry, '^(%S+) (.*)$')
-        if ids[id] then
+        if ids[id] and bytes < room then
             local at = #R
             R[at + 1], R[at + 2], R[at + 3], R[at + 4] = child, t[EPOCH], id, message
             bytes = bytes + #message
@@ -93,7 +94,7 @@ ops.sync = { n = 4, fn = function(A, i, n, R)
     R[count] = '0'
     for _, child in ipairs(call('SRANDMEMBER', P .. 'os:' .. incarnation, UNHEARD_MAX)) do
         if bytes < UNHEARD_BYTES then
-            bytes = bytes + put_unheard(R, child)
+            bytes = bytes + put_unheard(R, child, UNHEARD_BYTES - bytes)
         end
     end
     R[count] = tostring((#R - count) / 4)
@@ -227,7 +228,7 @@ end
 ops.list = { n = 5, reads = true, fn = function(A, i, n, R)
     local limit, since, wanted = tonumber(A[i + 4]), tonumber(A[i + 2]), A[i + 1]
     local score, skip = match(A[i + 3], '^(%d+):(%d+)$')
-    if not limit or not since or A[i + 3] ~= '' and not score then
+    if not limit or not since or A[i + 3] ~= '' and (not score or #score > 15 or #skip > 9) then
         return 'BAD_FIELD'
     end
     local key, slot, found, looked = P .. (A[i] == '' and 'x' or 'k:' .. A[i]), #R + 1, 0, 0
@@ -390,6 +391,20 @@ local names = { 'submit', 'doom', 'retry', 'claim', 'reassign', 'start', 'append
 for i = 1, #names do
     alone(names[i])
 end
+
+-- from; answers how many it looked at. What ended before the store kept time is retired like everything else.
+redis.register_function{ function_name = 'rz1_adopt', flags = { 'allow-oom' }, callback = function(keys, A)
+    begin(keys)
+    local from = tonumber(A[1]) or 0
+    local children = call('ZRANGE', P .. 'x', from, from + 499)
+    for k = 1, #children do
+        local a = call('HGET', P .. 'c:' .. children[k], 'a')
+        if a and not lives(unpack_act(a)) then
+            call('ZADD', P .. 'z', 'NX', tick(), children[k])
+        end
+    end
+    return #children
+end }
 
 -- Library version, id and shards of the store ("" when it was not initialised).
 redis.register_function{ function_name = 'rz1_version', flags = { 'no-writes' }, callback = function(keys)

@@ -483,8 +483,10 @@ ops.steer = { n = 3, fn = function(A, i, n, R)
     end
     remember_steer(child, id)
     add(t, SIZE, #message)
-    note(child, t, 'steer', nil, id)
     if lives(t) then
+        if tonumber(t[STEERS]) < NOTED_STEERS_MAX then
+            note(child, t, 'steer', nil, id)
+        end
         call('RPUSH', P .. 'p:' .. child, id .. ' ' .. message)
         add(t, STEERS, 1)
         if t[OWNER] ~= '-' then
@@ -493,6 +495,7 @@ ops.steer = { n = 3, fn = function(A, i, n, R)
         end
     else
         call('RPUSH', P .. 'm:' .. child, message)
+        call('ZADD', P .. 'z', tick(), child) -- its session changed: it is kept as long again
         add(t, REV, 1)
     end
     local a = concat(t, ' ')

@@ -4,6 +4,9 @@
 local DUE_MAX = 64      -- deadlines one tick looks at
 local RETIRE_MAX = 16   -- sessions one tick lets go of: each may be large
 local TRIM_MAX = 10000  -- completions one tick drops
+local WAITS_MAX = 64    -- open waits on one child: its end settles them all in one call
+local WAIT_MS = 21600000 -- of a wait without a limit: upstream's lease of six hours
+local LAG_MAX = 10000   -- entries that are counted where Redis does not know a group's lag
 local BACKLOG_MAX = 64  -- entries in line that one look at the backlog takes, and half as many by their deadline
 
 -- ---- waits ----
@@ -39,6 +42,15 @@ local function register_children(key, member, A, first, last, wait_for)
     return by, status
 end
 
+local function too_many_waits(A, first, last)
+    for k = first, last do
+        if call('SCARD', P .. 'wg:' .. A[k]) >= WAITS_MAX then
+            return true
+        end
+    end
+    return false
+end
+
 -- parent id wait_for timeout_ms child...; answers state wait_for by, then child status each
 ops.wait_register = { n = 5, fn = function(A, i, n, R)
     local parent, id, wait_for, timeout = A[i], A[i + 1], A[i + 2], tonumber(A[i + 3])
@@ -51,15 +63,15 @@ ops.wait_register = { n = 5, fn = function(A, i, n, R)
         put_known_wait(R, key, w)
         return w[2] == wait_for and w[3] == children and 'DUPLICATE' or 'CONFLICT'
     end
-    if tight() then
+    if tight() or too_many_waits(A, i + 4, i + n - 1) then
         return 'FULL'
     end
     call('HSET', P .. 'w:' .. key, 's', 'waiting', 'f', wait_for, 'n', children)
     local by, status = register_children(key, member, A, i + 4, i + n - 1, wait_for)
     if by and satisfies(wait_for, call('SCARD', P .. 'wl:' .. key), status) then
         wait_close(parent, id, 'satisfied', by)
-    elseif timeout > 0 then
-        call('ZADD', P .. 't', format('%.0f', tick() + timeout), 'w ' .. member)
+    else
+        call('ZADD', P .. 't', format('%.0f', tick() + (timeout > 0 and timeout or WAIT_MS)), 'w ' .. member)
     end
     put_known_wait(R, key, call('HMGET', P .. 'w:' .. key, 's', 'f', 'n', 'b'))
     return 'OK'
@@ -199,18 +211,26 @@ local function needed_from(groups)
     return floor_id
 end
 
+-- Answers whether there is more to drop now: not if what is left is still needed by a group.
 local function trim_completions(max)
     local key = P .. 'completions'
     local excess = call('XLEN', key) - max
     if excess <= 0 then
-        return
+        return false
     end
-    local from = needed_from(completion_groups())
+    local from, dropped = needed_from(completion_groups()), 0
     if from then
-        call('XTRIM', key, 'MINID', '~', from, 'LIMIT', math.min(excess, TRIM_MAX))
+        dropped = call('XTRIM', key, 'MINID', '~', from, 'LIMIT', math.min(excess, TRIM_MAX))
     else
-        call('XTRIM', key, 'MAXLEN', '~', format('%.0f', max), 'LIMIT', TRIM_MAX)
+        dropped = call('XTRIM', key, 'MAXLEN', '~', format('%.0f', max), 'LIMIT', TRIM_MAX)
     end
+    return excess > TRIM_MAX and dropped > TRIM_MAX / 2
+end
+
+-- Redis does not know the lag of a group that was made in the middle of the stream until it has caught up once.
+local function lag_of(group)
+    return tonumber(group.lag) or
+        #call('XRANGE', P .. 'completions', '(' .. group['last-delivered-id'], '+', 'COUNT', LAG_MAX)
 end
 
 -- answers entries, then name consumers pending lag of each reader group
@@ -219,7 +239,7 @@ ops.groups = { n = 0, reads = true, fn = function(A, i, n, R)
     for _, group in ipairs(completion_groups()) do
         local at = #R
         R[at + 1], R[at + 2], R[at + 3] = group.name, tostring(group.consumers), tostring(group.pending)
-        R[at + 4] = tostring(tonumber(group.lag) or 0)
+        R[at + 4] = tostring(lag_of(group))
     end
     return 'OK'
 end }
@@ -284,11 +304,11 @@ ops.tick = { n = 5, fn = function(A, i, n, R)
     local queued, waits, more_due = expire_due()
     local retired, more_old = retire_old(v[3])
     local forgotten, more_tombs = forget_old(v[4])
-    trim_completions(v[5])
+    local more_ends = trim_completions(v[5])
     local at = #R
     R[at + 1], R[at + 2], R[at + 3] = format('%.0f', tick()), tostring(queued), tostring(waits)
     R[at + 4], R[at + 5] = tostring(retired), tostring(forgotten)
-    R[at + 6] = (more_due or more_old or more_tombs) and '1' or '0'
+    R[at + 6] = (more_due or more_old or more_tombs or more_ends) and '1' or '0'
     return 'OK'
 end }
 

@@ -66,7 +66,7 @@ typedef struct {
     bool has_rev;           /* session_put without rev: as rev 0                            */
     uint64_t limit;         /* list session_list replay: default 100, 1..1000             */
     uint64_t from_epoch, from_seq; /* replay: first wanted, default 0                      */
-    uint64_t timeout_ms; /* wait, wait_register: 0 = none; 1..86400000                               */
+    uint64_t timeout_ms; /* wait: 0 = none; wait_register: 0 = six hours; 1..86400000               */
     rz_str_t job;        /* submit: raw job object                                     */
     rz_str_t session;    /* session_put: raw session                                   */
     rz_object_t object;

@@ -78,6 +78,19 @@ static void read_labels(rz_fields_t *f, rz_job_t *out)
     }
 }
 
+/* A requirement that nobody looks at would be a promise that nobody keeps. */
+static void refuse_others(const cJSON *require, rz_err_t *err)
+{
+    const cJSON *member;
+    cJSON_ArrayForEach(member, require)
+    {
+        char field[64];
+        snprintf(field, sizeof field, "require.%.40s", member->string);
+        if (strcmp(member->string, "profile") != 0 && strcmp(member->string, "labels") != 0)
+            rz_fail_field(err, RZ_BAD_FIELD, field, "cannot be required, allowed: profile, labels");
+    }
+}
+
 static void read_require(rz_fields_t *f, rz_job_t *out)
 {
     rz_fields_t inner = { rz_field_object(f, "require", RZ_OPTIONAL), "require.", f->err };
@@ -85,6 +98,7 @@ static void read_require(rz_fields_t *f, rz_job_t *out)
         return;
     out->profile = rz_field_id(&inner, "profile", RZ_OPTIONAL);
     read_labels(&inner, out);
+    refuse_others(inner.obj, f->err);
 }
 
 static void read_queue_limit(rz_fields_t *f, rz_job_t *out)

@@ -558,6 +558,27 @@ static void a_reader_group_that_falls_behind_is_seen(void **state)
     assert_string_equal(asked.text, "billing pending 1 lag 1");
 }
 
+static void a_group_that_began_in_the_middle_is_seen_to_lag(void **state)
+{
+    calls_t *calls = joined(state);
+    run(calls, "a");
+    run(calls, "b");
+    run(calls, "c");
+    end_as(calls, "a", "completed");
+    redis_do(&calls->redis, "XGROUP CREATE rz:{0}:completions late $");
+    end_as(calls, "b", "completed");
+    end_as(calls, "c", "completed");
+    assert_string_equal(groups(calls).text, "late pending 0 lag 2");
+}
+
+static void a_place_in_a_list_that_is_no_place_is_refused(void **state)
+{
+    calls_t *calls = *state;
+    assert_int_equal(list(calls, (rz_list_t){ .limit = 1, .before = "5:99999999999999999999" }).rc,
+                     RZ_BAD_FIELD);
+    assert_int_equal(list(calls, (rz_list_t){ .limit = 1, .before = "yesterday" }).rc, RZ_BAD_FIELD);
+}
+
 /* clang-format off */
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_wait_for_all_is_satisfied_by_the_last_end, calls_setup, calls_teardown),
@@ -581,6 +602,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_cancel_without_grace_stays_one, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(progress_is_kept_for_what_the_runner_owns_and_for_its_epoch, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_reader_group_that_falls_behind_is_seen, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_group_that_began_in_the_middle_is_seen_to_lag, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_place_in_a_list_that_is_no_place_is_refused, calls_setup, calls_teardown),
 };
 /* clang-format on */
 

@@ -105,6 +105,18 @@ static void a_pushed_job_of_a_session_that_is_no_child_ends_it_in_upstreams_word
     disconnected(sub);
 }
 
+/* A refusal may quote what it refuses: only the refusal itself counts. */
+static void a_job_that_quotes_upstreams_words_ends_no_child(void **state)
+{
+    (void)state;
+    void *sub = hearing_all();
+    push_job("{" IDS("c1") ",\"session\":{\"id\":\"c1\",\"kind\":\"child\",\"messages\":[],\"metadata\":"
+                           "{\"external.agent_id\":\"spawn job child session is not kind=child\"}}}");
+    told(sub, "$sys/rejected", SAYING("\"code\":\"BAD_FIELD\"", "kind=child"));
+    nothing_more_was_told(sub);
+    disconnected(sub);
+}
+
 static void a_receipt_says_the_same_and_nothing_is_published(void **state)
 {
     (void)state;
@@ -187,6 +199,7 @@ static const struct CMUnitTest tests[] = {
     /* clang-format off */
     cmocka_unit_test_setup_teardown(a_pushed_job_of_an_unknown_child_ends_it_in_upstreams_words, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_pushed_job_of_a_session_that_is_no_child_ends_it_in_upstreams_words, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_job_that_quotes_upstreams_words_ends_no_child, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_receipt_says_the_same_and_nothing_is_published, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_second_job_of_a_running_child_is_rejected_with_who_and_why, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_job_whose_ids_are_wrong_ends_no_child, stage_up, stage_down),

@@ -230,6 +230,31 @@ static void an_old_wait_is_forgotten_with_the_sessions_of_its_time(void **state)
     assert_int_equal(call_wait_get(calls, "w1"), RZ_NOT_FOUND);
 }
 
+static void a_wait_without_a_limit_has_upstreams_six_hours(void **state)
+{
+    calls_t *calls = *state;
+    assert_int_equal(call_wait_register(calls, "w1", "c1", 0), RZ_OK);
+    call_tick(calls, 21599999);
+    assert_int_equal(calls->answer.tick.waits_expired, 0);
+    call_tick(calls, 1);
+    assert_int_equal(calls->answer.tick.waits_expired, 1);
+}
+
+static void a_child_has_so_many_open_waits_and_no_more(void **state)
+{
+    calls_t *calls = *state;
+    char id[16];
+    for (unsigned i = 0; i < 64; i++) {
+        snprintf(id, sizeof id, "w-%u", i);
+        assert_int_equal(call_wait_register(calls, id, "c1", 0), RZ_OK);
+    }
+    assert_int_equal(call_wait_register(calls, "one-more", "c1", 0), RZ_FULL);
+    assert_int_equal(call_wait_get(calls, "one-more"), RZ_NOT_FOUND);
+    assert_int_equal(call_wait_register(calls, "w-3", "c1", 0), RZ_DUPLICATE);
+    ended(calls, "c1");
+    assert_int_equal(call_wait_register(calls, "one-more", "c1", 0), RZ_OK);
+}
+
 /* ---- retention ---- */
 
 static void what_ended_long_ago_becomes_a_tombstone(void **state)
@@ -248,6 +273,17 @@ static void what_ended_long_ago_becomes_a_tombstone(void **state)
     assert_int_equal(calls->answer.n, 0);
     assert_string_equal(redis_is(calls, "EXISTS rz:{0}:m:c1 rz:{0}:e:c1 rz:{0}:l:c1"), "0");
     assert_int_equal(retain(calls, 5000, 9000).retired, 0);
+}
+
+static void what_is_said_to_an_ended_child_keeps_its_session_as_long_again(void **state)
+{
+    calls_t *calls = *state;
+    ended(calls, "c1");
+    call_tick(calls, 4000);
+    assert_int_equal(call_steer(calls, "c1", "s1", "{}"), RZ_OK);
+    call_tick(calls, 4000);
+    assert_int_equal(retain(calls, 5000, 9000).retired, 0);
+    assert_int_equal(call_session_get(calls, "c1"), RZ_OK);
 }
 
 static void a_tombstone_still_answers_duplicate_and_conflict(void **state)
@@ -385,6 +421,28 @@ static void completions_are_kept_to_about_as_many_as_configured(void **state)
     assert_in_range(entries(calls), 100, 110);
 }
 
+static void a_stream_that_is_far_too_long_is_trimmed_by_further_steps(void **state)
+{
+    calls_t *calls = *state;
+    redis_is(calls, "EVAL for\ti=1,25000\tdo\tredis.call('XADD','rz:{0}:completions','*','kind','x')\tend 0");
+    trim_to(calls, 100);
+    assert_true(calls->answer.tick.more);
+    trim_to(calls, 100);
+    trim_to(calls, 100);
+    assert_in_range(entries(calls), 100, 300);
+    assert_false(calls->answer.tick.more);
+}
+
+static void what_a_group_still_needs_asks_for_no_further_step(void **state)
+{
+    calls_t *calls = *state;
+    redis_is(calls, "XGROUP CREATE rz:{0}:completions slow 0");
+    redis_is(calls, "EVAL for\ti=1,25000\tdo\tredis.call('XADD','rz:{0}:completions','*','kind','x')\tend 0");
+    trim_to(calls, 100);
+    assert_false(calls->answer.tick.more);
+    assert_int_equal(entries(calls), 25300);
+}
+
 static void nothing_is_dropped_that_a_group_was_not_given_or_did_not_acknowledge(void **state)
 {
     calls_t *calls = *state;
@@ -452,15 +510,31 @@ static void of_many_transitions_the_latest_are_kept(void **state)
 {
     calls_t *calls = *state;
     char id[16];
-    ended(calls, "c1");
     for (unsigned i = 0; i < 450; i++) {
+        rz_submit_t request = plain_submit("c1");
+        snprintf(id, sizeof id, "d-%u", i);
+        request.job = request.doom = id;
+        assert_int_equal(call_submit(calls, &request), RZ_OK);
+    }
+    assert_int_equal(call_explain(calls, "c1"), RZ_OK);
+    assert_in_range(calls->answer.left, 100, 200);
+    assert_string_equal(calls->answer.text[calls->answer.n - 1], "error d-449");
+    assert_string_equal(calls->answer.text[0], "error d-386");
+}
+
+static void steering_does_not_push_out_what_else_happened(void **state)
+{
+    calls_t *calls = *state;
+    char id[16];
+    queue(calls, "c1", 0);
+    for (unsigned i = 0; i < 250; i++) {
         snprintf(id, sizeof id, "s-%u", i);
         assert_int_equal(call_steer(calls, "c1", id, "{}"), RZ_OK);
     }
     assert_int_equal(call_explain(calls, "c1"), RZ_OK);
-    assert_in_range(calls->answer.left, 100, 200);
-    assert_string_equal(calls->answer.text[calls->answer.n - 1], "steer s-449");
-    assert_string_equal(calls->answer.text[0], "steer s-386");
+    assert_int_equal(calls->answer.left, 21);
+    assert_string_equal(calls->answer.text[0], "queued ");
+    assert_string_equal(calls->answer.text[20], "steer s-19");
 }
 
 /* ---- what library 1.0 left ---- */
@@ -504,6 +578,22 @@ static void an_activation_of_the_older_library_is_read_run_and_ended(void **stat
     assert_int_equal(calls->answer.tick.queue_expired, 0);
 }
 
+/* Under library 1.0 nothing said when a child ended, and nothing was ever retired. */
+static void an_upgrade_gives_what_ended_under_the_older_library_its_time(void **state)
+{
+    calls_t *calls = *state;
+    const rz_store_options_t options = { .url = calls->redis.url };
+    rz_store_info_t info;
+    ended(calls, "c1");
+    queue(calls, "c2", 0);
+    redis_is(calls, "DEL rz:{0}:z");
+    redis_is(calls, "HSET rz:{0}:store version 1.0");
+    assert_int_equal(retain(calls, 0, 9000).retired, 0);
+    assert_int_equal(rz_store_upgrade(&options, &info, NULL), RZ_OK);
+    assert_int_equal(retain(calls, 0, 9000).retired, 1);
+    assert_int_equal(call_get(calls, "c2", NULL), RZ_OK);
+}
+
 static const struct CMUnitTest tests[] = {
     /* clang-format off */
     cmocka_unit_test_setup_teardown(time_is_what_brokers_watched_and_never_goes_back, calls_setup, calls_teardown),
@@ -517,7 +607,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_wait_expires_once_and_a_later_end_changes_nothing, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_satisfied_wait_does_not_expire, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(an_old_wait_is_forgotten_with_the_sessions_of_its_time, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_wait_without_a_limit_has_upstreams_six_hours, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_child_has_so_many_open_waits_and_no_more, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(what_ended_long_ago_becomes_a_tombstone, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(what_is_said_to_an_ended_child_keeps_its_session_as_long_again, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_tombstone_still_answers_duplicate_and_conflict, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_tombstone_has_no_session_to_run_steer_or_retry, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_job_with_its_session_brings_a_tombstone_back_to_life, calls_setup, calls_teardown),
@@ -527,12 +620,16 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_session_that_was_never_run_goes_too, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(one_step_lets_go_of_a_few_sessions_only, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(completions_are_kept_to_about_as_many_as_configured, small_nodes, calls_teardown),
+    cmocka_unit_test_setup_teardown(what_a_group_still_needs_asks_for_no_further_step, small_nodes, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_stream_that_is_far_too_long_is_trimmed_by_further_steps, small_nodes, calls_teardown),
     cmocka_unit_test_setup_teardown(nothing_is_dropped_that_a_group_was_not_given_or_did_not_acknowledge, small_nodes, calls_teardown),
     cmocka_unit_test_setup_teardown(what_every_group_acknowledged_goes, small_nodes, calls_teardown),
     cmocka_unit_test_setup_teardown(job_ids_are_forgotten_oldest_first, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(steering_ids_are_forgotten_oldest_first, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(of_many_transitions_the_latest_are_kept, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(steering_does_not_push_out_what_else_happened, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(an_activation_of_the_older_library_is_read_run_and_ended, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(an_upgrade_gives_what_ended_under_the_older_library_its_time, calls_setup, calls_teardown),
     /* clang-format on */
 };
 

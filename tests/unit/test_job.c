@@ -91,6 +91,18 @@ static void a_job_may_say_how_long_it_waits_for_a_runner(void **state)
     rz_job_fini(&job);
 }
 
+/* Stricter than with other members: a requirement that nobody looks at would be a promise that nobody keeps. */
+static void a_requirement_that_nobody_knows_is_refused_by_name(void **state)
+{
+    (void)state;
+    static const char job_bytes[] = "{\"parent_session_id\":\"p\",\"child_session_id\":\"c\","
+                                    "\"require\":{\"labels\":[\"gpu\"],\"credentials\":[\"openai\"]}}";
+    rz_job_t job;
+    rz_err_t err = { 0 };
+    assert_int_equal(rz_job_decode(job_bytes, sizeof job_bytes - 1, &job, &err), RZ_BAD_FIELD);
+    assert_string_equal(err.field, "require.credentials");
+}
+
 static void an_empty_list_is_not_an_absent_one(void **state)
 {
     (void)state;
@@ -354,6 +366,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_empty_list_is_not_an_absent_one),
     cmocka_unit_test(null_optional_members_and_unknown_ones_change_nothing),
     cmocka_unit_test(jobs_are_written_as_agreed),
+    cmocka_unit_test(a_requirement_that_nobody_knows_is_refused_by_name),
     cmocka_unit_test(a_job_cut_at_any_length_is_refused),
     cmocka_unit_test(every_member_of_a_job_is_judged),
     cmocka_unit_test(hostile_jobs_are_refused_by_field),
