@@ -16,6 +16,7 @@ typedef struct pushed {
     jobs_t *jobs;
     struct pushed *next; /* in the retry list */
     bool uncertain;      /* an answer was lost: the store may have taken it before */
+    bool first;          /* of those that were waiting: whoever waits behind goes when it is taken */
     size_t len;
     char bytes[];
 } pushed_t;
@@ -26,7 +27,7 @@ struct jobs {
     rz_timer_t *retry_timer;
     pushed_t *retry, **retry_end; /* to be submitted again, in the order in which they came */
     size_t held, held_bytes;
-    bool stopped, paused;
+    bool stopped, paused, trying; /* trying: the first of retry is on its way */
 };
 
 static void on_retry(void *arg);
@@ -96,9 +97,16 @@ static void pushed_retry(pushed_t *pushed)
 {
     jobs_t *jobs = pushed->jobs;
     jobs->part.counters->jobs_retried++;
-    pushed->next = NULL;
-    *jobs->retry_end = pushed;
-    jobs->retry_end = &pushed->next;
+    if (pushed->first) {
+        pushed->next = jobs->retry;
+        jobs->retry = pushed;
+        if (pushed->next == NULL)
+            jobs->retry_end = &pushed->next;
+    } else {
+        pushed->next = NULL;
+        *jobs->retry_end = pushed;
+        jobs->retry_end = &pushed->next;
+    }
     update_pause(jobs);
     rz_timer_start(jobs->retry_timer, RETRY_MS, 0);
 }
@@ -184,6 +192,8 @@ static void on_submitted(rz_rc_t rc, const rz_submit_result_t *result, void *arg
     pushed_t *pushed = arg;
     counters_t *counters = pushed->jobs->part.counters;
     (void)result;
+    if (pushed->first)
+        pushed->jobs->trying = false;
     if (rc == RZ_UNAVAILABLE || rc == RZ_UNKNOWN || rc == RZ_FULL) {
         pushed->uncertain |= rc == RZ_UNKNOWN;
         pushed_retry(pushed);
@@ -196,7 +206,11 @@ static void on_submitted(rz_rc_t rc, const rz_submit_result_t *result, void *arg
         counters->jobs_duplicate++;
     else
         reject_stored(pushed, rc);
+    jobs_t *jobs = pushed->jobs;
+    bool first = pushed->first;
     pushed_end(pushed);
+    if (first)
+        on_retry(jobs);
 }
 
 static void submit(pushed_t *pushed)
@@ -215,19 +229,20 @@ static void submit(pushed_t *pushed)
     intake_fini(&intake);
 }
 
+/* One after the other: submitted together, a later one could find the room that came a moment after an earlier one was
+ * refused. */
 static void on_retry(void *arg)
 {
     jobs_t *jobs = arg;
-    if (!rz_store_up(jobs->part.store))
+    pushed_t *pushed = jobs->retry;
+    if (pushed == NULL || jobs->trying || !rz_store_up(jobs->part.store))
         return; /* jobs_store_changed() comes back here */
-    pushed_t *list = jobs->retry;
-    jobs->retry = NULL;
-    jobs->retry_end = &jobs->retry;
-    while (list != NULL) {
-        pushed_t *pushed = list;
-        list = pushed->next;
-        submit(pushed);
-    }
+    jobs->retry = pushed->next;
+    if (jobs->retry == NULL)
+        jobs->retry_end = &jobs->retry;
+    pushed->first = true;
+    jobs->trying = true;
+    submit(pushed);
     update_pause(jobs);
 }
 

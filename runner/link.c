@@ -208,6 +208,8 @@ static void dispatch(link_peer_t *peer, rz_link_t *link, const rz_msg_t *msg)
         on_refused(peer, link);
         return;
     }
+    if (link->kind == RZ_LINK_ASSIGN && peer->state != PEER_UP)
+        return; /* it waited in the queue of a link that was given up: what is still ours comes with the next sync */
     if (link->kind == RZ_LINK_ASSIGN)
         peer->assigned++;
     links->events->on_message(peer, link, msg, links->arg);
