@@ -297,6 +297,23 @@ static void a_broker_that_forgot_the_runner_hears_hello_again(void **state)
     assert_int_equal(stand_in_down(&s), 0);
 }
 
+/* It may have been given to somebody else, or have run here already over another link: only sync knows. */
+static void an_assignment_of_a_link_that_was_given_up_is_not_run(void **state)
+{
+    (void)state;
+    up(NULL);
+    rz_link_t refused = { .kind = RZ_LINK_REFUSED, .code = RZ_NOT_FOUND, .message = "who are you" };
+    stand_in_send(&s, &refused, NULL);
+    echo("stale", "must not run"); /* read behind the refusal, before any welcome */
+    while (s.hellos < 2)
+        stand_in_pump(&s, 100);
+    echo("ch-1", "still here");
+    assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
+    assert_int_equal(stand_in_seen(&s, "stale")->starts, 0);
+    assert_int_equal(stand_in_seen(&s, "stale")->finishes, 0);
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
 static void a_run_goes_on_over_a_new_link_and_still_takes_its_slot(void **state)
 {
     (void)state;
@@ -598,6 +615,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_repeated_assignment_runs_once),
     cmocka_unit_test(a_new_epoch_of_a_child_replaces_the_old_one),
     cmocka_unit_test(a_broker_that_forgot_the_runner_hears_hello_again),
+    cmocka_unit_test(an_assignment_of_a_link_that_was_given_up_is_not_run),
     cmocka_unit_test(a_run_goes_on_over_a_new_link_and_still_takes_its_slot),
     cmocka_unit_test(a_dead_incarnation_stops_its_work_and_comes_back_as_another),
     cmocka_unit_test(a_death_that_is_told_twice_is_one),
