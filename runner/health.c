@@ -10,9 +10,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define LOOK_MS     1000  /* at most; the watchdog may want to be fed more often         */
-#define FRESH_MS    10000 /* an answered sync is news for so long, or for three of them  */
-#define PROGRESS_MS 60000 /* a broker that is there answers within this, whatever is up  */
+#define LOOK_MS        1000  /* at most; the watchdog may want to be fed more often        */
+#define FRESH_MS       10000 /* an answered sync is news for so long, or for three of them */
+#define FRESH_SYNCS    3
+#define PROGRESS_SYNCS 20 /* a broker that is there answers one of so many, whatever its store does */
 
 struct runner_health {
     runner_t *runner;
@@ -36,8 +37,8 @@ static uint64_t since(uint64_t ms)
 
 static void check_sync(const runner_health_t *health, rz_checks_t *checks)
 {
-    uint64_t three_ms = 3 * links_sync_ms(health->runner->house.links);
-    uint64_t fresh_ms = three_ms > FRESH_MS ? three_ms : FRESH_MS;
+    uint64_t syncs_ms = FRESH_SYNCS * links_sync_ms(health->runner->house.links);
+    uint64_t fresh_ms = syncs_ms > FRESH_MS ? syncs_ms : FRESH_MS;
     if (health->answered_ms == 0)
         rz_check(checks, "sync", false, "no broker has answered one yet");
     else if (health->answer != RZ_OK)
@@ -133,7 +134,8 @@ static const rz_health_events_t health_events = { on_ready, on_metrics };
 static bool makes_progress(const runner_health_t *health)
 {
     uint64_t last_ms = health->answered_ms > health->homeless_ms ? health->answered_ms : health->homeless_ms;
-    return since(last_ms) <= PROGRESS_MS;
+    uint64_t sync_ms = links_sync_ms(health->runner->house.links);
+    return sync_ms == 0 || since(last_ms) <= PROGRESS_SYNCS * sync_ms;
 }
 
 static void tell(const runner_health_t *health, const char *notice)

@@ -151,6 +151,8 @@ static void on_sync(stand_in_t *s, const rz_link_t *sync)
     }
     print_json(sync->facts, s->facts, sizeof s->facts);
     s->syncs++;
+    if (s->sync_code == RZ_AGAIN)
+        return;
     cJSON *none = s->disown ? cJSON_CreateArray() : NULL;
     cJSON *cancels = flagged(&s->cancel), *cancels_now = flagged(&s->cancel_now);
     rz_link_t link = { .kind = RZ_LINK_SYNCED,

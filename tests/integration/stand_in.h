@@ -40,8 +40,8 @@ typedef struct {
     char nonce_seen[64], output[65536];
     bool has_output;
     rz_rc_t write_code; /* what writes are answered; RZ_AGAIN: not at all */
-    rz_rc_t sync_code;
-    bool disown;                     /* the next synced says that nothing is owned */
+    rz_rc_t sync_code;  /* what the next sync is answered; RZ_AGAIN: none is, as long as this stands */
+    bool disown;        /* the next synced says that nothing is owned */
     const char *cancel, *cancel_now; /* children that the next synced flags; NULL: none */
     seen_t seen[256];
     size_t seen_count;
