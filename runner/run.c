@@ -109,7 +109,9 @@ static rz_rc_t encode_frame(run_t *run, rz_str_t messages, rz_err_t *err)
 {
     rz_parent_frame_t frame = { .kind = RZ_PARENT_RUN,
                                 .assignment = rz_session_assignment(rz_buf_str(&run->header), messages),
-                                .messages = messages };
+                                .messages = messages,
+                                .attempt = run->assign.attempt > 1 ? run->assign.attempt : 0,
+                                .previous_error = run->assign.previous_error };
     rz_parent_frame_encode(&frame, &run->frame);
     if (run->frame.len <= RZ_FRAME_MAX)
         return RZ_OK;

@@ -42,6 +42,8 @@ static rz_str_t raw_member(rz_str_t raw, const char *key, char kind, rz_need_t n
     return raw;
 }
 
+#define ATTEMPT_MAX 1000000
+
 /* ---- parent -> worker ---- */
 
 enum { PARENT_ASSIGNMENT, PARENT_MESSAGES, PARENT_BODY, PARENT_INITIAL };
@@ -56,6 +58,8 @@ static void read_parent_kind(rz_parent_frame_t *out, rz_fields_t *f)
         out->assignment = raw_member(raw[PARENT_ASSIGNMENT], "assignment", '"', RZ_REQUIRED, f->err);
         out->reasoning_effort = rz_field_str(f, "reasoning_effort", RZ_OPTIONAL, RZ_NAME_MAX);
         out->messages = raw_member(raw[PARENT_MESSAGES], "messages", '[', RZ_DEFAULTED, f->err);
+        out->attempt = rz_field_u64(f, "attempt", RZ_OPTIONAL, 0, 0, ATTEMPT_MAX);
+        out->previous_error = rz_field_str(f, "previous_error", RZ_OPTIONAL, RZ_TEXT_MAX);
         break;
     case RZ_PARENT_MESSAGE:
         out->text = rz_field_str(f, "text", RZ_REQUIRED, RZ_TEXT_MAX);
@@ -116,6 +120,9 @@ void rz_parent_frame_encode(const rz_parent_frame_t *frame, rz_buf_t *out)
         rz_json_opt_str(out, "reasoning_effort", frame->reasoning_effort);
         if (!array_is_empty(frame->messages))
             rz_json_put_raw(out, "messages", frame->messages);
+        if (frame->attempt > 0)
+            rz_json_put_u64(out, "attempt", frame->attempt);
+        rz_json_opt_str(out, "previous_error", frame->previous_error);
     }
     if (frame->kind == RZ_PARENT_MESSAGE)
         rz_json_put_str(out, "text", frame->text);

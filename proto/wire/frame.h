@@ -24,6 +24,8 @@ typedef struct {
     rz_str_t assignment;          /* run: raw JSON string, required                     */
     const char *reasoning_effort; /* run: NULL when absent                              */
     rz_str_t messages;            /* run: raw array, empty span when absent             */
+    uint64_t attempt;             /* run: which start this is, when it is a rerun; else 0 (ours)   */
+    const char *previous_error;   /* run: why the attempt before was lost, NULL when absent (ours) */
     const char *text;             /* message: required                                  */
     const char *id;               /* replies: required                                  */
     bool approved;                /* approval_reply: required                           */

@@ -90,6 +90,7 @@ def hang():
 
 def play(conn, run, spec):
     heard = [run["messages"][-1]["role"], spec.get("capabilities")]
+    heard += [run[key] for key in ("attempt", "previous_error") if key in run]
     for step in json.loads(run["assignment"]):
         if isinstance(step, dict):
             send(conn, json.dumps(step).encode())

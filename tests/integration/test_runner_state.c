@@ -324,6 +324,33 @@ static void a_run_that_waits_for_its_worker_hears_no_steering(void **state)
     down();
 }
 
+/* ---- reruns (DESIGN.md 4, "States") ---- */
+
+static void a_rerun_is_told_which_attempt_it_is_and_why_the_last_was_lost(void **state)
+{
+    (void)state;
+    char token[RZ_TOKEN_LEN + 1];
+    stand_in_up(&s, stand_in_actor(NULL, NULL, ""), NULL);
+    snprintf(token, sizeof token, "%032x", 7U);
+    const rz_link_t assign = { .kind = RZ_LINK_ASSIGN,
+                               .child = "ch-1",
+                               .parent = "root",
+                               .epoch = 2,
+                               .token = token,
+                               .attempt = 2,
+                               .previous_error = "runner lost: r1",
+                               .profile = "actor",
+                               .affinity = "a",
+                               .model = "" };
+    stand_in_send_parts(&s, &assign,
+                        (const char *const[]){ "{\"id\":\"ch-1\",\"kind\":\"child\"}",
+                                               "[{\"role\":\"user\",\"content\":\"[\\\"tell\\\"]\"}]" },
+                        2);
+    const seen_t *seen = stand_in_wait(&s, "ch-1");
+    assert_true(stand_in_replied(seen, "[2, \\\"runner lost: r1\\\"]"));
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_conversation_whose_last_message_is_not_a_users_is_skipped),
     cmocka_unit_test(an_answered_conversation_that_goes_on_is_run),
@@ -337,6 +364,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(sync_tells_what_is_new_of_a_run_and_tells_it_once),
     cmocka_unit_test(a_new_link_is_told_all_states_again),
     cmocka_unit_test(facts_say_how_a_runners_workers_work),
+    cmocka_unit_test(a_rerun_is_told_which_attempt_it_is_and_why_the_last_was_lost),
     cmocka_unit_test(a_repeated_steering_message_is_live_and_told_once),
     cmocka_unit_test(a_message_that_was_told_is_live_also_after_the_outcome),
     cmocka_unit_test(a_run_that_waits_for_its_worker_hears_no_steering),

@@ -28,6 +28,13 @@ static const parent_vector_t parents[] = {
         .kind_name = "run",
         .assignment = SPAN("\"Say \\\"h\xc3\xa9\\\\n\\\" twice\""),
         .reasoning_effort = "high" } },
+    { "run-again",
+      true,
+      { .kind = RZ_PARENT_RUN,
+        .kind_name = "run",
+        .assignment = SPAN("\"x\""),
+        .attempt = 2,
+        .previous_error = "runner lost: r1" } },
     { "run-later-stage",
       false,
       { .kind = RZ_PARENT_RUN, .kind_name = "run", .assignment = SPAN("\"x\""), .messages = SPAN("[]") } },
@@ -139,6 +146,8 @@ static void every_parent_frame_decodes_to_its_meaning(void **state)
         same_text(got.kind_name, want->kind_name);
         same_span(got.assignment, want->assignment);
         same_text(got.reasoning_effort, want->reasoning_effort);
+        same_text(got.previous_error, want->previous_error);
+        assert_int_equal(got.attempt, want->attempt);
         same_span(got.messages, want->messages);
         same_text(got.text, want->text);
         same_text(got.id, want->id);
