@@ -7,7 +7,7 @@ local TRIM_MAX = 10000  -- completions one tick drops
 local WAITS_MAX = 64    -- open waits on one child: its end settles them all in one call
 local WAIT_MS = 21600000 -- of a wait without a limit: upstream's lease of six hours
 local LAG_MAX = 10000   -- entries that are counted where Redis does not know a group's lag
-local BACKLOG_MAX = 64  -- entries in line that one look at the backlog takes, and half as many by their deadline
+local BACKLOG_MAX = 32  -- entries in line that one look at the backlog takes, and half as many by their deadline
 
 -- ---- waits ----
 local function put_wait(R, state, wait_for, by, waited)

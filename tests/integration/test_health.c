@@ -231,6 +231,38 @@ static void the_runners_counters_move_with_the_work(void **state)
     cJSON_Delete(rig_ask(rig, "{\"op\":\"cancel\",\"child\":\"long\",\"now\":true}"));
 }
 
+static void rig_with_flags(const char *const *runner_flags)
+{
+    rig = rig_up(&(rig_options_t){ .runners = 1, .config = quick, .runner = runner_flags });
+    find_runner();
+}
+
+static void a_worker_that_is_replaced_is_counted(void **state)
+{
+    (void)state;
+    static const char *const once[] = { "--runner-recycle-runs", "1", NULL };
+    rig_with_flags(once);
+    run_one("c1", "hello");
+    metric_await(runner_at, "rhizome_runner_recycled_workers_total", 1);
+    metric_await(runner_at, "rhizome_runner_starts_total{kind=\"cold\"}", 1);
+    rig_down(&rig);
+}
+
+static void a_worker_that_does_not_come_up_is_counted(void **state)
+{
+    (void)state;
+    static const char *const broken[] = { "--runner-worker-bin", "/bin/false", NULL };
+    char status[32];
+    rig_with_flags(broken);
+    rig_submit(rig, "p", "c1", "echo", "x");
+    rig_wait(rig, "c1", status);
+    assert_string_equal(status, "error");
+    assert_true(metric(runner_at, "rhizome_runner_starts_total{kind=\"failed\"}") >= 1);
+    assert_true(metric(runner_at, "rhizome_runner_starts_total{kind=\"cold\"}") == 0);
+    metric_await(rig_endpoint(rig, "http"), "rhizome_broker_terminals_total{status=\"error\"}", 1);
+    rig_down(&rig);
+}
+
 static void what_waits_is_counted_and_its_age_grows_while_the_store_is_there(void **state)
 {
     (void)state;
@@ -385,7 +417,7 @@ static void a_runner_without_an_endpoint_serves_nothing(void **state)
 {
     (void)state;
     static const char *const off[] = { "--runner-http", "", NULL };
-    rig = rig_up(&(rig_options_t){ .runners = 1, .config = quick, .runner = off });
+    rig = rig_up(&(rig_options_t){ .runners = 1, .runner = off });
     run_one("c1", "hello");
     cJSON *reply = rig_ask(rig, "{\"op\":\"runners\"}");
     const cJSON *first = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(reply, "runners"), 0);
@@ -407,6 +439,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(metrics_of_both_are_sound_and_name_nobody, broker_and_runner, away),
     cmocka_unit_test_setup_teardown(the_brokers_counters_move_with_the_work, broker_and_runner, away),
     cmocka_unit_test_setup_teardown(the_runners_counters_move_with_the_work, broker_and_runner, away),
+    cmocka_unit_test(a_worker_that_is_replaced_is_counted),
+    cmocka_unit_test(a_worker_that_does_not_come_up_is_counted),
     cmocka_unit_test_setup_teardown(what_waits_is_counted_and_its_age_grows_while_the_store_is_there, broker_alone, away),
     cmocka_unit_test_setup_teardown(an_end_is_counted_by_the_broker_that_wrote_it, broker_alone, away),
     cmocka_unit_test_setup_teardown(hello_tells_where_health_is_served, broker_alone, away),
