@@ -284,6 +284,13 @@ def trouble(crowd):
         raise Failure(f"{steered.id} did not hear what it was told")
 
 
+def explain(crowd):
+    """What an operator asks at 3 a.m., about the one that went wrong."""
+    killed = next(child for child in crowd.children.values() if child.expect == "error")
+    heading(f"Why did {killed.id} end so? rhizome explain {killed.id}")
+    print(crowd.house.call("explain", killed.id).rstrip())
+
+
 def show_table(crowd):
     heading("What became of them")
     print(styled(f"{'child':<16} {'status':<11} {'expected':<11} {'worker':<8} {'start':<6} {'ms':>7}", "dim"))
@@ -325,6 +332,7 @@ def perform(house):
         survey(crowd, 2, show=False)
         heading("Three that linger: one is steered, one cancelled, one loses its worker")
         trouble(crowd)
+        explain(crowd)
         faults = list(judge(crowd))
     finally:
         watch.stop()
