@@ -1,5 +1,6 @@
 /* test_cli_up.c - `rhizome up` and the demo. */
 #include "cli.h"
+#include "outside.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -116,6 +117,20 @@ static void up_starts_a_killed_broker_again(void **state)
     out_is("again \necho: again\n");
 }
 
+static void up_tells_where_health_is_and_it_stays_there(void **state)
+{
+    house_t *house = *state;
+    char url[64];
+    shell("sed -n 's|.*\"\\(http://[^\"]*\\)\".*|\\1|p' %s/context.json", house->dir);
+    snprintf(url, sizeof url, "%.*s", (int)strcspn(said.out, "\n"), said.out);
+    shell("grep -c 'health   %s/readyz' %s", url, house->log);
+    out_is("1\n");
+    page_await(url, "/readyz", 200, "ok");
+    shell("kill -9 $(pgrep -P %d -x rhizome-broker)", (int)house->up.pid);
+    await_call("rhizome run --quiet --executor echo again");
+    page_await(url, "/readyz", 200, "ok");
+}
+
 static void up_ends_loudly_when_its_redis_dies(void **state)
 {
     house_t *house = *state;
@@ -181,6 +196,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(up_stops_everything_and_leaves_no_process, house_up, house_down),
     cmocka_unit_test_setup_teardown(a_killed_up_takes_all_its_programs_with_it, house_up, house_down),
     cmocka_unit_test_setup_teardown(up_starts_a_killed_broker_again, house_up, house_down),
+    cmocka_unit_test_setup_teardown(up_tells_where_health_is_and_it_stays_there, house_up, house_down),
     cmocka_unit_test_setup_teardown(up_ends_loudly_when_its_redis_dies, house_up, house_down),
     cmocka_unit_test_setup_teardown(data_outlives_an_up, house_up, house_down),
     cmocka_unit_test_setup_teardown(a_second_host_joins_with_runners_of_its_own, house_up, house_down),
