@@ -174,9 +174,9 @@ run_t *run_open(house_t *house, rz_link_t *assign, rz_str_t header, rz_str_t mes
 
 void run_seek(run_t *run)
 {
-    run->worker = crew_seek(run->house->crew, &run->seeker);
-    if (run->worker != NULL)
-        run_feed(run, EV_READY);
+    worker_t *worker = crew_seek(run->house->crew, &run->seeker);
+    if (worker != NULL)
+        run_dispatch(run, worker);
 }
 
 void run_begin(run_t *run)
@@ -282,6 +282,9 @@ static void look_at_limits(run_t *run, uint64_t now_ms)
 {
     if (run->course.state == ACT_RUNNING) {
         char reason[WATCHDOG_REASON_MAX];
+        if (run->questions.count > 0)
+            watchdog_heard(&run->watchdog,
+                           now_ms); /* a person thinks, not the worker: there is a limit of its own */
         if (!watchdog_check(&run->watchdog, now_ms, reason))
             return;
         run_set_reason(run, "%s", reason);

@@ -45,14 +45,24 @@ static void do_nothing(run_t *run)
     (void)run;
 }
 
-static void do_run(run_t *run)
+/* A worker may be leaving in the very moment in which it is given. What it was not told of has not begun, so this is as a
+ * connection that failed: once more with another, then it is final (spec 3.8). */
+void run_dispatch(run_t *run, worker_t *worker)
 {
-    rz_rc_t rc = worker_send(run->worker, run->frame.data, run->frame.len);
-    if (rc != RZ_OK) {
-        run_set_reason(run, "LLM error: actor run dispatch failed: %s", rz_rc_text(rc));
-        run_feed(run, EV_LOST);
+    bool retried = run->course.state == ACT_RETRYING;
+    rz_rc_t rc = worker_send(worker, run->frame.data, run->frame.len);
+    if (rc == RZ_OK) {
+        run->worker = worker;
+        run_feed(run, EV_READY);
         return;
     }
+    crew_discard(worker, WORKER_KILL);
+    run_set_reason(run, "%sactor run dispatch failed: %s", retried ? "LLM error: " : "", rz_rc_text(rc));
+    run_feed(run, EV_CONNECT_FAILED);
+}
+
+static void do_run(run_t *run)
+{
     begin(run);
     run_forget_payload(run);
     if (run->heartbeat_ms == 0)

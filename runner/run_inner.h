@@ -57,6 +57,7 @@ void run_set_reason(run_t *run, const char *fmt, ...) RZ_PRINTF(2, 3);
 void run_seek(run_t *run);                           /* a worker: run_begin(), and once again */
 void run_beat(run_t *run);                           /* sends a heartbeat; the next is due from now */
 void run_let_go(run_t *run, worker_ending_t ending); /* of its worker, or of the one it waits for */
+void run_dispatch(run_t *run, worker_t *worker);     /* tells it to begin */
 void run_forget_payload(run_t *run);     /* not needed behind the beginning, and a conversation is large */
 const char *run_error(const run_t *run); /* of the outcome; NULL when none */
 

@@ -126,9 +126,7 @@ static void on_frame(void *user, const char *bytes, size_t len, void *arg)
 static void on_worker(void *user, worker_t *worker, void *arg)
 {
     (void)arg;
-    run_t *run = user;
-    run->worker = worker;
-    run_feed(run, EV_READY);
+    run_dispatch(user, worker);
 }
 
 static void on_none(void *user, worker_failure_t failure, const char *reason, void *arg)

@@ -72,7 +72,6 @@ const rz_setting_t rz_settings[] = {
     INT("runner.idle_secs", "300", 1, 86400, "how long a worker stays parked, s"),
     INT("runner.register_secs", "30", 1, 3600, "how long a new worker may take to register, s"),
     INT("runner.cancel_grace_ms", "3000", 0, 600000, "time a cancelled worker has before it is killed, ms"),
-    INT("runner.hold_max_secs", "120", 1, 86400, "how long workers are held without any broker, s"),
     TEXT("runner.state_dir", "", "private folder; empty: under $XDG_RUNTIME_DIR or /tmp"),
     TEXT("runner.worker_bin", "", "worker program; empty: rhizome-worker beside this program"),
     INT("runner.recycle_runs", "0", 0, 1000000000, "runs after which a worker is replaced; 0: never"),

@@ -594,7 +594,10 @@ static void a_stop_of_keeper_and_runner_together_is_no_silence(void **state)
     stand_in_pump_for(&s, KEEPER_SILENCE_MS + 1000);
     kill(s.runner.pid, SIGCONT);
     stand_in_pump_for(&s, 200); /* the keeper looks first */
+    int hellos = s.hellos;
     kill(runner, SIGCONT);
+    while (s.hellos == hellos) /* it heard nothing for long and links anew */
+        stand_in_pump(&s, 100);
     echo("ch-2", "after");
     assert_string_equal(stand_in_wait(&s, "ch-2")->status, "completed");
     assert_int_equal(stand_in_down(&s), 0);

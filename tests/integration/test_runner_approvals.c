@@ -112,6 +112,20 @@ static void a_question_that_nobody_answers_is_denied_after_its_time(void **state
     down();
 }
 
+/* The worker is not idle while a person thinks; the whole run still has its limit. */
+static void a_question_that_waits_for_a_person_is_no_idle_time(void **state)
+{
+    (void)state;
+    static const char *const flags[] = { "--runner-approval-secs", "3", NULL };
+    stand_in_up(&s, stand_in_actor(NULL, NULL, ASKS), flags);
+    stand_in_assign(&s, "ch-1", "actor", 1, "[" REQUEST("sa-0") ",\"hear\",\"tell\"]",
+                    "{\"child_watchdog.max_idle_secs\":\"1\",\"child_watchdog.check_interval_secs\":\"1\"}");
+    const seen_t *seen = stand_in_wait(&s, "ch-1");
+    assert_string_equal(seen->status, "completed");
+    expect_in(seen->told, CHANGED("sa-0", "false", "timeout"));
+    down();
+}
+
 static void the_first_answer_counts(void **state)
 {
     (void)state;
@@ -255,6 +269,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_question_is_published_and_a_yes_reaches_the_worker),
     cmocka_unit_test(a_no_reaches_the_worker_as_well),
     cmocka_unit_test(a_question_that_nobody_answers_is_denied_after_its_time),
+    cmocka_unit_test(a_question_that_waits_for_a_person_is_no_idle_time),
     cmocka_unit_test(the_first_answer_counts),
     cmocka_unit_test(an_answer_to_what_nobody_asked_is_not_live),
     cmocka_unit_test(a_question_that_comes_twice_is_one),
