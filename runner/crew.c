@@ -83,14 +83,23 @@ static seeker_t *seeker_of(crew_t *crew, const worker_t *coming)
 
 /* ---- bringing the two together ---- */
 
+/* NULL: of nobody, and then the next turn finds it one. */
+static void await(seeker_t *seeker, worker_t *coming, bool adopted)
+{
+    if (seeker->coming != NULL)
+        worker_set_user(seeker->coming, NULL);
+    if (coming != NULL)
+        worker_set_user(coming, seeker->user);
+    seeker->coming = coming;
+    seeker->adopted = adopted;
+}
+
 /* Its own worker, if one is on the way, is then nobody's: the next seeker of the key adopts it, or it parks. */
 static worker_t *detach(seeker_t *seeker)
 {
     worker_t *orphan = seeker->coming;
     dequeue(seeker);
-    if (orphan != NULL)
-        worker_set_user(orphan, NULL);
-    seeker->coming = NULL;
+    await(seeker, NULL, false);
     return orphan;
 }
 
@@ -192,6 +201,17 @@ void crew_discard(worker_t *worker, worker_ending_t ending)
 
 /* ---- what became stale ---- */
 
+/* Whoever waits for it finds another in the next turn: the plan for that one is made of what holds now. */
+static void call_off(crew_t *crew, worker_t *coming)
+{
+    seeker_t *seeker = seeker_of(crew, coming);
+    if (seeker != NULL)
+        await(seeker, NULL, false);
+    crew->stats.recycled++;
+    rz_log_debug("worker.called_off", "pid=%d", worker_pid(coming));
+    worker_retire(coming, WORKER_KILL);
+}
+
 void crew_retire_idle(crew_t *crew, bool (*stale)(const worker_t *worker, void *arg), void *arg)
 {
     for (size_t i = 0; i < crew->all.count; i++) {
@@ -199,7 +219,10 @@ void crew_retire_idle(crew_t *crew, bool (*stale)(const worker_t *worker, void *
         if (worker_is_stale(worker) || !stale(worker, arg))
             continue;
         worker_set_stale(worker);
-        tell_pool(crew, worker, ENTRY_EV_STALE);
+        if (worker_is_coming(worker))
+            call_off(crew, worker);
+        else
+            tell_pool(crew, worker, ENTRY_EV_STALE);
     }
 }
 
@@ -262,14 +285,14 @@ static void fetch(crew_t *crew, seeker_t *seeker)
 {
     rz_err_t err = { 0 };
     worker_t *worker = orphan_of_key(crew, seeker->pool_key);
-    if (worker == NULL && crew->events->on_spawn(seeker->user, &worker, &err, crew->arg) != RZ_OK) {
+    bool adopted = worker != NULL;
+    if (!adopted && crew->events->on_spawn(seeker->user, &worker, &err, crew->arg) != RZ_OK) {
         crew->stats.failed++;
         detach(seeker);
         crew->events->on_none(seeker->user, WORKER_NO_START, err.text, crew->arg);
         return;
     }
-    seeker->coming = worker;
-    worker_set_user(worker, seeker->user);
+    await(seeker, worker, adopted);
 }
 
 static void place_the_free(crew_t *crew)
@@ -311,8 +334,10 @@ static void on_failed(worker_t *worker, worker_failure_t failure, const char *re
     crew_t *crew = arg;
     seeker_t *seeker = seeker_of(crew, worker);
     crew->stats.failed++;
-    if (seeker == NULL) {
+    if (seeker == NULL || seeker->adopted) {
         rz_log_warn("worker.failed", "pid=%d reason=%s", worker_pid(worker), reason);
+        if (seeker != NULL)
+            await(seeker, NULL, false); /* its clock ran for another: this one has its own spawn yet */
         return;
     }
     detach(seeker);

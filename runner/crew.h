@@ -18,9 +18,10 @@ typedef struct seeker seeker_t;
 struct seeker { /* embed; zero-initialise */
     seeker_t *next, *prev;
     const char *pool_key; /* must live as long as it seeks */
-    worker_t *coming;     /* spawned for it, or NULL       */
+    worker_t *coming;     /* spawned for it, adopted, or NULL */
     void *user;
     bool seeking;
+    bool adopted; /* `coming` was spawned for another: its failure is not this one's */
 };
 
 /* `user` is that of the seeker that was served. */
@@ -51,8 +52,9 @@ void crew_discard(worker_t *worker, worker_ending_t ending); /* after anything e
 void crew_turn(crew_t *crew);                         /* at the end of every turn of the loop */
 void crew_expire(crew_t *crew, uint64_t now_ms);      /* now and then */
 void crew_stop(crew_t *crew, worker_ending_t ending); /* retires all; nothing may seek any more */
-/* Every worker of which stale() is true serves no further run: free ones retire now, the others when their run is
- * over. For what changed outside, such as a credential (worker_credential()). */
+/* Every worker of which stale() is true serves no further run: free ones and those on the way retire now, the others
+ * when their run is over. Who waits for one on the way gets another, by on_spawn in the next turn or one that became
+ * free before. For what changed outside, such as a credential (worker_credential()). */
 void crew_retire_idle(crew_t *crew, bool (*stale)(const worker_t *worker, void *arg), void *arg);
 cJSON *crew_idle(const crew_t *crew); /* gives: {"<affinity>": n} */
 

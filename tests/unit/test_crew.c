@@ -22,6 +22,7 @@ typedef struct {
     seeker_t seeker;
     worker_t *served; /* by on_worker */
     int spawns;
+    int mute; /* so many of them are of a program that never registers */
     bool empty;
 } stage_t;
 
@@ -35,14 +36,14 @@ static rz_rc_t on_spawn(void *user, worker_t **out, rz_err_t *err, void *arg)
     (void)arg;
     char program[512];
     snprintf(program, sizeof program, "%s/rhizome-worker", getenv("RZ_BIN_DIR"));
-    char *argv[] = { program, NULL }, *envp[] = { NULL };
+    char *worker[] = { program, NULL }, *mute[] = { "/bin/sleep", "1000", NULL }, *envp[] = { NULL };
     rz_provision_t provision = { .version = 1,
                                  .child_id = "ch-1",
                                  .parent_id = "root",
                                  .role = "worker",
                                  .executor = RZ_EXECUTOR_ECHO,
                                  .reusable = true };
-    worker_plan_t plan = { .argv = argv,
+    worker_plan_t plan = { .argv = stage.spawns < stage.mute ? mute : worker,
                            .envp = envp,
                            .provision = &provision,
                            .pool_key = KEY,
@@ -162,13 +163,27 @@ static int stage_down(void **state)
     return rmdir(stage.dir);
 }
 
-static worker_t *seek(void)
+/* The worker that it waits for after this turn. */
+static worker_t *wait_for_one(seeker_t *seeker)
+{
+    assert_null(crew_seek(stage.crew, seeker));
+    crew_turn(stage.crew);
+    assert_non_null(seeker->coming);
+    return seeker->coming;
+}
+
+static worker_t *await_served(void)
 {
     uint64_t deadline_ms = uv_now(&stage.loop) + PATIENCE_MS;
-    stage.served = crew_seek(stage.crew, &stage.seeker);
     while (stage.served == NULL && turn(deadline_ms)) {}
     assert_non_null(stage.served);
     return stage.served;
+}
+
+static worker_t *seek(void)
+{
+    stage.served = crew_seek(stage.crew, &stage.seeker);
+    return await_served();
 }
 
 static double idle(void)
@@ -253,6 +268,41 @@ static void who_has_an_old_credential_finishes_its_run_and_serves_no_other(void 
     assert_int_equal(worker_state(worker), WORKER_RETIRING);
 }
 
+static void a_run_that_adopted_a_worker_gets_its_own_when_that_one_fails(void **state)
+{
+    (void)state;
+    seeker_t next = { .pool_key = KEY, .user = &next };
+    stage.mute = 1;
+    worker_t *mute = wait_for_one(&stage.seeker);
+    crew_withdraw(stage.crew, &stage.seeker);
+    assert_ptr_equal(wait_for_one(&next), mute);
+    assert_int_equal(stage.spawns, 1);
+    kill(worker_pid(mute), SIGKILL);
+    await_served(); /* on_none() would fail it */
+    assert_int_equal(stage.spawns, 2);
+}
+
+static void who_waits_for_a_worker_with_an_old_credential_gets_a_new_one(void **state)
+{
+    (void)state;
+    worker_t *old = wait_for_one(&stage.seeker);
+    int pid = worker_pid(old);
+    crew_retire_idle(stage.crew, has_credential, "secret-of-today");
+    assert_false(worker_is_coming(old));
+    assert_int_not_equal(worker_pid(await_served()), pid);
+    assert_int_equal(stage.spawns, 2);
+}
+
+static void nobodys_worker_on_the_way_with_an_old_credential_is_not_parked(void **state)
+{
+    (void)state;
+    worker_t *old = wait_for_one(&stage.seeker);
+    crew_withdraw(stage.crew, &stage.seeker);
+    assert_true(worker_is_coming(old));
+    crew_retire_idle(stage.crew, has_credential, "secret-of-today");
+    assert_false(worker_is_coming(old));
+}
+
 static void what_is_told_to_a_worker_that_must_go_is_refused(void **state)
 {
     (void)state;
@@ -270,6 +320,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_worker_that_died_in_the_turn_in_which_its_run_ended_is_not_parked, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(who_has_an_old_credential_retires_when_idle_and_no_other, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(who_has_an_old_credential_finishes_its_run_and_serves_no_other, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_run_that_adopted_a_worker_gets_its_own_when_that_one_fails, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(who_waits_for_a_worker_with_an_old_credential_gets_a_new_one, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(nobodys_worker_on_the_way_with_an_old_credential_is_not_parked, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(what_is_told_to_a_worker_that_must_go_is_refused, stage_up, stage_down),
 };
 /* clang-format on */
