@@ -226,27 +226,38 @@ void crew_retire_idle(crew_t *crew, bool (*stale)(const worker_t *worker, void *
     }
 }
 
-/* What stands on disk under the path that was looked at last: most workers share one. */
+/* What stands on disk under the paths that were looked at last: most workers share them. */
 typedef struct {
     const char *path;
     binary_t now;
 } look_t;
 
+static bool is_part_replaced(const worker_t *worker, worker_part_t part, look_t *look)
+{
+    const char *path = worker_path(worker, part);
+    if (path == NULL)
+        return false;
+    if (look->path == NULL || strcmp(look->path, path) != 0)
+        *look = (look_t){ .path = path, .now = binary_at(path) };
+    return !worker_is_of(worker, part, &look->now);
+}
+
 static bool is_replaced(const worker_t *worker, void *arg)
 {
-    look_t *look = arg;
-    if (look->path == NULL || strcmp(look->path, worker_path(worker)) != 0)
-        *look = (look_t){ .path = worker_path(worker), .now = binary_at(worker_path(worker)) };
-    return !worker_is_of(worker, &look->now);
+    look_t *looks = arg;
+    bool replaced = false;
+    for (worker_part_t part = 0; part < WORKER_PARTS && !replaced; part++)
+        replaced = is_part_replaced(worker, part, &looks[part]);
+    return replaced;
 }
 
 static void look_at_binaries(crew_t *crew, uint64_t now_ms)
 {
-    look_t look = { 0 };
+    look_t looks[WORKER_PARTS] = { 0 };
     if (now_ms < crew->binaries_ms)
         return;
     crew->binaries_ms = now_ms + BINARY_MS;
-    crew_retire_idle(crew, is_replaced, &look);
+    crew_retire_idle(crew, is_replaced, looks);
 }
 
 void crew_expire(crew_t *crew, uint64_t now_ms)

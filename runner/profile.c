@@ -98,6 +98,8 @@ static void make_pool_key(const profile_case_t *of, const choice_t *choice, char
     rz_digest_add_text(digest, agent->id);
     rz_digest_add_text(digest, rz_executor_name(agent->executor));
     rz_digest_add_text(digest, agent->command);
+    if (agent->executor == RZ_EXECUTOR_SESSION) /* the others start it anew for every run */
+        binary_digest(digest, agent->command);
     binary_digest(digest, program_of(of->settings, agent));
     add_list(digest, agent->worker_args);
     add_list(digest, agent->args);

@@ -3,7 +3,10 @@
  *
  * The pool key says which workers are interchangeable: the affinity key of the job (made by the broker), the
  * profile, its arguments, the worker program's identity on disk, so that a replaced binary is not served by
- * old processes, and the version of the one credential it was given. */
+ * old processes, and the version of the one credential it was given. The executor `session` keeps its command running
+ * from run to run, so the identity of that one counts as well. Only of the command itself, and only by its absolute path:
+ * a name without a slash (binary.h), one below the session's workspace, and a script that stands among the arguments,
+ * as in `python3 agent.py`, can be replaced unseen. To be seen, the script must be the command. */
 #pragma once
 
 #include "credentials.h"

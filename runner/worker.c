@@ -15,6 +15,12 @@
 #define DRAIN_MS   300  /* from the process' end to its connection's: what it wrote last is read first     */
 #define REASON_MAX 384
 
+/* A file that it is made of, and what stood there when it was started. */
+typedef struct {
+    char *path; /* NULL: it has no such part */
+    binary_t binary;
+} part_t;
+
 struct worker {
     const worker_env_t *env;
     worker_state_t state;
@@ -24,8 +30,7 @@ struct worker {
     rz_timer_t *timer; /* the deadline of the present state */
     void *user;
     uint64_t runs;
-    char *path; /* of its program, and what stood there when it was started */
-    binary_t binary;
+    part_t parts[WORKER_PARTS];
     char *credential;
     bool stale;
     char agent_id[RZ_ID_MAX + 1];
@@ -145,6 +150,13 @@ static void do_lose(worker_t *worker, const news_t *news)
     do_kill(worker, news);
 }
 
+static void free_texts(worker_t *worker)
+{
+    for (size_t i = 0; i < WORKER_PARTS; i++)
+        rz_free(worker->parts[i].path);
+    rz_free(worker->credential);
+}
+
 static void do_free(worker_t *worker, const news_t *news)
 {
     (void)news;
@@ -154,8 +166,7 @@ static void do_free(worker_t *worker, const news_t *news)
     process_close(&worker->process);
     folder_close(&worker->folder);
     rz_timer_close(&worker->timer);
-    rz_free(worker->path);
-    rz_free(worker->credential);
+    free_texts(worker);
     rz_free(worker);
 }
 
@@ -299,6 +310,11 @@ static process_t *spawn_worker(worker_t *worker, const worker_plan_t *plan, rz_e
     return process;
 }
 
+static void set_part(part_t *part, const char *path)
+{
+    *part = (part_t){ .path = rz_strdup(path), .binary = binary_at(path) };
+}
+
 /* The identity is taken before the program is started: a file that is replaced in between counts as changed. */
 worker_t *worker_open(const worker_env_t *env, const worker_plan_t *plan, rz_err_t *err)
 {
@@ -307,8 +323,9 @@ worker_t *worker_open(const worker_env_t *env, const worker_plan_t *plan, rz_err
     snprintf(worker->agent_id, sizeof worker->agent_id, "%s", plan->provision->child_id);
     snprintf(worker->pool_key, sizeof worker->pool_key, "%s", plan->pool_key);
     snprintf(worker->affinity, sizeof worker->affinity, "%s", plan->affinity);
-    worker->path = rz_strdup(plan->argv[0]);
-    worker->binary = binary_at(worker->path);
+    set_part(&worker->parts[WORKER_PROGRAM], plan->argv[0]);
+    if (plan->provision->executor == RZ_EXECUTOR_SESSION)
+        set_part(&worker->parts[WORKER_COMMAND], plan->provision->command);
     worker->credential = rz_strdup(plan->credential != NULL ? plan->credential : "");
     worker->folder = folder_open(env->fabric, env->loop, worker->agent_id, on_record, worker, err);
     if (worker->folder == NULL)
@@ -322,8 +339,7 @@ worker_t *worker_open(const worker_env_t *env, const worker_plan_t *plan, rz_err
 undo_folder:
     folder_close(&worker->folder);
 undo_worker:
-    rz_free(worker->path);
-    rz_free(worker->credential);
+    free_texts(worker);
     rz_free(worker);
     return NULL;
 }
@@ -409,14 +425,14 @@ uint64_t worker_resident(const worker_t *worker)
     return procs_resident(process_pid(worker->process));
 }
 
-const char *worker_path(const worker_t *worker)
+const char *worker_path(const worker_t *worker, worker_part_t part)
 {
-    return worker->path;
+    return worker->parts[part].path;
 }
 
-bool worker_is_of(const worker_t *worker, const binary_t *binary)
+bool worker_is_of(const worker_t *worker, worker_part_t part, const binary_t *binary)
 {
-    return binary_same(&worker->binary, binary);
+    return binary_same(&worker->parts[part].binary, binary);
 }
 
 bool worker_is_stale(const worker_t *worker)

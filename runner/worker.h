@@ -52,6 +52,13 @@ typedef struct {
     const char *credential; /* names what is in provision's secrets, for worker_credential(); NULL none */
 } worker_plan_t;
 
+/* Programs of which one process lives as long as the worker does. */
+typedef enum {
+    WORKER_PROGRAM, /* argv[0] of the plan */
+    WORKER_COMMAND, /* of the executor `session`, which keeps it running from run to run */
+    WORKER_PARTS,
+} worker_part_t;
+
 /* NULL and err when the process could not be started. env outlives the worker, plan does not have to. */
 worker_t *worker_open(const worker_env_t *env, const worker_plan_t *plan, rz_err_t *err);
 
@@ -66,8 +73,8 @@ bool worker_usable(const worker_t *worker);       /* IDLE and its process alive 
 bool worker_is_coming(const worker_t *worker);    /* SPAWNING or CONNECTING                            */
 uint64_t worker_runs(const worker_t *worker);     /* that it was taken for                             */
 uint64_t worker_resident(const worker_t *worker); /* bytes, its descendants included; see procs.h      */
-const char *worker_path(const worker_t *worker);  /* of its program */
-bool worker_is_of(const worker_t *worker, const binary_t *binary); /* started from this very file       */
+const char *worker_path(const worker_t *worker, worker_part_t part); /* NULL: it has no such part */
+bool worker_is_of(const worker_t *worker, worker_part_t part, const binary_t *binary); /* of this very file */
 bool worker_is_stale(const worker_t *worker);
 void worker_set_stale(worker_t *worker); /* no new worker would be like it: it serves no further run */
 

@@ -397,6 +397,40 @@ static void a_run_outlives_the_replacement_of_its_program_and_its_worker_does_no
     remove_dir();
 }
 
+static void replace_command(void)
+{
+    char path[64], new[64];
+    snprintf(path, sizeof path, "%s/session", dir);
+    snprintf(new, sizeof new, "%s/new", dir);
+    write_script(
+        new, "while read -r line; do run=$((run + 1))\n"
+             "echo '{\"kind\":\"terminal\",\"run\":'$run',\"status\":\"completed\",\"result\":\"'$PPID'\"}'\n"
+             "done\n");
+    assert_int_equal(rename(new, path), 0);
+}
+
+static void idle_workers_go_within_seconds_when_the_program_of_their_session_is_replaced(void **state)
+{
+    (void)state;
+    char members[1024];
+    make_dir();
+    replace_command();
+    snprintf(members, sizeof members,
+             "\"externalAgents\":{" ACTOR("pid", "\"executor\":\"session\",\"command\":\"%s/session\"") "}",
+             dir);
+    stand_in_up(&s, members, NULL);
+    pid_t old = run("ch-1", "pid");
+    assert_int_equal(run("ch-2", "pid"), old);
+    wait_until_idle(1);
+    replace_command();
+    assert_in_range(wait_until_gone(old), 0, 5000);
+    wait_until_idle(0);
+    pid_t new = run("ch-3", "pid");
+    assert_int_equal(run("ch-4", "pid"), new);
+    down();
+    remove_dir();
+}
+
 /* ---- a worker that cannot be reached ---- */
 
 /* Every start of the worker program adds a line to `starts`; the first `bad` of them refuse connections. */
@@ -468,6 +502,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_worker_that_grew_is_recycled),
     cmocka_unit_test(idle_workers_go_within_seconds_when_their_program_is_replaced),
     cmocka_unit_test(a_run_outlives_the_replacement_of_its_program_and_its_worker_does_not),
+    cmocka_unit_test(idle_workers_go_within_seconds_when_the_program_of_their_session_is_replaced),
     cmocka_unit_test(a_failed_connect_is_respawned_once),
     cmocka_unit_test(a_second_failed_connect_is_final),
     cmocka_unit_test(a_retired_worker_that_ignores_sigterm_is_killed_after_a_second),

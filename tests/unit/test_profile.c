@@ -221,6 +221,37 @@ static void a_replaced_key_is_another_pool_key_and_in_the_plan_with_it(void **st
     profile_plan_fini(&plan);
 }
 
+static void touch(const char *path)
+{
+    FILE *file = fopen(path, "a");
+    assert_non_null(file);
+    fputs("#\n", file);
+    fclose(file);
+}
+
+/* Is a worker of before interchangeable with one of after the command was changed? */
+static bool is_kept_by(desk_t *desk, rz_executor_t executor)
+{
+    char path[80], before[RZ_DIGEST_LEN + 1], after[RZ_DIGEST_LEN + 1];
+    rz_agent_t agent = *rz_agents_find(desk->settings.agents, "prog");
+    snprintf(path, sizeof path, "%s.prog", desk->path);
+    touch(path);
+    agent.executor = executor;
+    agent.command = path;
+    desk->of.agent = &agent;
+    pool_key(desk, "", before);
+    touch(path);
+    pool_key(desk, "", after);
+    unlink(path);
+    return strcmp(before, after) == 0;
+}
+
+static void a_replaced_command_is_another_pool_key_when_it_lasts_from_run_to_run(void **state)
+{
+    assert_false(is_kept_by(*state, RZ_EXECUTOR_SESSION));
+    assert_true(is_kept_by(*state, RZ_EXECUTOR_CLI_ADAPTER));
+}
+
 static void variables_of_a_profile_travel_as_names(void **state)
 {
     desk_t *desk = *state;
@@ -252,6 +283,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(without_a_file_no_credential_is_missed, desk_up, desk_down),
     cmocka_unit_test_setup_teardown(workers_with_different_credentials_are_not_interchangeable, desk_up, desk_down),
     cmocka_unit_test_setup_teardown(a_replaced_key_is_another_pool_key_and_in_the_plan_with_it, desk_up, desk_down),
+    cmocka_unit_test_setup_teardown(a_replaced_command_is_another_pool_key_when_it_lasts_from_run_to_run, desk_up, desk_down),
     cmocka_unit_test_setup_teardown(variables_of_a_profile_travel_as_names, desk_up, desk_down),
 };
 /* clang-format on */
