@@ -76,6 +76,26 @@ static int desk_with_default(void **state)
     return desk_with(state, flags);
 }
 
+/* The first worker of this runner never registers; the mark says that it was started. */
+static int desk_with_a_mute_worker(void **state)
+{
+    desk_t *desk = open_desk();
+    char config[2048], program[128];
+    snprintf(program, sizeof program, "%s/worker", desk->dir);
+    FILE *file = fopen(program, "w");
+    assert_non_null(file);
+    fprintf(file,
+            "#!/bin/sh\n[ -e %s/mark ] || { touch %s/mark; exec sleep 1000; }\nexec %s/rhizome-worker\n",
+            desk->dir, desk->dir, getenv("RZ_BIN_DIR"));
+    fclose(file);
+    assert_int_equal(chmod(program, 0700), 0);
+    snprintf(config, sizeof config, "\"runner\":{\"credentials\":\"%s\",\"worker_bin\":\"%s\"},%s",
+             desk->keys, program, agents);
+    desk->rig = rig_up(&(rig_options_t){ .runners = 1, .config = config });
+    *state = desk;
+    return 0;
+}
+
 static int desk_alone(void **state)
 {
     *state = open_desk();
@@ -87,7 +107,12 @@ static int desk_down(void **state)
     desk_t *desk = *state;
     if (desk->rig != NULL)
         rig_down(&desk->rig);
-    unlink(desk->keys);
+    const char *const files[] = { "keys.json", "worker", "mark" };
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/%s", desk->dir, files[i]);
+        unlink(path); /* not every desk has all */
+    }
     rmdir(desk->dir);
     free(desk);
     return 0;
@@ -221,6 +246,26 @@ static void a_replaced_key_reaches_the_next_child_and_the_old_worker_leaves(void
     put_keys(desk, "{\"a\":{\"api_key\":\"a-2\"},\"b\":{\"api_key\":\"b-1\"}}", 0600);
     await_no_worker(desk);
     child_gets(desk, "c2", "a", "a-2");
+}
+
+static void await_mark(const desk_t *desk)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/mark", desk->dir);
+    for (uint64_t deadline = process_now_ms() + RIG_PATIENCE_MS; access(path, F_OK) != 0;) {
+        if (process_now_ms() > deadline)
+            fail_msg("no worker was started");
+        poll(NULL, 0, 5);
+    }
+}
+
+static void a_run_whose_worker_is_still_coming_gets_the_replaced_key(void **state)
+{
+    const desk_t *desk = *state;
+    submit(desk, "c1", "keyed", "a");
+    await_mark(desk);
+    put_keys(desk, "{\"a\":{\"api_key\":\"a-2\"}}", 0600);
+    answers(desk, "c1", "a-2");
 }
 
 static void a_worker_whose_key_stays_stays(void **state)
@@ -357,6 +402,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_child_without_a_credential_ends_with_a_sentence_that_names_it, desk_up, desk_down),
     cmocka_unit_test_setup_teardown(when_told_to_warn_it_runs_without_one, desk_that_warns, desk_down),
     cmocka_unit_test_setup_teardown(a_replaced_key_reaches_the_next_child_and_the_old_worker_leaves, desk_up, desk_down),
+    cmocka_unit_test_setup_teardown(a_run_whose_worker_is_still_coming_gets_the_replaced_key, desk_with_a_mute_worker, desk_down),
     cmocka_unit_test_setup_teardown(a_worker_whose_key_stays_stays, desk_up, desk_down),
     cmocka_unit_test_setup_teardown(a_run_that_is_on_ends_with_the_key_it_began_with_and_its_worker_leaves, desk_up, desk_down),
     cmocka_unit_test_setup_teardown(a_bad_new_file_is_logged_and_changes_nothing, desk_up, desk_down),
