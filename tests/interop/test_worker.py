@@ -8,6 +8,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import websockets
@@ -430,6 +431,57 @@ async def case_a_key_stands_in_the_environment_of_the_program_alone():
         same((await link.frames())[-1]["status"], "completed")
         await link.close()
         same(w.stderr(), b"")
+
+
+def ours_that_show(secret, w, stop_looking):
+    """Looks at the worker and what it has just started, again and again. Returns how often a copy of the worker was met
+    on its way to the program, and whatever of ours showed the secret."""
+    binary = os.readlink(f"/proc/{w.process.pid}/exe")
+    met, found = 0, set()
+    while not stop_looking.is_set():
+        children = pathlib.Path(f"/proc/{w.process.pid}/task/{w.process.pid}/children").read_text().split()
+        for pid in [w.process.pid, *children]:
+            try:
+                command_line = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+                met += b"\0--exec\0" in command_line
+                shown = command_line + pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+                # asked last: what is still ours now was ours when it was read
+                if secret in shown and os.readlink(f"/proc/{pid}/exe") == binary:
+                    found.add(command_line[:80])
+            except (FileNotFoundError, ProcessLookupError, PermissionError):  # it ended, or hides all this as it should
+                continue
+    return met, found
+
+
+async def case_a_key_never_stands_in_an_environment_of_ours():
+    # a PATH of so many folders that the copy of the worker is busy for a while with looking the program up
+    env = {"PATH": ":" * 100000 + "/usr/bin:/bin"}
+    w = keyed("read line; echo $$; read more", {"KEY": "api_key"}, [{"provider": "p", "api_key": "sk-canary"}],
+              env=env, workspace="/usr/share")
+    w.spec["executor"]["command"] = "sh"
+    with w:
+        endpoint, enough = w.endpoint(), threading.Event()
+        looking = asyncio.create_task(asyncio.to_thread(ours_that_show, b"sk-canary", w, enough))
+        try:
+            for _ in range(30):
+                link = await Link.open(endpoint)
+                await link.run("x")
+                pid = int((await link.frame())["event"]["content"])
+                assert b"KEY=sk-canary\0" in pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+                await link.send(kind="message", text="go on")
+                same((await link.frames())[-1]["status"], "completed")
+                await link.close()
+        finally:
+            enough.set()
+        met, found = await looking
+        assert met >= 30, met
+        same(found, set())
+
+
+async def case_a_key_of_any_allowed_size_arrives():
+    names = {f"KEY_{n}": "api_key" for n in range(20)}
+    with keyed("read line; echo ${#KEY_0} ${#KEY_19}", names, [{"provider": "p", "api_key": "k" * 65536}]) as w:
+        same((await one_run(w.endpoint(), "x"))[-1], completed("65536 65536\n"))
 
 
 async def case_a_program_inherits_no_descriptor_of_ours():
