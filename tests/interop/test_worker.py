@@ -436,7 +436,7 @@ async def case_a_key_stands_in_the_environment_of_the_program_alone():
 def ours_that_show(secret, w, stop_looking):
     """Looks at the worker and what it has just started, again and again. Returns how often a copy of the worker was met
     on its way to the program, and whatever of ours showed the secret."""
-    binary = os.readlink(f"/proc/{w.process.pid}/exe")
+    binary = os.path.realpath(BINARY)
     met, found = 0, set()
     while not stop_looking.is_set():
         children = pathlib.Path(f"/proc/{w.process.pid}/task/{w.process.pid}/children").read_text().split()
