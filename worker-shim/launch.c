@@ -64,8 +64,8 @@ static void add_to_environment(const char *text, size_t len)
 
 static int become(char **argv)
 {
-    const char *text;
-    size_t len;
+    const char *text = NULL;
+    size_t len = 0;
     int sys = take_variables(&text, &len);
     if (sys != 0)
         return sys;
