@@ -8,16 +8,10 @@
 
 #define WHY_MAX 256
 
-static void put_text(rz_buf_t *out, const char *key, const char *text)
-{
-    if (text != NULL && *text != '\0')
-        rz_json_put_str(out, key, text);
-}
-
 static void put_owner(const roster_t *roster, const rz_act_t *act, rz_buf_t *out)
 {
     const runner_t *runner = roster_by_incarnation(roster, act->owner);
-    put_text(out, "owner", act->owner);
+    rz_json_opt_str(out, "owner", rz_or_null(act->owner));
     if (runner != NULL)
         rz_json_put_str(out, "runner", runner->name);
 }
@@ -78,10 +72,10 @@ void act_encode(const roster_t *roster, const char *key, const rz_act_t *act, rz
         rz_json_open_key(out, key, '{');
     rz_json_put_str(out, "child", act->child);
     rz_json_put_str(out, "parent", act->parent);
-    put_text(out, "job", act->job);
+    rz_json_opt_str(out, "job", rz_or_null(act->job));
     rz_json_put_str(out, "state", rz_act_state_name(act->state));
-    put_text(out, "status", act->status);
-    put_text(out, "error", act->error);
+    rz_json_opt_str(out, "status", rz_or_null(act->status));
+    rz_json_opt_str(out, "error", rz_or_null(act->error));
     rz_json_put_u64(out, "epoch", act->epoch);
     rz_json_put_u64(out, "activation", act->activation);
     rz_json_put_u64(out, "attempt", act->attempt);

@@ -130,11 +130,6 @@ void op_list(control_t *control, call_t *call, const rz_control_request_t *reque
 
 /* ---- explain ---- */
 
-static const char *or_null(const char *text)
-{
-    return text != NULL && *text != '\0' ? text : NULL;
-}
-
 static void put_transition(const rz_transition_t *transition, rz_buf_t *out)
 {
     char at[RZ_RFC3339_LEN + 1];
@@ -144,9 +139,9 @@ static void put_transition(const rz_transition_t *transition, rz_buf_t *out)
     rz_json_put_u64(out, "activation", transition->activation);
     rz_json_put_u64(out, "epoch", transition->epoch);
     rz_json_put_str(out, "what", transition->what);
-    rz_json_opt_str(out, "broker", or_null(transition->broker));
-    rz_json_opt_str(out, "runner", or_null(transition->runner));
-    rz_json_opt_str(out, "detail", or_null(transition->detail));
+    rz_json_opt_str(out, "broker", rz_or_null(transition->broker));
+    rz_json_opt_str(out, "runner", rz_or_null(transition->runner));
+    rz_json_opt_str(out, "detail", rz_or_null(transition->detail));
     rz_json_close(out, '}');
 }
 

@@ -5,11 +5,6 @@
 
 #include <inttypes.h>
 
-static const char *or_null(const char *text)
-{
-    return text != NULL && *text != '\0' ? text : NULL;
-}
-
 /* Who ran the child, or would run it. What a session says of that itself stays; a root is run by nobody here. */
 static void join_routing(const control_t *control, const rz_session_result_t *result, rz_buf_t *out)
 {
@@ -23,9 +18,9 @@ static void join_routing(const control_t *control, const rz_session_result_t *re
 
 static void send_session(const control_t *control, call_t *call, const rz_session_result_t *result)
 {
-    const rz_session_state_t state = { .last_run_status = or_null(result->act.status),
-                                       .last_run_error = or_null(result->act.error),
-                                       .model = or_null(result->model),
+    const rz_session_state_t state = { .last_run_status = rz_or_null(result->act.status),
+                                       .last_run_error = rz_or_null(result->act.error),
+                                       .model = rz_or_null(result->model),
                                        .rev = result->rev };
     rz_buf_t header = { 0 }, session = { 0 };
     join_routing(control, result, &header);
@@ -90,7 +85,7 @@ void op_session_put(control_t *control, call_t *call, const rz_control_request_t
         return;
     }
     rz_session_put_t put = { .child = session.id,
-                             .parent = or_null(session.parent),
+                             .parent = rz_or_null(session.parent),
                              .session_affinity = session.affinity,
                              .session_profile = session.profile,
                              .header = rz_buf_str(&session.header),
@@ -109,7 +104,7 @@ static void put_session(const rz_act_t *act, rz_buf_t *out)
     rz_json_put_str(out, "child", act->child);
     rz_json_put_str(out, "parent", act->parent);
     rz_json_put_str(out, "state", rz_act_state_name(act->state));
-    rz_json_opt_str(out, "status", or_null(act->status));
+    rz_json_opt_str(out, "status", rz_or_null(act->status));
     rz_json_close(out, '}');
 }
 

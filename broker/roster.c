@@ -287,7 +287,7 @@ static bool runner_has_labels(const runner_t *runner, const char *labels)
     return true;
 }
 
-bool runner_offers(const runner_t *runner, const char *profile, const char *labels)
+static bool runner_offers(const runner_t *runner, const char *profile, const char *labels)
 {
     return runner->joined && words_have(runner->profiles, rz_str(profile)) &&
            runner_has_labels(runner, labels);

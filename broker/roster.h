@@ -89,7 +89,6 @@ bool runner_was_handed(const runner_t *runner, const char *child, uint64_t epoch
                        uint64_t within_ms);
 
 /* ---- choosing ---- */
-bool runner_offers(const runner_t *runner, const char *profile, const char *labels);
 /* It offers the class, has credit, and the profile has room there. */
 bool runner_takes(const runner_t *runner, const char *profile, const char *labels);
 /* Whether any runner offers the class, busy or full or not. If none does, why[] says what is missing ("no runner is

@@ -39,29 +39,24 @@ static bool send_frames(sender_t *sender, runner_t *runner, const rz_link_t *lin
     return false;
 }
 
-static const char *or_null(const char *text)
-{
-    return text != NULL && *text != '\0' ? text : NULL;
-}
-
 bool sender_assign(sender_t *sender, runner_t *runner, const rz_assignment_t *a)
 {
-    cJSON *tools = or_null(a->disabled_tools) != NULL ? cJSON_Parse(a->disabled_tools) : NULL;
+    cJSON *tools = rz_or_null(a->disabled_tools) != NULL ? cJSON_Parse(a->disabled_tools) : NULL;
     rz_link_t link = {
         .kind = RZ_LINK_ASSIGN,
         .child = a->child,
         .parent = a->parent,
-        .job = or_null(a->job),
+        .job = rz_or_null(a->job),
         .epoch = a->epoch,
         .token = a->token,
         .attempt = a->attempt,
-        .previous_error = or_null(a->previous_error),
+        .previous_error = rz_or_null(a->previous_error),
         .profile = a->profile,
         .affinity = a->affinity,
         .model = a->model,
         .disabled_tools = tools,
-        .tenant = or_null(a->tenant),
-        .traceparent = or_null(a->traceparent),
+        .tenant = rz_or_null(a->tenant),
+        .traceparent = rz_or_null(a->traceparent),
         .cancelled = a->cancelled,
     };
     rz_buf_clear(&sender->session);

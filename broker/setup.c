@@ -6,11 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *or_null(const char *text)
-{
-    return *text != '\0' ? text : NULL;
-}
-
 /* The host name as an id: what an id may not hold becomes a dash. */
 static void name_from_host(char out[RZ_ID_MAX + 1])
 {
@@ -35,8 +30,8 @@ static rz_rc_t check_times(const setup_t *setup, rz_err_t *err)
 static void read_store(const rz_config_t *config, rz_store_options_t *out)
 {
     *out = (rz_store_options_t){ .url = rz_config_str(config, "redis.url"),
-                                 .user = or_null(rz_config_str(config, "redis.user")),
-                                 .password = or_null(rz_config_str(config, "redis.password")),
+                                 .user = rz_or_null(rz_config_str(config, "redis.user")),
+                                 .password = rz_or_null(rz_config_str(config, "redis.password")),
                                  .call_timeout_ms = (uint64_t)rz_config_int(config, "redis.timeout_ms") };
 }
 

@@ -9,16 +9,6 @@ static void put_run(rz_buf_t *line, uint64_t run)
         rz_json_put_u64(line, "run", run);
 }
 
-/* The key as it stands between its quotes, so that escapes in it stay what they are. */
-static void put_member(rz_buf_t *line, rz_str_t key, rz_str_t value)
-{
-    if (line->data[line->len - 1] != '{')
-        rz_buf_putc(line, ',');
-    rz_buf_put(line, key.p - 1, key.n + 2);
-    rz_buf_putc(line, ':');
-    rz_buf_put_str(line, value);
-}
-
 static void put_numbered(rz_buf_t *line, rz_str_t frame, uint64_t run)
 {
     rz_json_iter_t members = rz_json_iter(frame);
@@ -26,7 +16,7 @@ static void put_numbered(rz_buf_t *line, rz_str_t frame, uint64_t run)
     rz_json_open(line, '{');
     while (rz_json_next_member(&members, &key, &value))
         if (!rz_json_is((rz_str_t){ key.p - 1, key.n + 2 }, "run"))
-            put_member(line, key, value);
+            rz_json_put_member(line, key, value);
     put_run(line, run);
     rz_json_close(line, '}');
 }

@@ -152,12 +152,6 @@ static void keep_config_flags(char *const *before, int before_n, char *const *af
     }
 }
 
-static const char *text_or_null(const char *key)
-{
-    const char *text = rz_config_str(common.config, key);
-    return *text != '\0' ? text : NULL;
-}
-
 /* argv[0] is the program's name, as rz_config_load() has it. */
 static bool read_config(int *argc, char **argv)
 {
@@ -172,8 +166,8 @@ static bool read_config(int *argc, char **argv)
         keep_config_flags(before, before_n, argv, *argc);
     rz_free(before);
     if (common.config != NULL) {
-        common.control = text_or_null("control");
-        common.state_dir = text_or_null("up.state_dir");
+        common.control = rz_or_null(rz_config_str(common.config, "control"));
+        common.state_dir = rz_or_null(rz_config_str(common.config, "up.state_dir"));
     }
     return common.config != NULL;
 }

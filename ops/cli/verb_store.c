@@ -19,18 +19,12 @@ static const option_t init_options[] = {
 
 static const char *const settings[] = { "redis.", NULL };
 
-static const char *text_or_null(const rz_config_t *config, const char *key)
-{
-    const char *text = rz_config_str(config, key);
-    return *text != '\0' ? text : NULL;
-}
-
 static rz_store_options_t redis_options(const rz_config_t *config)
 {
     return (rz_store_options_t){
         .url = rz_config_str(config, "redis.url"),
-        .user = text_or_null(config, "redis.user"),
-        .password = text_or_null(config, "redis.password"),
+        .user = rz_or_null(rz_config_str(config, "redis.user")),
+        .password = rz_or_null(rz_config_str(config, "redis.password")),
     };
 }
 

@@ -210,6 +210,15 @@ void rz_json_put_raw(rz_buf_t *buf, const char *key, rz_str_t json)
     rz_buf_put_str(buf, json);
 }
 
+void rz_json_put_member(rz_buf_t *buf, rz_str_t key, rz_str_t json)
+{
+    put_comma(buf);
+    rz_buf_putc(buf, '"');
+    rz_buf_put_str(buf, key);
+    rz_buf_puts(buf, "\":");
+    rz_buf_put_str(buf, json);
+}
+
 void rz_json_opt_str(rz_buf_t *buf, const char *key, const char *text)
 {
     if (text != NULL)

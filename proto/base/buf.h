@@ -45,5 +45,7 @@ void rz_json_put_u64(rz_buf_t *buf, const char *key, uint64_t number);
 void rz_json_put_i64(rz_buf_t *buf, const char *key, int64_t number);
 void rz_json_put_bool(rz_buf_t *buf, const char *key, bool value);
 void rz_json_put_raw(rz_buf_t *buf, const char *key, rz_str_t json); /* json must be one valid JSON value  */
+/* key: as it stands between its quotes (json.h's iterators lend it so), escapes and all. */
+void rz_json_put_member(rz_buf_t *buf, rz_str_t key, rz_str_t json);
 /* Writes the member only if text is not NULL: the wire's "omitted when none". */
 void rz_json_opt_str(rz_buf_t *buf, const char *key, const char *text);

@@ -49,6 +49,11 @@ void rz_free(void *memory)
     free(memory);
 }
 
+const char *rz_or_null(const char *text)
+{
+    return text != NULL && *text != '\0' ? text : NULL;
+}
+
 void rz_wipe(void *memory, size_t size)
 {
     if (size > 0)

@@ -12,6 +12,7 @@ void *rz_realloc(void *memory, size_t size);  /* new bytes undefined */
 char *rz_strdup(const char *text);            /* NULL gives NULL */
 char *rz_strndup(const char *text, size_t n); /* NUL-terminated */
 void rz_free(void *memory);                   /* NULL is harmless */
+const char *rz_or_null(const char *text);     /* NULL for "" too: where "none" is not written */
 /* Overwrites memory that held a secret; not optimised away. */
 void rz_wipe(void *memory, size_t size);
 

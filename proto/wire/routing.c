@@ -21,33 +21,17 @@ const char *rz_routing_profile(const rz_agents_t *agents, const rz_session_t *se
 
 /* ---- joining ---- */
 
-static const char *or_null(const char *text)
-{
-    return text != NULL && *text != '\0' ? text : NULL;
-}
-
 /* The table of spec 9.3. Built-in profiles have no permission profile. */
 static void resolve(const rz_agents_t *agents, const char *profile, const char *value[KEYS])
 {
     const rz_agent_t *agent = rz_agents_find(agents, profile);
     value[KIND] = "external";
-    value[AGENT_ID] = or_null(profile);
+    value[AGENT_ID] = rz_or_null(profile);
     if (agent == NULL)
         return;
     value[PROTOCOL] = agent->protocol == RZ_AGENT_A2A ? "a2a_jsonrpc" : "actor";
-    value[PERMISSION_PROFILE] = or_null(agent->permission_profile);
-    value[CARD_URL] = or_null(agent->agent_card_url);
-}
-
-/* key: as the iterators lend it, with its escapes. */
-static void copy_member(rz_str_t key, rz_str_t value, rz_buf_t *out)
-{
-    if (out->data[out->len - 1] != '{')
-        rz_buf_putc(out, ',');
-    rz_buf_putc(out, '"');
-    rz_buf_put_str(out, key);
-    rz_buf_puts(out, "\":");
-    rz_buf_put_str(out, value);
+    value[PERMISSION_PROFILE] = rz_or_null(agent->permission_profile);
+    value[CARD_URL] = rz_or_null(agent->agent_card_url);
 }
 
 /* Which of ours the member is, KEYS for none: found by its place, so that escapes in its key do not matter. */
@@ -71,7 +55,7 @@ static void join_metadata(rz_str_t metadata, const char *const value[KEYS], rz_b
     while (rz_json_next_member(&it, &key, &member)) {
         int k = place_of(stored, member);
         if (k == KEYS || (same && value[k] == NULL))
-            copy_member(key, member, out);
+            rz_json_put_member(out, key, member);
     }
     for (int k = 0; k < KEYS; k++)
         rz_json_opt_str(out, keys[k], value[k]);
@@ -85,7 +69,7 @@ static void join(const char *const value[KEYS], rz_str_t header, rz_str_t metada
     rz_json_iter_t it = rz_json_iter(header);
     while (rz_json_next_member(&it, &key, &member))
         if (member.p != metadata.p)
-            copy_member(key, member, out);
+            rz_json_put_member(out, key, member);
     join_metadata(metadata, value, out);
     rz_json_close(out, '}');
 }

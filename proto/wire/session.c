@@ -297,23 +297,13 @@ const char *rz_session_meta(const rz_session_t *session, const char *key)
 /* ---- split and join ---- */
 
 /* Copies members as they were written, escapes and numbers included, except those named in `without`. */
-static void copy_member(rz_str_t key, rz_str_t value, rz_buf_t *out)
-{
-    if (out->data[out->len - 1] != '{')
-        rz_buf_putc(out, ',');
-    rz_buf_putc(out, '"');
-    rz_buf_put_str(out, key);
-    rz_buf_puts(out, "\":");
-    rz_buf_put_str(out, value);
-}
-
 static void copy_members(rz_str_t object, const char *const *without, rz_buf_t *out)
 {
     rz_json_iter_t it = rz_json_iter(object);
     rz_str_t key, value;
     while (rz_json_next_member(&it, &key, &value))
         if (!key_among(key, without))
-            copy_member(key, value, out);
+            rz_json_put_member(out, key, value);
 }
 
 /* Upstream requires both moments; a producer may leave them to us. */
@@ -337,7 +327,7 @@ void rz_session_split(rz_str_t bytes, rz_buf_t *header)
         if (key_among(key, not_header))
             continue;
         if (!key_is(key, "metadata")) {
-            copy_member(key, value, header);
+            rz_json_put_member(header, key, value);
             continue;
         }
         rz_json_open_key(header, "metadata", '{');
