@@ -2,6 +2,7 @@
 #include "broker.h"
 
 #include "base/log.h"
+#include "base/privacy.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -164,7 +165,7 @@ static int run(const setup_t *setup, int ready_fd)
     return uv_loop_close(&program.loop) == 0 ? 0 : EXIT_OUR_BUG;
 }
 
-static int with_config(const rz_config_t *config, const flags_t *flags)
+static int with_config(rz_config_t *config, const flags_t *flags)
 {
     setup_t setup;
     rz_err_t err = { 0 };
@@ -197,6 +198,7 @@ int main(int argc, char **argv)
         puts("rhizome-broker " RZ_VERSION);
         return 0;
     }
+    rz_keep_memory_private(); /* the store's password is in it, and every conversation */
     rz_config_t *config = rz_config_load(NULL, &argc, argv, &err);
     if (config == NULL) {
         fprintf(stderr, "rhizome-broker: %s\n", err.text);

@@ -1,6 +1,8 @@
 /* setup.c - see setup.h. */
 #include "setup.h"
 
+#include "state/access.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,20 +29,12 @@ static rz_rc_t check_times(const setup_t *setup, rz_err_t *err)
                          (unsigned long long)setup->sync_ms);
 }
 
-static void read_store(const rz_config_t *config, rz_store_options_t *out)
-{
-    *out = (rz_store_options_t){ .url = rz_config_str(config, "redis.url"),
-                                 .user = rz_or_null(rz_config_str(config, "redis.user")),
-                                 .password = rz_or_null(rz_config_str(config, "redis.password")),
-                                 .call_timeout_ms = (uint64_t)rz_config_int(config, "redis.timeout_ms") };
-}
-
 static uint64_t secs_in_ms(const rz_config_t *config, const char *key)
 {
     return (uint64_t)rz_config_int(config, key) * 1000;
 }
 
-rz_rc_t setup_read(const rz_config_t *config, setup_t *out, rz_err_t *err)
+rz_rc_t setup_read(rz_config_t *config, setup_t *out, rz_err_t *err)
 {
     *out = (setup_t){
         .jobs = rz_config_str(config, "broker.jobs"),
@@ -62,8 +56,7 @@ rz_rc_t setup_read(const rz_config_t *config, setup_t *out, rz_err_t *err)
     snprintf(out->name, sizeof out->name, "%s", rz_config_str(config, "broker.name"));
     if (out->name[0] == '\0')
         name_from_host(out->name);
-    read_store(config, &out->store);
-    if (check_times(out, err) != RZ_OK)
+    if (rz_store_access_read(config, &out->store, err) != RZ_OK || check_times(out, err) != RZ_OK)
         return err->rc;
     out->agents = rz_agents_create(rz_config_table(config, "externalAgents"),
                                    rz_config_table(config, "subagentRouting"),

@@ -20,6 +20,6 @@ typedef struct {
     rz_agents_t *agents;      /* owned */
 } setup_t;
 
-/* Texts are lent by config, which must outlive the setup. RZ_BAD_FIELD and the like, with err. */
-rz_rc_t setup_read(const rz_config_t *config, setup_t *out, rz_err_t *err);
+/* Texts are lent by config, which must outlive the setup and takes in what redis.password_file holds. RZ_BAD_FIELD and the like, with err. */
+rz_rc_t setup_read(rz_config_t *config, setup_t *out, rz_err_t *err);
 void setup_fini(setup_t *setup);

@@ -2,7 +2,7 @@
 #include "credentials.h"
 
 #include "base/log.h"
-#include "private_file.h"
+#include "base/private_file.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,8 +25,8 @@ struct credentials {
     char *path; /* NULL: none is kept */
     char key[RZ_TOKEN_LEN + 1];
     set_t set;
-    private_file_state_t seen; /* when it was last read, successfully or not */
-    bool complained;           /* of what was read then */
+    rz_private_file_state_t seen; /* when it was last read, successfully or not */
+    bool complained;              /* of what was read then */
 };
 
 /* ---- from JSON to credentials.  Not rz_field_str(): its messages show what was found. ---- */
@@ -129,9 +129,9 @@ static rz_rc_t load(const credentials_t *credentials, set_t *out, rz_err_t *err)
     char *bytes;
     size_t len;
     *out = (set_t){ 0 };
-    if (private_file_read(credentials->path, CREDENTIALS_BYTES_MAX, &bytes, &len, &why) == RZ_OK)
+    if (rz_private_file_read(credentials->path, CREDENTIALS_BYTES_MAX, &bytes, &len, &why) == RZ_OK)
         out->tree = rz_json_parse_commented(bytes, len, 0, &why);
-    private_file_free(&bytes, len);
+    rz_private_file_free(&bytes, len);
     if (out->tree != NULL)
         read_set(out->tree, credentials->key, out, &why);
     if (why.rc == RZ_OK)
@@ -162,8 +162,8 @@ bool credentials_refresh(credentials_t *credentials)
 {
     if (credentials->path == NULL)
         return false;
-    private_file_state_t now = private_file_look(credentials->path);
-    bool same_file = private_file_same(&now, &credentials->seen);
+    rz_private_file_state_t now = rz_private_file_look(credentials->path);
+    bool same_file = rz_private_file_same(&now, &credentials->seen);
     if (same_file && !credentials->seen.young)
         return false;
     credentials->seen = now;
@@ -196,7 +196,7 @@ credentials_t *credentials_open(const char *path, rz_err_t *err)
         return credentials;
     credentials->path = rz_strdup(path);
     rz_token_new(credentials->key);
-    credentials->seen = private_file_look(path);
+    credentials->seen = rz_private_file_look(path);
     if (load(credentials, &credentials->set, err) != RZ_OK)
         credentials_close(&credentials);
     return credentials;

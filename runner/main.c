@@ -129,7 +129,20 @@ static int check_credentials(const settings_t *settings)
     return code;
 }
 
-static int run(const rz_config_t *config, const options_t *options)
+/* A configuration that brokers share brings the way to the store along. It is not for us, who are next to code that a
+ * model chose: forgotten before anything else happens. */
+static void forget_store(rz_config_t *config)
+{
+    if (*rz_config_str(config, "redis.password") != '\0' ||
+        strchr(rz_config_str(config, "redis.url"), '@') != NULL)
+        rz_log_warn("runner.store_password",
+                    "text=\"a runner needs no password of Redis: keep it in the brokers' "
+                    "configuration or environment alone\"");
+    rz_config_set(config, "redis.password", "", NULL);
+    rz_config_set(config, "redis.url", "", NULL);
+}
+
+static int run(rz_config_t *config, const options_t *options)
 {
     rz_err_t err = { 0 };
     settings_t settings;
@@ -137,6 +150,7 @@ static int run(const rz_config_t *config, const options_t *options)
     rz_log_level_t level = RZ_LOG_INFO;
     rz_log_level_parse(rz_config_str(config, "log.level"), &level);
     rz_log_setup("rhizome-runner", level);
+    forget_store(config);
     if (settings_init(&settings, config, &err) != RZ_OK) {
         fprintf(stderr, "rhizome-runner: %s\n", err.text);
         code = EXIT_CONFIG;

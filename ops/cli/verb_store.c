@@ -3,7 +3,9 @@
 #include "verb.h"
 
 #include "base/buf.h"
+#include "base/privacy.h"
 #include "base/setting.h"
+#include "state/access.h"
 #include "state/store.h"
 
 #include <inttypes.h>
@@ -19,13 +21,15 @@ static const option_t init_options[] = {
 
 static const char *const settings[] = { "redis.", NULL };
 
-static rz_store_options_t redis_options(const rz_config_t *config)
+/* Says what is wrong with them. */
+static bool read_access(rz_store_options_t *out)
 {
-    return (rz_store_options_t){
-        .url = rz_config_str(config, "redis.url"),
-        .user = rz_or_null(rz_config_str(config, "redis.user")),
-        .password = rz_or_null(rz_config_str(config, "redis.password")),
-    };
+    rz_err_t err = { 0 };
+    rz_keep_memory_private();
+    if (rz_store_access_read(common.config, out, &err) == RZ_OK)
+        return true;
+    say("%s", err.text);
+    return false;
 }
 
 static void print_json(const rz_store_info_t *info)
@@ -78,11 +82,13 @@ static outcome_t init_verb(int argc, char **argv)
     (void)argv;
     rz_err_t err = { 0 };
     rz_store_info_t info = { 0 };
-    rz_store_options_t options = redis_options(common.config);
+    rz_store_options_t options;
     if (shards < 1 || shards > 1024) {
         say("--shards takes 1 to 1024");
         return EXIT_USAGE;
     }
+    if (!read_access(&options))
+        return EXIT_CONFIG;
     rz_rc_t rc = rz_store_init(&options, (unsigned)shards, &info, &err);
     return report(rc, &info, &err);
 }
@@ -93,7 +99,9 @@ static outcome_t upgrade_verb(int argc, char **argv)
     (void)argv;
     rz_err_t err = { 0 };
     rz_store_info_t info = { 0 };
-    rz_store_options_t options = redis_options(common.config);
+    rz_store_options_t options;
+    if (!read_access(&options))
+        return EXIT_CONFIG;
     rz_rc_t rc = rz_store_upgrade(&options, &info, &err);
     return report(rc, &info, &err);
 }
@@ -104,7 +112,9 @@ static outcome_t check_verb(int argc, char **argv)
     (void)argv;
     rz_err_t err = { 0 };
     rz_store_info_t info = { 0 };
-    rz_store_options_t options = redis_options(common.config);
+    rz_store_options_t options;
+    if (!read_access(&options))
+        return EXIT_CONFIG;
     rz_rc_t rc = rz_store_check(&options, &info, &err);
     return report(rc, &info, &err);
 }

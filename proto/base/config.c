@@ -100,6 +100,8 @@ static rz_rc_t put_json(rz_config_t *config, const rz_setting_t *setting, const 
     rz_setting_value_t value;
     if (rz_setting_from_json(setting, json, &value)) {
         keep(config, setting, value, from->source);
+        if (setting->kind == RZ_SETTING_SECRET)
+            rz_wipe(json->valuestring, strlen(json->valuestring));
         return RZ_OK;
     }
     rz_buf_t shown = { 0 };
@@ -338,6 +340,24 @@ static bool args_more(const args_t *args)
     return args->at < args->argc && strcmp(args->argv[args->at], "--") != 0;
 }
 
+/* Every user of the host sees what a process was started with. */
+static rz_rc_t put_flag(rz_config_t *config, const rz_setting_t *setting, const char *text, const char *flag,
+                        rz_err_t *err)
+{
+    const origin_t from = { "flag", "flag", flag };
+    if (text == NULL)
+        return rz_fail_field(err, RZ_MISSING_FIELD, setting->key, "flag %s needs a value", flag);
+    bool secret =
+        setting->kind == RZ_SETTING_SECRET || (setting->kind == RZ_SETTING_URL && strchr(text, '@') != NULL);
+    if (secret)
+        return rz_fail_field(
+            err, RZ_NOT_ALLOWED, setting->key,
+            "flag %s would show a password to every user of this host; put it into a file or the "
+            "environment",
+            flag);
+    return put_text(config, setting, text, &from, err);
+}
+
 static rz_rc_t put_flags(rz_config_t *config, int *argc, char **argv, rz_err_t *err)
 {
     rz_rc_t rc = RZ_OK;
@@ -351,10 +371,7 @@ static rz_rc_t put_flags(rz_config_t *config, int *argc, char **argv, rz_err_t *
         }
         char flag[RZ_SETTING_NAME_MAX];
         rz_setting_flag(setting, flag);
-        const origin_t from = { "flag", "flag", flag };
-        const char *text = args_take(&args, setting->kind == RZ_SETTING_BOOL);
-        rc = text != NULL ? put_text(config, setting, text, &from, err)
-                          : rz_fail_field(err, RZ_MISSING_FIELD, setting->key, "flag %s needs a value", flag);
+        rc = put_flag(config, setting, args_take(&args, setting->kind == RZ_SETTING_BOOL), flag, err);
     }
     args_end(&args, argc);
     return rc;
@@ -525,7 +542,10 @@ void rz_config_help(const char *const *prefixes, rz_buf_t *out)
         if (!begins_with_one_of(setting->key, prefixes))
             continue;
         char flag[RZ_SETTING_NAME_MAX];
-        rz_setting_flag(setting, flag);
+        if (setting->kind == RZ_SETTING_SECRET) /* no flag takes it */
+            rz_setting_env(setting, flag);
+        else
+            rz_setting_flag(setting, flag);
         rz_buf_printf(out, "  %-26s %s", flag, setting->sentence);
         if (*setting->dflt != '\0')
             rz_buf_printf(out, " [%s]", setting->dflt);

@@ -3,7 +3,8 @@
  *
  * Every setting is one line of the table in setting.c: dotted key, kind, default, bounds, sentence. From the
  * key follow its environment variable (redis.url -> RHIZOME_REDIS_URL) and its flag (--redis-url URL; for
- * booleans --a-b or --a-b=false). All programs read the same file; each uses what concerns it. A key that is
+ * booleans --a-b or --a-b=false). A password is taken from no flag, nor a URL with one in it. All programs read
+ * the same file; each uses what concerns it. A key that is
  * not in the table, a value of the wrong kind or out of bounds is a failure that names the key, the value,
  * where it came from and what is allowed. The tables `externalAgents`, `subagentRouting` and `subagents`
  * (spec 9) are taken as they are: wire/agents.h reads them. */

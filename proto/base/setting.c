@@ -40,6 +40,8 @@ const rz_setting_t rz_settings[] = {
     { "redis.url", RZ_SETTING_URL, "redis://127.0.0.1:6379", 0, 0, "where the store listens" },
     TEXT("redis.user", "", "user of the store's access list"),
     { "redis.password", RZ_SETTING_SECRET, "", 0, 0, "its password" },
+    TEXT("redis.password_file", "", "file that holds it, mode 0600"),
+    { "redis.plaintext", RZ_SETTING_BOOL, "false", 0, 0, "speak to a Redis on another host in the clear" },
     INT("redis.timeout_ms", "5000", 10, 600000, "how long one call to the store may take, ms"),
 
     ID("broker.name", "name of this broker; empty: from the host name"),

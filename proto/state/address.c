@@ -1,6 +1,8 @@
 /* address.c - see address.h. */
 #include "state/address.h"
 
+#include "base/host.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +62,17 @@ static rz_rc_t take_host(rz_address_t *out, const char *text, rz_err_t *err)
     return *host == '\0' ? bad_url(err, "the host is missing") : RZ_OK;
 }
 
+rz_rc_t rz_address_check_host(const rz_store_options_t *options, const char *host, rz_err_t *err)
+{
+    if (options->plaintext || rz_host_is_loopback(host))
+        return RZ_OK;
+    return rz_fail_field(
+        err, RZ_NOT_ALLOWED, "redis.url",
+        "Redis at %.120s would be spoken to in the clear; reach it through a TLS tunnel to a Unix socket "
+        "(ops/redis), or set redis.plaintext to true if nobody else is on that network",
+        host);
+}
+
 static rz_rc_t take_url(rz_address_t *out, const char *url, rz_err_t *err)
 {
     static const char unix_scheme[] = "unix:", tcp_scheme[] = "redis://";
@@ -95,6 +108,8 @@ rz_rc_t rz_address_parse(const rz_store_options_t *options, rz_address_t *out, r
 {
     *out = (rz_address_t){ 0 };
     rz_rc_t rc = take_url(out, options->url, err);
+    if (rc == RZ_OK && out->host != NULL)
+        rc = rz_address_check_host(options, out->host, err);
     if (rc != RZ_OK) {
         rz_address_fini(out);
         return rc;

@@ -24,6 +24,7 @@ typedef struct rz_store rz_store_t;
 typedef struct {
     const char *url; /* "unix:/path/redis.sock", "redis://host:port", "redis://:password@host:port/db"     */
     const char *user, *password; /* NULL: from the url, or none */
+    bool plaintext;              /* TCP to another host in the clear is allowed; see address.h */
     uint64_t call_timeout_ms;    /* a batch unanswered this long breaks the connection; 0 = 5000    */
     size_t queue_max;            /* operations waiting here before RZ_UNAVAILABLE is answered; 0 = 100,000 */
     size_t queue_bytes_max;      /* and their bytes, unless it is one alone; 0 = 256 MiB                  */

@@ -12,7 +12,7 @@ static void no_broker_is_exit_code_69_and_names_the_remedy(void **state)
     has(said.err, "connection refused");
     has(said.err, "rhizome up");
     has(said.err, "RHIZOME_CONTROL");
-    shell("rhizome store check --redis-url redis://:hush@127.0.0.1:1");
+    shell("RHIZOME_REDIS_URL=redis://:hush@127.0.0.1:1 rhizome store check");
     ended_with(69);
     has_not(said.err, "hush");
 }

@@ -340,6 +340,23 @@ static void a_broken_secret_is_not_shown(void **state)
     assert_null(strstr(f->err.text, "hunter2"));
 }
 
+static void a_password_is_taken_from_no_flag(void **state)
+{
+    fixture_t *f = *state;
+    static const char *const lines[] = { "prog --redis-password hunter2", "prog --redis-password=hunter2",
+                                         "prog --redis-url redis://me:hunter2@h:1" };
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        char line[64], *argv[8];
+        int argc;
+        snprintf(line, sizeof line, "%s", lines[i]);
+        f->err = (rz_err_t){ 0 };
+        assert_refused(f, load_args(f, line, &argc, argv),
+                       "would show a password to every user of this host");
+        assert_int_equal(f->err.rc, RZ_NOT_ALLOWED);
+        assert_null(strstr(f->err.text, "hunter2"));
+    }
+}
+
 static void help_lists_the_settings_that_concern_a_program(void **state)
 {
     (void)state;
@@ -349,6 +366,8 @@ static void help_lists_the_settings_that_concern_a_program(void **state)
     assert_non_null(strstr(out.data, "--redis-url "));
     assert_non_null(strstr(out.data, "[redis://127.0.0.1:6379]\n"));
     assert_non_null(strstr(out.data, "--log-level "));
+    assert_non_null(strstr(out.data, "RHIZOME_REDIS_PASSWORD "));
+    assert_null(strstr(out.data, "--redis-password "));
     assert_null(strstr(out.data, "--runner-slots"));
     rz_buf_fini(&out);
 }
@@ -483,6 +502,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_late_decision_is_checked_and_kept, begin, end),
     cmocka_unit_test_setup_teardown(the_dump_tells_sources_and_hides_secrets, begin, end),
     cmocka_unit_test_setup_teardown(a_broken_secret_is_not_shown, begin, end),
+    cmocka_unit_test_setup_teardown(a_password_is_taken_from_no_flag, begin, end),
     cmocka_unit_test(help_lists_the_settings_that_concern_a_program),
     cmocka_unit_test_setup_teardown(queueing_keeping_and_recycling_have_defaults_and_bounds, begin, end),
     cmocka_unit_test_setup_teardown(without_a_credentials_file_nothing_is_looked_for, begin, end),

@@ -1,5 +1,5 @@
 /* private_file.c - see private_file.h. */
-#include "private_file.h"
+#include "base/private_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +56,7 @@ static rz_rc_t read_all(int fd, size_t max, char *bytes, size_t *len, rz_err_t *
     return rz_fail(err, RZ_TOO_LARGE, "has more than the %zu bytes that are allowed", max);
 }
 
-rz_rc_t private_file_read(const char *path, size_t max, char **bytes, size_t *len, rz_err_t *err)
+rz_rc_t rz_private_file_read(const char *path, size_t max, char **bytes, size_t *len, rz_err_t *err)
 {
     *bytes = NULL;
     *len = 0;
@@ -67,11 +67,11 @@ rz_rc_t private_file_read(const char *path, size_t max, char **bytes, size_t *le
     rz_rc_t rc = read_all(fd, max, *bytes, len, err);
     close(fd);
     if (rc != RZ_OK)
-        private_file_free(bytes, *len);
+        rz_private_file_free(bytes, *len);
     return rc;
 }
 
-void private_file_free(char **bytes, size_t len)
+void rz_private_file_free(char **bytes, size_t len)
 {
     if (*bytes != NULL)
         rz_wipe(*bytes, len);
@@ -88,17 +88,17 @@ static bool is_young(struct timespec changed)
     return now.tv_sec - changed.tv_sec >= 0 && now.tv_sec - changed.tv_sec <= YOUNG_SECS;
 }
 
-private_file_state_t private_file_look(const char *path)
+rz_private_file_state_t rz_private_file_look(const char *path)
 {
     struct stat info;
     if (lstat(path, &info) != 0)
-        return (private_file_state_t){ 0 };
-    return (private_file_state_t){ .device = info.st_dev,
-                                   .inode = info.st_ino,
-                                   .size = (uint64_t)info.st_size,
-                                   .written = info.st_mtim,
-                                   .changed = info.st_ctim,
-                                   .young = is_young(info.st_ctim) };
+        return (rz_private_file_state_t){ 0 };
+    return (rz_private_file_state_t){ .device = info.st_dev,
+                                      .inode = info.st_ino,
+                                      .size = (uint64_t)info.st_size,
+                                      .written = info.st_mtim,
+                                      .changed = info.st_ctim,
+                                      .young = is_young(info.st_ctim) };
 }
 
 static bool is_same_time(struct timespec a, struct timespec b)
@@ -106,7 +106,7 @@ static bool is_same_time(struct timespec a, struct timespec b)
     return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-bool private_file_same(const private_file_state_t *a, const private_file_state_t *b)
+bool rz_private_file_same(const rz_private_file_state_t *a, const rz_private_file_state_t *b)
 {
     return a->device == b->device && a->inode == b->inode && a->size == b->size &&
            is_same_time(a->written, b->written) && is_same_time(a->changed, b->changed);
