@@ -269,7 +269,7 @@ static void on_release(links_t *links, runner_t *runner, const rz_link_t *link, 
     rz_log_info("link.released", "runner=%s child=%s epoch=%" PRIu64 " reason=%s", runner->name, link->child,
                 link->epoch, link->reason);
     runner_answered(runner, link->child, link->epoch);
-    rz_op_release(links->part.store, link->child, link->epoch, link->token, link->reason, on_written,
+    rz_op_release(links->part.store, link->child, link->epoch, link->token, link->reason, false, on_written,
                   writing_open(links, runner, link));
 }
 

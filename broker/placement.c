@@ -40,8 +40,8 @@ static void take_back(placement_t *placement, const rz_assignment_t *a)
     placement->part.counters->unassignable++;
     rz_log_info("assign.taken_back", "child=%s epoch=%" PRIu64 " incarnation=%s", a->child, a->epoch,
                 a->owner);
-    rz_op_release(placement->part.store, a->child, a->epoch, a->token, "its runner went away", on_released,
-                  placement);
+    rz_op_release(placement->part.store, a->child, a->epoch, a->token, "its runner went away", false,
+                  on_released, placement);
 }
 
 void placement_give(placement_t *placement, const rz_assignment_t *a)

@@ -62,8 +62,13 @@ static void say_queued(const cJSON *reply, int64_t now_us, rz_buf_t *out)
 {
     const char *why = pick_text(reply, "waiting");
     const char *what = pick_text(last_transition(reply), "what");
-    bool again = strcmp(what, "requeued") == 0 || strcmp(what, "released") == 0;
-    rz_buf_printf(out, "waits%s in the queue", again ? " again" : "");
+    bool paused = strcmp(what, "backoff") == 0;
+    bool again = paused || strcmp(what, "requeued") == 0 || strcmp(what, "released") == 0;
+    if (paused)
+        why = pick_text(last_transition(reply), "detail");
+    rz_buf_puts(out, paused  ? "waits for its next attempt"
+                     : again ? "waits again in the queue"
+                             : "waits in the queue");
     put_since(moment_of(reply, again ? what : "queued"), now_us, ", for ", " now", out);
     rz_buf_printf(out, ": %s", *why != '\0' ? why : "its turn has not come, every slot that fits is taken");
 }

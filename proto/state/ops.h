@@ -117,9 +117,10 @@ void rz_op_append(rz_store_t *store, const rz_write_t *request, rz_done_fn fn, v
 void rz_op_finish(rz_store_t *store, const rz_write_t *request, const char *status, const char *error,
                   rz_str_t reply, rz_done_fn fn, void *arg);
 /* Give back what never started (assigned -> queued, at the front of its parent's list). RZ_STATE: it runs
- * already. */
+ * already. rerun: it may have started, and begins anew as its next attempt, with `reason` as previous_error; RZ_STATE:
+ * it has no attempt left. */
 void rz_op_release(rz_store_t *store, const char *child, uint64_t epoch, const char *token,
-                   const char *reason, rz_done_fn fn, void *arg);
+                   const char *reason, bool rerun, rz_done_fn fn, void *arg);
 
 /* ---- cancel: a queued activation ends `cancelled` at once (ended = true: its completion is written and
  * broadcast); a live one is marked and its owner told. `now` is stored as well and stays: a later gentle

@@ -58,13 +58,14 @@ void rz_op_finish(rz_store_t *store, const rz_write_t *request, const char *stat
 }
 
 void rz_op_release(rz_store_t *store, const char *child, uint64_t epoch, const char *token,
-                   const char *reason, rz_done_fn fn, void *arg)
+                   const char *reason, bool rerun, rz_done_fn fn, void *arg)
 {
     const rz_write_t owner = { .child = child, .epoch = epoch, .token = token };
     rz_args_t args;
-    rz_args_init(&args, 4);
+    rz_args_init(&args, 5);
     put_owner(&args, &owner);
     rz_args_text(&args, reason);
+    rz_args_u64(&args, rerun);
     call_done(&args, store, "release", fn, arg);
 }
 

@@ -24,7 +24,8 @@
 --   classes             hash    "profile/labels" -> how many wait (exact)
 --   n                   string  entries in all queues, leftovers included: what queue_max bounds
 --   tick                string  the store's own time, ms: see `tick` in rhizome_time.lua
---   t                   zset    what becomes due, by tick: "q child activation" (queue deadline), "w parent id" (wait)
+--   t                   zset    what becomes due, by tick: "q child activation" (queue deadline), "w parent id" (wait),
+--                               "r child activation" (a rerun: `queued`, and in no queue until then)
 --   z                   zset    children that ended, and "w parent id" of waits that did, by the tick of that
 --   zt                  zset    tombstones, by the tick they were made
 --   w:<parent>/<id>     hash    a wait: s state, f wait_for, n children, b by, c:<child> status of its end
@@ -54,6 +55,7 @@ local NOTES_MAX = 200       -- transitions of a child, cut to half when there ar
 local NOTED_STEERS_MAX = 20 -- of one run: they must not push out what else happened
 local STEER_IDS_MAX = 1000  -- a steering id is known for as long as so many did not follow it
 local JOBS_MAX = 256        -- fields of a child, jobs that are remembered by id most of them
+local RERUN_MS, RERUN_MAX_MS = 1000, 60000 -- before the first rerun of an activation, doubled each time up to the second
 
 local P     -- the prefix with its colon; set at the start of each call
 local clock -- {seconds, microseconds} of this call, asked for at the first need
@@ -252,8 +254,12 @@ local function forget_deadline(child, t)
     end
 end
 
--- The class count is exact at once; the entry itself goes now if that is cheap, else a claim will skip it.
+-- The class count is exact at once; the entry itself goes now if that is cheap, else a claim will skip it. A rerun that is
+-- not due yet stands in no queue.
 local function unqueue(child, t)
+    if call('ZREM', P .. 't', concat({ 'r', child, t[ACTIVATION] }, ' ')) == 1 then
+        return
+    end
     local class = class_of(t)
     local ring = P .. 'q:' .. t[PRIORITY] .. '/' .. class
     local list = ring .. '/' .. t[PARENT]
@@ -463,12 +469,34 @@ local function end_cancelled(child, t, reason)
     end_by_store(child, t, 'cancelled', reason and reason ~= '' and reason or 'Cancelled by parent')
 end
 
-local function give_back(child, t, what, detail)
+local function let_go(child, t)
     disown(child, t)
-    note(child, t, what, nil, detail)
     t[STATE], t[OWNER], t[TOKEN], t[STATUS] = 'queued', '-', '-', 'pending'
-    enqueue(child, t, true)
     call('HSET', P .. 'c:' .. child, 'a', concat(t, ' '))
+end
+
+local function give_back(child, t, what, detail)
+    note(child, t, what, nil, detail)
+    let_go(child, t)
+    enqueue(child, t, true)
+end
+
+local function may_rerun(t)
+    return tonumber(t[ATTEMPT]) < tonumber(t[ATTEMPTS])
+end
+
+local function use_attempt(child, t, why)
+    add(t, ATTEMPT, 1)
+    call('HSET', P .. 'c:' .. child, 'p', why)
+end
+
+-- What cost it its runner may come again, so it waits before it is queued.
+local function rerun_later(child, t, why)
+    local ms = math.min(RERUN_MS * 2 ^ (t[ATTEMPT] - 1), RERUN_MAX_MS)
+    use_attempt(child, t, why)
+    note(child, t, 'backoff', nil, format('%s; rerun in %.0f s', why, ms / 1000))
+    let_go(child, t)
+    call('ZADD', P .. 't', format('%.0f', tick() + ms), concat({ 'r', child, t[ACTIVATION] }, ' '))
 end
 
 -- One activation of a dead incarnation (DESIGN.md 4, "States").
@@ -481,10 +509,8 @@ local function settle(child, epoch, incarnation, runner)
         end_cancelled(child, t, c[2])
     elseif t[STATE] == 'assigned' then
         give_back(child, t, 'requeued', 'runner lost: ' .. runner)
-    elseif tonumber(t[ATTEMPT]) < tonumber(t[ATTEMPTS]) then
-        add(t, ATTEMPT, 1)
-        call('HSET', P .. 'c:' .. child, 'p', 'runner lost: ' .. runner)
-        give_back(child, t, 'requeued', 'runner lost: ' .. runner)
+    elseif may_rerun(t) then
+        rerun_later(child, t, 'runner lost: ' .. runner)
     else
         end_by_store(child, t, 'error', 'runner lost: ' .. runner)
     end

@@ -403,18 +403,21 @@ ops.finish = { n = 6, fn = function(A, i, n)
     return 'OK'
 end }
 
--- child epoch token reason
-ops.release = { n = 4, fn = function(A, i)
-    local child = A[i]
+-- child epoch token reason (rerun); rerun 1: it has begun, and begins anew if an attempt is left
+ops.release = { n = 4, fn = function(A, i, n)
+    local child, rerun = A[i], n > 4 and A[i + 4] == '1'
     local t, code = owned(child, A[i + 1], A[i + 2])
     if not t then
         return code
     end
-    if t[STATE] ~= 'assigned' then
+    if t[STATE] ~= 'assigned' and not rerun or rerun and not may_rerun(t) then
         return 'STATE'
     end
     if t[CANCELLED] ~= '0' then
         end_cancelled(child, t, call('HGET', P .. 'c:' .. child, 'x'))
+    elseif rerun then
+        use_attempt(child, t, A[i + 3])
+        give_back(child, t, 'requeued', A[i + 3])
     else
         give_back(child, t, 'released', A[i + 3])
     end

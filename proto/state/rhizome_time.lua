@@ -110,6 +110,16 @@ local function expire_wait(parent, id)
     return 1
 end
 
+-- The pause of a rerun is over.
+local function queue_rerun(child, activation)
+    local a = call('HGET', P .. 'c:' .. child, 'a')
+    local t = a and unpack_act(a)
+    if t and t[STATE] == 'queued' and t[ACTIVATION] == activation then
+        note(child, t, 'requeued')
+        enqueue(child, t, true)
+    end
+end
+
 local function expire_due()
     local due = call('ZRANGEBYSCORE', P .. 't', '-inf', format('%.0f', tick()), 'LIMIT', 0, DUE_MAX)
     local queued, waits = 0, 0
@@ -120,6 +130,8 @@ local function expire_due()
             queued = queued + expire_queued(first, second)
         elseif kind == 'w' then
             waits = waits + expire_wait(first, second)
+        elseif kind == 'r' then
+            queue_rerun(first, second)
         end
     end
     return queued, waits, #due == DUE_MAX

@@ -396,7 +396,13 @@ rz_rc_t call_finish_logged(calls_t *calls, const char *child, uint64_t epoch, co
 
 rz_rc_t call_release(calls_t *calls, const char *child, uint64_t epoch, const char *with)
 {
-    rz_op_release(begin(calls)->store, child, epoch, with, "by the test", on_done, calls);
+    rz_op_release(begin(calls)->store, child, epoch, with, "by the test", false, on_done, calls);
+    return end(calls);
+}
+
+rz_rc_t call_release_for_rerun(calls_t *calls, const char *child, uint64_t epoch, const char *with)
+{
+    rz_op_release(begin(calls)->store, child, epoch, with, "by the test", true, on_done, calls);
     return end(calls);
 }
 

@@ -70,6 +70,7 @@ rz_rc_t call_finish(calls_t *calls, const char *child, uint64_t epoch, const cha
 /* Completed, with a sub_agent_completed as its one logged event. */
 rz_rc_t call_finish_logged(calls_t *calls, const char *child, uint64_t epoch, const char *with, uint64_t seq);
 rz_rc_t call_release(calls_t *calls, const char *child, uint64_t epoch, const char *with);
+rz_rc_t call_release_for_rerun(calls_t *calls, const char *child, uint64_t epoch, const char *with);
 rz_rc_t call_cancel(calls_t *calls, const char *child, const char *reason);
 rz_rc_t call_steer(calls_t *calls, const char *child, const char *id, const char *message);
 rz_rc_t call_join(calls_t *calls, const char *incarnation, const char *runner);

@@ -153,12 +153,12 @@ static void a_lost_attempt_and_the_next_are_both_explained(void **state)
     expect_ack(&first, "start", "OK");
     tell_f(&first, "{\"kind\":\"bye\",\"incarnation\":\"%s\"}", first.incarnation);
     runner_t next = runner_link("r3", "\"gpu\"", 1);
-    (void)take_assign(&next);
+    (void)sync_until_assigned(&next);
     cJSON *reply = ask("{\"op\":\"explain\",\"child\":\"a\"}");
     transitions_of(reply, shown, sizeof shown);
-    assert_string_equal(shown, "queued; assigned r2; running r2; requeued r2; assigned r3");
+    assert_string_equal(shown, "queued; assigned r2; running r2; backoff r2; requeued r2; assigned r3");
     assert_string_equal(text_at(cJSON_GetArrayItem(cJSON_GetObjectItem(reply, "transitions"), 3), "detail"),
-                        "runner lost: r2");
+                        "runner lost: r2; rerun in 1 s");
     answers(reply, "OK");
     runner_gone(&first);
     runner_gone(&next);

@@ -284,6 +284,7 @@ static void reaping_settles_what_was_assigned_and_what_ran(void **state)
     assert_int_equal(calls->answer.attempt, 1);
 
     assert_int_equal(call_join(calls, "i2", "runner-2"), RZ_OK);
+    assert_int_equal(call_tick(calls, 1000), RZ_OK);
     assert_int_equal(call_claim(calls, "i2", 4), RZ_OK);
     assert_int_equal(calls->answer.n, 2);
     const assigned_t *rerun = &calls->answer.assigned[strcmp(calls->answer.assigned[0].child, "twice") != 0];

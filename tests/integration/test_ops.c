@@ -532,6 +532,7 @@ static void steering_of_a_lost_attempt_is_heard_by_the_next(void **state)
     assert_int_equal(call_start(calls, C1), RZ_OK);
     assert_int_equal(call_steer(calls, "c1", "s1", "{\"id\":\"s1\"}"), RZ_OK);
     assert_int_equal(call_join(calls, "i2", "runner-1"), RZ_OK);
+    assert_int_equal(call_tick(calls, 1000), RZ_OK);
     assert_int_equal(call_claim(calls, "i2", 1), RZ_OK);
     assert_int_equal(calls->answer.assigned[0].attempt, 2);
     assert_string_equal(calls->answer.assigned[0].messages,

@@ -79,6 +79,16 @@ static void a_child_that_was_given_back_waits_again_and_counts_from_then(void **
                         "that fits is taken");
 }
 
+static void a_child_that_lost_its_runner_says_how_long_its_rerun_waits(void **state)
+{
+    (void)state;
+    assert_headline(
+        reply_with("\"state\":\"queued\"",
+                   AT("05", "queued") ",{\"at\":\"2026-06-16T09:30:08Z\",\"activation\":1,\"epoch\":1,"
+                                      "\"what\":\"backoff\",\"detail\":\"runner lost: r; rerun in 4 s\"}"),
+        AFTER_S(9), "ch-41 waits for its next attempt, for 1.0 s now: runner lost: r; rerun in 4 s");
+}
+
 static void an_assigned_child_says_to_whom_it_is_given(void **state)
 {
     (void)state;
@@ -214,6 +224,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_ended_child_says_how_when_and_why),
     cmocka_unit_test(a_queued_child_says_for_how_long_and_why_it_waits),
     cmocka_unit_test(a_child_that_was_given_back_waits_again_and_counts_from_then),
+    cmocka_unit_test(a_child_that_lost_its_runner_says_how_long_its_rerun_waits),
     cmocka_unit_test(an_assigned_child_says_to_whom_it_is_given),
     cmocka_unit_test(a_running_child_says_where_since_when_and_what_it_does),
     cmocka_unit_test(a_runner_that_is_not_linked_is_known_by_the_transitions),
