@@ -329,6 +329,13 @@ static void unknown_peer(links_t *links, rz_str_t peer, rz_link_kind_t kind)
     sender_refuse(links->part.sender, peer, RZ_NOT_FOUND, "say hello first");
 }
 
+static void own_kind(links_t *links, rz_str_t peer, rz_link_kind_t kind)
+{
+    rz_err_t err = { 0 };
+    rz_fail_field(&err, RZ_BAD_KIND, "kind", "%s is what a broker says to a runner", rz_link_kind_name(kind));
+    malformed(links, peer, &err);
+}
+
 static void handle(links_t *links, const rz_link_t *link, const rz_msg_t *msg)
 {
     rz_str_t peer = msg->part[PEER_PART];
@@ -345,7 +352,7 @@ static void handle(links_t *links, const rz_link_t *link, const rz_msg_t *msg)
     if (handlers[link->kind] != NULL)
         handlers[link->kind](links, runner, link, msg);
     else
-        links->part.counters->link_malformed++; /* one of our own kinds */
+        own_kind(links, peer, link->kind);
 }
 
 void links_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)

@@ -12,6 +12,8 @@
 
 /* [A-Za-z0-9][A-Za-z0-9._:-]{0,127}: what may touch a key, a topic or a path (DESIGN.md 5). */
 bool rz_id_valid(rz_str_t id);
+/* The same for whoever gave another one. */
+#define RZ_ID_RULE "an id of 1 to 128 letters, digits and . _ : -, beginning with a letter or digit"
 
 /* From getrandom(2); out is NUL-terminated. */
 void rz_token_new(char out[RZ_TOKEN_LEN + 1]);

@@ -86,6 +86,8 @@ bool rz_field_bool(rz_fields_t *f, const char *key, rz_need_t need, bool dflt);
 const cJSON *rz_field_object(rz_fields_t *f, const char *key, rz_need_t need); /* NULL when absent */
 /* An array of strings, each 1..max bytes, at most RZ_LIST_MAX; NULL when absent. */
 const cJSON *rz_field_strings(rz_fields_t *f, const char *key, rz_need_t need, size_t max);
+/* An array of ids, at most RZ_LIST_MAX; NULL when absent. */
+const cJSON *rz_field_ids(rz_fields_t *f, const char *key, rz_need_t need);
 /* One of the NULL-terminated `names`; its index, or `dflt` when absent. The failure lists what is allowed. */
 int rz_field_enum(rz_fields_t *f, const char *key, rz_need_t need, const char *const *names, int dflt);
 /* An error if a key outside the NULL-terminated list is present (configuration and control, not upstream's

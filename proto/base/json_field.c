@@ -88,8 +88,7 @@ const char *rz_field_id(rz_fields_t *f, const char *key, rz_need_t need)
     if (value == NULL)
         return NULL;
     if (!cJSON_IsString(value) || !rz_id_valid(rz_str(value->valuestring))) {
-        fail(f, cJSON_IsString(value) ? RZ_BAD_ID : RZ_BAD_FIELD, key, value,
-             "an id of 1 to %d letters, digits and . _ : -, beginning with a letter or digit", RZ_ID_MAX);
+        fail(f, cJSON_IsString(value) ? RZ_BAD_ID : RZ_BAD_FIELD, key, value, RZ_ID_RULE);
         return NULL;
     }
     return value->valuestring;
@@ -132,37 +131,57 @@ const cJSON *rz_field_object(rz_fields_t *f, const char *key, rz_need_t need)
     return NULL;
 }
 
-/* Names the first element that is no string of 1..max bytes; true if there is none. */
-static bool all_strings(rz_fields_t *f, const char *key, const cJSON *list, size_t max)
-{
-    size_t i = 0;
-    for (const cJSON *entry = list->child; entry != NULL; entry = entry->next, i++) {
-        size_t n = cJSON_IsString(entry) ? strlen(entry->valuestring) : 0;
-        if (n >= 1 && n <= max)
-            continue;
-        char name[sizeof(f->err->field)];
-        snprintf(name, sizeof(name), "%s[%zu]", key, i);
-        fail(f, n > max ? RZ_TOO_LARGE : RZ_BAD_FIELD, name, entry, "a string of 1 to %zu bytes", max);
-        return false;
-    }
-    return true;
-}
-
-const cJSON *rz_field_strings(rz_fields_t *f, const char *key, rz_need_t need, size_t max)
+/* NULL when absent, no list, or too long a one. */
+static const cJSON *find_list(rz_fields_t *f, const char *key, rz_need_t need, const char *of)
 {
     const cJSON *list = find(f, key, need);
     if (list == NULL)
         return NULL;
-    if (!cJSON_IsArray(list)) {
-        fail(f, RZ_BAD_FIELD, key, list, "an array of strings");
-        return NULL;
-    }
     int n = cJSON_GetArraySize(list);
-    if (n > RZ_LIST_MAX) {
-        fail(f, RZ_TOO_LARGE, key, list, "at most %d strings, not %d", RZ_LIST_MAX, n);
+    if (!cJSON_IsArray(list))
+        fail(f, RZ_BAD_FIELD, key, list, "an array of %s", of);
+    else if (n > RZ_LIST_MAX)
+        fail(f, RZ_TOO_LARGE, key, list, "at most %d %s, not %d", RZ_LIST_MAX, of, n);
+    else
+        return list;
+    return NULL;
+}
+
+static void fail_entry(rz_fields_t *f, rz_rc_t rc, const char *key, size_t i, const cJSON *entry,
+                       const char *allowed)
+{
+    char name[sizeof(f->err->field)];
+    snprintf(name, sizeof(name), "%s[%zu]", key, i);
+    fail(f, rc, name, entry, "%s", allowed);
+}
+
+const cJSON *rz_field_strings(rz_fields_t *f, const char *key, rz_need_t need, size_t max)
+{
+    const cJSON *list = find_list(f, key, need, "strings");
+    size_t i = 0;
+    for (const cJSON *entry = list != NULL ? list->child : NULL; entry != NULL; entry = entry->next, i++) {
+        size_t n = cJSON_IsString(entry) ? strlen(entry->valuestring) : 0;
+        if (n >= 1 && n <= max)
+            continue;
+        char allowed[48];
+        snprintf(allowed, sizeof(allowed), "a string of 1 to %zu bytes", max);
+        fail_entry(f, n > max ? RZ_TOO_LARGE : RZ_BAD_FIELD, key, i, entry, allowed);
         return NULL;
     }
-    return all_strings(f, key, list, max) ? list : NULL;
+    return list;
+}
+
+const cJSON *rz_field_ids(rz_fields_t *f, const char *key, rz_need_t need)
+{
+    const cJSON *list = find_list(f, key, need, "ids");
+    size_t i = 0;
+    for (const cJSON *entry = list != NULL ? list->child : NULL; entry != NULL; entry = entry->next, i++) {
+        if (cJSON_IsString(entry) && rz_id_valid(rz_str(entry->valuestring)))
+            continue;
+        fail_entry(f, cJSON_IsString(entry) ? RZ_BAD_ID : RZ_BAD_FIELD, key, i, entry, RZ_ID_RULE);
+        return NULL;
+    }
+    return list;
 }
 
 static void list_names(const char *const *names, char *out, size_t size)

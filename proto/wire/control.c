@@ -136,7 +136,7 @@ static void read_numbers(rz_fields_t *f, rz_control_request_t *out)
 static void read_children(rz_fields_t *f, rz_control_request_t *out)
 {
     bool either = (shapes[out->op].optional & M_CHILDREN) != 0;
-    out->children = rz_field_strings(f, "children", either ? RZ_OPTIONAL : RZ_REQUIRED, RZ_ID_MAX);
+    out->children = rz_field_ids(f, "children", either ? RZ_OPTIONAL : RZ_REQUIRED);
     out->wait_for = (rz_wait_for_t)rz_field_enum(f, "wait_for", RZ_OPTIONAL, wait_for_names, RZ_WAIT_ALL);
     if (either && (out->child == NULL) == (out->children == NULL))
         rz_fail_field(f->err, RZ_MISSING_FIELD, "child", "give either child or children");
@@ -148,12 +148,17 @@ static void read_children(rz_fields_t *f, rz_control_request_t *out)
     {
         char field[32];
         snprintf(field, sizeof field, "children[%zu]", i++);
-        if (!rz_id_valid(rz_str(child->valuestring)))
-            rz_fail_field(f->err, RZ_BAD_ID, field, "must match [A-Za-z0-9][A-Za-z0-9._:-]{0,127}");
         for (other = out->children->child; other != child; other = other->next)
             if (strcmp(other->valuestring, child->valuestring) == 0)
                 rz_fail_field(f->err, RZ_BAD_FIELD, field, "\"%.128s\" is named twice", child->valuestring);
     }
+}
+
+static bool is_cursor(const char *text)
+{
+    static const char digits[] = "0123456789";
+    size_t score = strspn(text, digits), skip = text[score] == ':' ? strspn(text + score + 1, digits) : 0;
+    return score > 0 && skip > 0 && text[score + 1 + skip] == '\0';
 }
 
 static void read_filter(rz_fields_t *f, rz_control_request_t *out)
@@ -164,6 +169,8 @@ static void read_filter(rz_fields_t *f, rz_control_request_t *out)
     out->status = status >= 0 ? known[status] : NULL;
     out->since_ms = rz_field_u64(f, "since_ms", RZ_OPTIONAL, 0, 0, INTEGER_MAX);
     out->before = rz_field_str(f, "before", RZ_OPTIONAL, CURSOR_MAX);
+    if (out->before != NULL && !is_cursor(out->before))
+        rz_fail_field(f->err, RZ_BAD_FIELD, "before", "must be the `next` of another page");
 }
 
 static void read_approval(rz_fields_t *f, rz_control_request_t *out)

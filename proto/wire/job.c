@@ -64,20 +64,6 @@ static void digest_add_set(rz_digest_t *digest, const cJSON *list)
 
 /* ---- decoding ---- */
 
-static void read_labels(rz_fields_t *f, rz_job_t *out)
-{
-    out->labels = rz_field_strings(f, "labels", RZ_OPTIONAL, RZ_ID_MAX);
-    size_t i = 0;
-    const cJSON *label;
-    cJSON_ArrayForEach(label, out->labels)
-    {
-        char field[48];
-        snprintf(field, sizeof field, "require.labels[%zu]", i++);
-        if (!rz_id_valid(rz_str(label->valuestring)))
-            rz_fail_field(f->err, RZ_BAD_ID, field, "must match [A-Za-z0-9][A-Za-z0-9._:-]{0,127}");
-    }
-}
-
 /* A requirement that nobody looks at would be a promise that nobody keeps. */
 static void refuse_others(const cJSON *require, rz_err_t *err)
 {
@@ -97,7 +83,7 @@ static void read_require(rz_fields_t *f, rz_job_t *out)
     if (inner.obj == NULL)
         return;
     out->profile = rz_field_id(&inner, "profile", RZ_OPTIONAL);
-    read_labels(&inner, out);
+    out->labels = rz_field_ids(&inner, "labels", RZ_OPTIONAL);
     refuse_others(inner.obj, f->err);
 }
 

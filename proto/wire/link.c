@@ -2,6 +2,7 @@
  * which members each kind must and may have. Decoder and encoder only walk them. */
 #include "wire/link.h"
 
+#include <inttypes.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
@@ -145,6 +146,10 @@ static const char *const write_ops[] = { "start", "append", "finish", "release",
 static const char *const kind_names[RZ_LINK_KIND_COUNT] = { RZ_LINK_KINDS(X) };
 #undef X
 
+#define X(name, text) " " text
+static const char kind_list[] = RZ_LINK_KINDS(X);
+#undef X
+
 const char *rz_link_kind_name(rz_link_kind_t kind)
 {
     return kind_names[kind];
@@ -197,19 +202,6 @@ static void fail_element(rz_fields_t *f, const char *key, size_t i, rz_rc_t rc, 
     rz_fail_field(f->err, rc, field, "%s", text);
 }
 
-static const cJSON *read_ids(rz_fields_t *f, const char *key, rz_need_t need)
-{
-    const cJSON *list = rz_field_strings(f, key, need, RZ_ID_MAX), *item;
-    size_t i = 0;
-    cJSON_ArrayForEach(item, list)
-    {
-        if (!rz_id_valid(rz_str(item->valuestring)))
-            fail_element(f, key, i, RZ_BAD_ID, "must match [A-Za-z0-9][A-Za-z0-9._:-]{0,127}");
-        i++;
-    }
-    return list;
-}
-
 static bool is_integer(const cJSON *item)
 {
     double number = cJSON_IsNumber(item) ? item->valuedouble : -1;
@@ -255,9 +247,9 @@ static const cJSON *read_counts(rz_fields_t *f, const char *key, rz_need_t need)
         char field[96];
         snprintf(field, sizeof field, "%s.%.80s", key, item->string);
         if (!rz_id_valid(rz_str(item->string)))
-            rz_fail_field(f->err, RZ_BAD_ID, key, "keys must match [A-Za-z0-9][A-Za-z0-9._:-]{0,127}");
+            rz_fail_field(f->err, RZ_BAD_ID, key, "each key must be " RZ_ID_RULE);
         if (!is_integer(item))
-            rz_fail_field(f->err, RZ_BAD_FIELD, field, "must be an integer");
+            rz_fail_field(f->err, RZ_BAD_FIELD, field, "must be an integer from 0 to %" PRIu64, INTEGER_MAX);
     }
     return map;
 }
@@ -277,8 +269,20 @@ static void read_seqs(rz_fields_t *f, const char *key, rz_need_t need, rz_link_t
         size_t i = out->seq_count++;
         seqs[i] = is_integer(item) ? (uint64_t)item->valuedouble : 0;
         if (seqs[i] == 0 || (i > 0 && seqs[i] <= seqs[i - 1]))
-            fail_element(f, key, i, RZ_BAD_FIELD, "must be a positive integer above the one before it");
+            fail_element(f, key, i, RZ_BAD_FIELD,
+                         "must be an integer from 1 to 9007199254740991, above the one before it");
     }
+}
+
+/* A name that a later version added means that something went wrong: RZ_INTERNAL. */
+static rz_rc_t read_code(rz_fields_t *f, const char *key, rz_need_t need)
+{
+    const char *name = rz_field_str(f, key, need, RZ_NAME_MAX);
+    if (name == NULL)
+        return RZ_OK;
+    if (*name == '\0' || *name == '_' || strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") != strlen(name))
+        rz_fail_field(f->err, RZ_BAD_FIELD, key, "must be the name of a code: capital letters and _");
+    return rz_rc_parse(name);
 }
 
 /* ---- decoding ---- */
@@ -311,7 +315,7 @@ static const cJSON *read_tree(rz_fields_t *f, const member_t *m, rz_need_t need)
 {
     switch (m->form) {
     case IDS:
-        return read_ids(f, m->name, need);
+        return rz_field_ids(f, m->name, need);
     case NAMES:
         return rz_field_strings(f, m->name, need, RZ_NAME_MAX);
     case HOLDINGS:
@@ -327,11 +331,9 @@ static void read_member(rz_fields_t *f, const member_t *m, rz_need_t need, rz_li
 {
     void *at = (char *)out + m->at;
     switch (m->form) {
-    case CODE: {
-        const char *name = rz_field_str(f, m->name, need, RZ_NAME_MAX);
-        *(rz_rc_t *)at = name != NULL ? rz_rc_parse(name) : RZ_OK;
+    case CODE:
+        *(rz_rc_t *)at = read_code(f, m->name, need);
         return;
-    }
     case NUMBER:
         *(uint64_t *)at = rz_field_u64(f, m->name, need, 0, 0, INTEGER_MAX);
         return;
@@ -365,8 +367,8 @@ static rz_rc_t read_kind(rz_fields_t *f, rz_link_kind_t *kind)
             return RZ_OK;
         }
     }
-    return rz_fail_field(f->err, RZ_BAD_KIND, "kind", "unknown kind \"%.*s\"", KIND_NAME_MAX,
-                         name != NULL ? name : "");
+    return rz_fail_field(f->err, RZ_BAD_KIND, "kind", "unknown kind \"%.*s\"; known:%s", KIND_NAME_MAX,
+                         name != NULL ? name : "", kind_list);
 }
 
 rz_rc_t rz_link_decode(const char *bytes, size_t len, rz_link_t *out, rz_err_t *err)

@@ -10,6 +10,7 @@
 #define WHERE_MAX   96
 #define TITLE_MAX   RZ_TEXT_MAX
 #define PATH_LENGTH 4096
+#define REV_MAX     (((uint64_t)1 << 53) - 1)
 
 static const char *const role_names[] = { "system", "user", "assistant", "tool", NULL };
 static const char *const kind_names[] = { "root", "child", NULL };
@@ -114,7 +115,7 @@ static rz_rc_t message_check(rz_str_t bytes, const char *where, rz_role_t *role,
     if (!is_null(parts.id) && rz_json_kind(parts.id) != '"')
         return fail_member(err, RZ_BAD_FIELD, where, "id", "must be a string");
     if (!is_null(parts.id) && !message_id_valid(parts.id))
-        return fail_member(err, RZ_BAD_ID, where, "id", "must match [A-Za-z0-9][A-Za-z0-9._:-]{0,127}");
+        return fail_member(err, RZ_BAD_ID, where, "id", "must be " RZ_ID_RULE);
     if (is_null(parts.role))
         return fail_member(err, RZ_MISSING_FIELD, where, "role", "is required");
     if (!role_of(parts.role, role))
@@ -230,6 +231,7 @@ static void read_header(rz_fields_t *f, rz_session_t *out)
     out->workspace = rz_field_str(f, "workspace", RZ_OPTIONAL, PATH_LENGTH);
     read_model_ref(f, out);
     read_metadata(f, out);
+    rz_field_u64(f, "rev", RZ_OPTIONAL, 0, 0, REV_MAX); /* the store's own counts; this one is only judged */
     if (out->title == NULL)
         out->title = "";
     if (out->model == NULL)

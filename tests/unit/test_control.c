@@ -244,7 +244,6 @@ static void every_member_of_a_request_is_judged(void **state)
     static const rule_t list[] = { { "parent", AN_ID, RZ_OPTIONAL, 0, 0 },
                                    { "status", A_CHOICE, RZ_OPTIONAL, 0, 0 },
                                    { "since_ms", A_NUMBER, RZ_OPTIONAL, 0, 9007199254740991u },
-                                   { "before", A_TEXT, RZ_OPTIONAL, 0, 64 },
                                    { "limit", A_NUMBER, RZ_OPTIONAL, 1, 1000 } };
     static const rule_t wait[] = { { "timeout_ms", A_NUMBER, RZ_OPTIONAL, 1, 86400000 } };
     static const rule_t several[] = { { "wait_for", A_CHOICE, RZ_OPTIONAL, 0, 0 } };
@@ -299,6 +298,14 @@ static void hostile_requests_are_refused_by_field(void **state)
         { "{\"op\":\"hello\",\"v\":\"1\"}", RZ_BAD_FIELD, "v" },
         { "{\"op\":\"submit\",\"job\":[]}", RZ_BAD_FIELD, "job" },
         { "{\"op\":\"hello\",\"op\":\"hello\"}", RZ_BAD_JSON, "" },
+        { "{\"op\":\"list\",\"before\":7}", RZ_BAD_FIELD, "before" },
+        { "{\"op\":\"list\",\"before\":\"\"}", RZ_BAD_FIELD, "before" },
+        { "{\"op\":\"list\",\"before\":\"17\"}", RZ_BAD_FIELD, "before" },
+        { "{\"op\":\"list\",\"before\":\"17:\"}", RZ_BAD_FIELD, "before" },
+        { "{\"op\":\"list\",\"before\":\":3\"}", RZ_BAD_FIELD, "before" },
+        { "{\"op\":\"list\",\"before\":\"17:3:\"}", RZ_BAD_FIELD, "before" },
+        { "{\"op\":\"list\",\"before\":\"12345678901234567890123456789012:34567890123456789012345678901234\"}",
+          RZ_TOO_LARGE, "before" },
     };
     assert_refused(decode, table, COUNT(table));
 }

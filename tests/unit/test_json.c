@@ -445,6 +445,10 @@ static void read_list(rz_fields_t *f)
 {
     assert_null(rz_field_strings(f, "x", RZ_REQUIRED, 3));
 }
+static void read_ids(rz_fields_t *f)
+{
+    assert_null(rz_field_ids(f, "x", RZ_REQUIRED));
+}
 static void read_mode(rz_fields_t *f)
 {
     rz_field_enum(f, "x", RZ_REQUIRED, modes, -1);
@@ -482,6 +486,9 @@ static const struct {
     { read_list, "{\"x\":[\"a\",\"\"]}", RZ_BAD_FIELD,
       "a.x[1]: found \"\", allowed: a string of 1 to 3 bytes" },
     { read_list, "{\"x\":[\"abcd\"]}", RZ_TOO_LARGE, "a.x[0]: found \"abcd\", " },
+    { read_ids, "{\"x\":\"a\"}", RZ_BAD_FIELD, "a.x: found \"a\", allowed: an array of ids" },
+    { read_ids, "{\"x\":[\"a\",7]}", RZ_BAD_FIELD, "a.x[1]: found 7, allowed: an id of 1 to 128 letters" },
+    { read_ids, "{\"x\":[\"\"]}", RZ_BAD_ID, "a.x[0]: found \"\", allowed: an id of 1 to 128 letters" },
     { read_mode, "{\"x\":\"Echo\"}", RZ_BAD_FIELD, "a.x: found \"Echo\", allowed: one of echo, session" },
     { read_only, "{\"a\":1,\"c\":2}", RZ_BAD_FIELD, "a.c: unknown; allowed are a, b" },
 };
@@ -515,6 +522,8 @@ static void absent_fields_give_their_empty_or_default_value(void **state)
     assert_null(rz_field_object(&f, "n", RZ_OPTIONAL));
     assert_null(rz_field_strings(&f, "n", RZ_OPTIONAL, 5));
     assert_int_equal(cJSON_GetArraySize(rz_field_strings(&f, "l", RZ_REQUIRED, 1)), 1);
+    assert_null(rz_field_ids(&f, "n", RZ_OPTIONAL));
+    assert_int_equal(cJSON_GetArraySize(rz_field_ids(&f, "l", RZ_REQUIRED)), 1);
     assert_true(rz_field_u64(&f, "u", RZ_REQUIRED, 0, 0, UINT64_MAX) == UINT64_C(9007199254740991));
     assert_int_equal(err.rc, RZ_OK);
     cJSON_Delete(tree);

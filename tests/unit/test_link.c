@@ -235,10 +235,14 @@ static void every_member_of_a_header_is_judged(void **state)
 {
     (void)state;
     static const rule_t hello[] = {
-        { "runner", AN_ID, RZ_REQUIRED, 0, 0 },           { "incarnation", AN_ID, RZ_REQUIRED, 0, 0 },
-        { "host", A_TEXT, RZ_REQUIRED, 0, 256 },          { "pid", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
-        { "slots", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX }, { "version", A_TEXT, RZ_REQUIRED, 0, 256 },
-        { "labels", A_LIST, RZ_REQUIRED, 0, RZ_ID_MAX },  { "profiles", A_LIST, RZ_REQUIRED, 0, RZ_ID_MAX },
+        { "runner", AN_ID, RZ_REQUIRED, 0, 0 },
+        { "incarnation", AN_ID, RZ_REQUIRED, 0, 0 },
+        { "host", A_TEXT, RZ_REQUIRED, 0, 256 },
+        { "pid", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
+        { "slots", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
+        { "version", A_TEXT, RZ_REQUIRED, 0, 256 },
+        { "labels", IDS, RZ_REQUIRED, 0, 0 },
+        { "profiles", IDS, RZ_REQUIRED, 0, 0 },
     };
     static const rule_t assign[] = {
         { "child", AN_ID, RZ_REQUIRED, 0, 0 },
@@ -265,7 +269,7 @@ static void every_member_of_a_header_is_judged(void **state)
                                    { "states", AN_OBJECT, RZ_OPTIONAL, 0, 0 } };
     static const rule_t credit[] = { { "granted", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
                                      { "idle", AN_OBJECT, RZ_OPTIONAL, 0, 0 },
-                                     { "full", A_LIST, RZ_OPTIONAL, 0, RZ_ID_MAX } };
+                                     { "full", IDS, RZ_OPTIONAL, 0, 0 } };
     static const rule_t welcome[] = { { "broker", AN_ID, RZ_REQUIRED, 0, 0 },
                                       { "publish", A_TEXT, RZ_REQUIRED, 0, 512 },
                                       { "sync_ms", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX } };
@@ -342,6 +346,9 @@ static void hostile_headers_are_refused_by_field(void **state)
           "cancels_now[0]" },
         { "{\"kind\":\"synced\",\"code\":7,\"counter\":1}", RZ_BAD_FIELD, "code" },
         { "{\"kind\":\"synced\",\"counter\":1}", RZ_MISSING_FIELD, "code" },
+        { "{\"kind\":\"synced\",\"code\":\"\",\"counter\":1}", RZ_BAD_FIELD, "code" },
+        { "{\"kind\":\"synced\",\"code\":\"Ok\",\"counter\":1}", RZ_BAD_FIELD, "code" },
+        { "{\"kind\":\"synced\",\"code\":\"_OK\",\"counter\":1}", RZ_BAD_FIELD, "code" },
         { "{\"kind\":\"credit\",\"granted\":1,\"idle\":{\"a b\":1}}", RZ_BAD_ID, "idle" },
         { "{\"kind\":\"credit\",\"granted\":1,\"idle\":{\"k\":-1}}", RZ_BAD_FIELD, "idle.k" },
         { "{\"kind\":\"credit\",\"granted\":1,\"full\":[\"a b\"]}", RZ_BAD_ID, "full[0]" },

@@ -243,6 +243,7 @@ static void hostile_sessions_are_refused_by_field(void **state)
         { "{\"id\":\"c\",\"messages\":[],\"metadata\":{\"a\":\"\",\"b\":7}}", RZ_BAD_FIELD, "metadata.b" },
         { "{\"id\":\"c\",\"messages\":[],\"metadata\":{\"b\":null}}", RZ_BAD_FIELD, "metadata.b" },
         { "{\"id\":\"c\",\"messages\":[],\"model_ref\":7}", RZ_BAD_FIELD, "model_ref" },
+        { "{\"id\":\"c\",\"messages\":[],\"rev\":\"7\"}", RZ_BAD_FIELD, "rev" },
         { "{\"id\":\"c\",\"messages\":[],\"mess\\u0061ges\":[]}", RZ_BAD_JSON, "" },
     };
     assert_refused(decode_session, table, COUNT(table));

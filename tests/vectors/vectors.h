@@ -91,7 +91,7 @@ static inline void assert_cuts_refused(decode_fn decode, rz_str_t document)
 
 /* ---- rules ---- */
 
-typedef enum { AN_ID, A_TEXT, A_NUMBER, A_FLAG, A_LIST, AN_OBJECT, A_CHOICE } rule_kind_t;
+typedef enum { AN_ID, A_TEXT, A_NUMBER, A_FLAG, A_LIST, IDS, AN_OBJECT, A_CHOICE } rule_kind_t;
 
 typedef struct {
     const char *name; /* "job_id", or "require.profile" for a member of a member */
@@ -165,7 +165,7 @@ static inline void expect_types(const trial_t *t)
         { "7", 1u << A_NUMBER },
         { "true", 1u << A_FLAG },
         { "\"text\"", 1u << AN_ID | 1u << A_TEXT | 1u << A_CHOICE },
-        { "[]", 1u << A_LIST },
+        { "[]", 1u << A_LIST | 1u << IDS },
         { "{}", 1u << AN_OBJECT },
     };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
@@ -209,6 +209,14 @@ static inline void expect_limits(const trial_t *t)
         expect(t, "[\"\"]", false, RZ_BAD_FIELD, entry);
         expect_text(t, "[\"", r->max, "\"]", RZ_OK, NULL);
         expect_text(t, "[\"", r->max + 1, "\"]", RZ_TOO_LARGE, entry);
+        return;
+    case IDS:
+        expect(t, "[]", false, RZ_OK, NULL);
+        expect(t, "[7]", false, RZ_BAD_FIELD, entry);
+        expect(t, "[\"\"]", false, RZ_BAD_ID, entry);
+        expect(t, "[\"a b\"]", false, RZ_BAD_ID, entry);
+        expect_text(t, "[\"", RZ_ID_MAX, "\"]", RZ_OK, NULL);
+        expect_text(t, "[\"", RZ_ID_MAX + 1, "\"]", RZ_BAD_ID, entry);
         return;
     case A_NUMBER:
         snprintf(number, sizeof number, "%llu", (unsigned long long)r->max);
