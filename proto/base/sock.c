@@ -1,13 +1,13 @@
 /* sock.c - see sock.h.  One turn of the loop, for one socket:
  *
- *   prepare   reads ZMQ_EVENTS, the only thing that can be trusted before the loop sleeps: whatever ran
- *             since the last turn may have sent, and a send may have eaten the edge that announced a
- *             message.  If messages wait, an idle handle keeps the loop from sleeping.
- *   poll      an edge on ZMQ_FD: libzmq has news.
+ *   prepare   if the socket was touched since it last did, reads ZMQ_EVENTS, the only thing that can be trusted
+ *             before the loop sleeps: every call into libzmq may eat the edge that announced a message.  If
+ *             messages wait, an idle handle keeps the loop from sleeping.
+ *   poll      an edge on ZMQ_FD: libzmq has news.  That too is a touch: only ZMQ_EVENTS takes the edge back.
  *   check     hands over at most SOCK_BATCH messages, if prepare or poll found reason to look.
  *
- * So a turn costs a quiet socket one getsockopt (a poll(2) inside libzmq) and nothing else.  The remaining
- * hole is a uv_prepare callback of somebody else that sends after ours ran: sock.h forbids it. */
+ * So a turn costs a quiet socket nothing.  The remaining hole is a uv_prepare callback of somebody else that
+ * sends after ours ran: sock.h forbids it. */
 #include "base/sock.h"
 
 #include "base/log.h"
@@ -30,7 +30,8 @@ struct rz_sock {
     rz_sock_fn on_msg;
     void *arg;
     bool paused;
-    bool look; /* prepare or poll saw something: check should receive */
+    bool look;    /* prepare or poll saw something: check should receive */
+    bool touched; /* libzmq was called, or has news, since prepare asked  */
     uint64_t discarded;
     char endpoint[SOCK_ENDPOINT_MAX];
 
@@ -142,8 +143,10 @@ static void on_idle(uv_idle_t *idle)
 static void on_prepare(uv_prepare_t *prepare)
 {
     rz_sock_t *sock = prepare->data;
-    int events =
-        events_of(sock->raw); /* also of a socket that only sends: this is what takes the edge back */
+    if (!sock->touched)
+        return;
+    sock->touched = false;
+    int events = events_of(sock->raw);
     sock->look = hears(sock) && (events & ZMQ_POLLIN) != 0;
     if (sock->look)
         uv_idle_start(&sock->idle, on_idle);
@@ -155,7 +158,8 @@ static void on_edge(uv_poll_t *poll, int status, int events)
 {
     (void)status;
     (void)events;
-    ((rz_sock_t *)poll->data)->look = true;
+    rz_sock_t *sock = poll->data;
+    sock->look = sock->touched = true;
 }
 
 static void on_check(uv_check_t *check)
@@ -164,6 +168,7 @@ static void on_check(uv_check_t *check)
     if (!sock->look)
         return;
     sock->look = false;
+    sock->touched = true;
     for (int n = 0; n < SOCK_BATCH && hears(sock); n++)
         if (!pump_one(sock))
             return;
@@ -256,6 +261,7 @@ rz_sock_t *rz_sock_open(uv_loop_t *loop, void *zctx, const rz_sock_options_t *op
     sock->type = options->type;
     sock->on_msg = options->on_msg;
     sock->arg = options->arg;
+    sock->touched = true;
     if (!set_limits(raw, options) || !set_liveness(raw) || !set_kind(raw, options)) {
         rz_fail_sys(err, errno, "options of a ZeroMQ socket of type %d", options->type);
         goto undo_socket;
@@ -292,6 +298,7 @@ void rz_sock_close(rz_sock_t **sock_ref)
 
 rz_rc_t rz_sock_bind(rz_sock_t *sock, const char *endpoint, rz_err_t *err)
 {
+    sock->touched = true;
     if (zmq_bind(sock->raw, endpoint) != 0)
         return rz_fail_sys(err, errno, "bind %s", endpoint);
     size_t size = sizeof(sock->endpoint);
@@ -302,6 +309,7 @@ rz_rc_t rz_sock_bind(rz_sock_t *sock, const char *endpoint, rz_err_t *err)
 
 rz_rc_t rz_sock_connect(rz_sock_t *sock, const char *endpoint, rz_err_t *err)
 {
+    sock->touched = true;
     if (zmq_connect(sock->raw, endpoint) != 0)
         return rz_fail_sys(err, errno, "connect %s", endpoint);
     return RZ_OK;
@@ -309,6 +317,7 @@ rz_rc_t rz_sock_connect(rz_sock_t *sock, const char *endpoint, rz_err_t *err)
 
 rz_rc_t rz_sock_disconnect(rz_sock_t *sock, const char *endpoint)
 {
+    sock->touched = true;
     if (zmq_disconnect(sock->raw, endpoint) == 0)
         return RZ_OK;
     return errno == ENOENT ? RZ_NOT_FOUND : RZ_SYS;
@@ -318,6 +327,7 @@ rz_rc_t rz_sock_disconnect(rz_sock_t *sock, const char *endpoint)
 rz_rc_t rz_sock_subscribe(rz_sock_t *sock, const char *prefix, bool on)
 {
     rz_str_t topic = rz_str(prefix);
+    sock->touched = true;
     if (sock->type == ZMQ_SUB) {
         int option = on ? ZMQ_SUBSCRIBE : ZMQ_UNSUBSCRIBE;
         return zmq_setsockopt(sock->raw, option, topic.p, topic.n) == 0 ? RZ_OK : RZ_SYS;
@@ -375,6 +385,7 @@ static rz_rc_t send_first_frame(void *raw, rz_str_t part, int flags)
 rz_rc_t rz_sock_send(rz_sock_t *sock, const rz_str_t *parts, size_t n)
 {
     assert(n > 0);
+    sock->touched = true;
     rz_rc_t result = send_first_frame(sock->raw, parts[0], n > 1 ? ZMQ_SNDMORE : 0);
     if (result != RZ_OK)
         return result;
@@ -391,6 +402,7 @@ rz_rc_t rz_sock_send(rz_sock_t *sock, const rz_str_t *parts, size_t n)
 void rz_sock_pause(rz_sock_t *sock, bool paused)
 {
     sock->paused = paused;
+    sock->touched = true;
     if (!paused)
         uv_idle_start(&sock->idle, on_idle);
 }
