@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/timer.h"
+#include "brokers.h"
 #include "health.h"
 #include "jobs.h"
 #include "timekeeper.h"
@@ -42,6 +43,7 @@ struct broker {
     sender_t sender;
     placement_t *placement;
     reaper_t *reaper;
+    brokers_t *brokers;
     timekeeper_t *timekeeper;
     broker_health_t *health;
     links_t *links;
@@ -49,7 +51,7 @@ struct broker {
     desk_t desk;
     control_t *control;
     jobs_t *jobs;
-    rz_timer_t *tick, *stopping;
+    rz_timer_t *tick, *poll, *stopping;
 };
 
 /* ---- what the parts tell each other ---- */
@@ -86,9 +88,13 @@ static void on_ended(const char *child, void *arg)
 
 static void on_tick(void *arg)
 {
-    broker_t *broker = arg;
-    links_expire(broker->links, rz_now_ms());
-    placement_recheck(broker->placement);
+    links_expire(((broker_t *)arg)->links, rz_now_ms());
+}
+
+/* The safety net below wakes: whatever waits is found. */
+static void on_poll(void *arg)
+{
+    placement_recheck(((broker_t *)arg)->placement);
 }
 
 /* ---- the store ---- */
@@ -159,6 +165,15 @@ static void take_completion(broker_t *broker, const rz_reply_t *pairs)
     rz_free(child);
 }
 
+/* Another broker queued a job where nobody waited: ours may have room for it. */
+static void take_wake(broker_t *broker, const rz_reply_t *pairs)
+{
+    if (rz_str_eq(pair_value(pairs, "broker"), broker->setup->name))
+        return;
+    broker->counters.wakes++;
+    placement_recheck(broker->placement);
+}
+
 /* What any broker, or nobody's runner, had to say reaches the subscribers and waiters of every broker. */
 static void on_entry(const char *stream, const char *id, const rz_reply_t *pairs, void *arg)
 {
@@ -166,13 +181,15 @@ static void on_entry(const char *stream, const char *id, const rz_reply_t *pairs
     (void)id;
     if (strcmp(stream, "broadcast") == 0)
         publish_broadcast(broker, pairs);
+    else if (strcmp(stream, "wake") == 0)
+        take_wake(broker, pairs);
     else
         take_completion(broker, pairs);
 }
 
 static bool open_store(broker_t *broker, rz_err_t *err)
 {
-    static const char *const streams[] = { "broadcast", "completions" };
+    static const char *const streams[] = { "broadcast", "completions", "wake" };
     rz_store_options_t options = broker->setup->store;
     options.who = broker->setup->name;
     options.on_state = on_store_state;
@@ -181,7 +198,7 @@ static bool open_store(broker_t *broker, rz_err_t *err)
     if (broker->store == NULL)
         return false;
     options.on_state = NULL;
-    broker->tail = rz_tail_open(broker->loop, &options, streams, 2, on_entry, broker, err);
+    broker->tail = rz_tail_open(broker->loop, &options, streams, 3, on_entry, broker, err);
     return broker->tail != NULL;
 }
 
@@ -201,15 +218,21 @@ static void open_parts(broker_t *broker)
                                                &broker->sender, &broker->counters, s->agents, s->queue_max });
     broker->reaper = reaper_open(&(reaper_parts_t){ broker->loop, broker->store, &broker->counters,
                                                     s->lease_ms, on_dead, on_requeued, broker });
-    broker->timekeeper =
-        timekeeper_open(&(timekeeper_parts_t){ broker->loop, broker->store, &broker->counters,
-                                               s->retention_ms, s->tombstone_ms, s->completions_max });
+    broker->brokers = brokers_create(s->name, &broker->endpoints, s->advertise, broker->store);
+    broker->timekeeper = timekeeper_open(&(timekeeper_parts_t){ .loop = broker->loop,
+                                                                .store = broker->store,
+                                                                .counters = &broker->counters,
+                                                                .brokers = broker->brokers,
+                                                                .session_ms = s->retention_ms,
+                                                                .tombstone_ms = s->tombstone_ms,
+                                                                .completions_max = s->completions_max });
     broker->links = links_create(&(links_parts_t){ .store = broker->store,
                                                    .roster = broker->roster,
                                                    .placement = broker->placement,
                                                    .sender = &broker->sender,
                                                    .reaper = broker->reaper,
                                                    .counters = &broker->counters,
+                                                   .brokers = broker->brokers,
                                                    .broker = s->name,
                                                    .publish = broker->endpoints.publish,
                                                    .sync_ms = s->sync_ms,
@@ -232,6 +255,7 @@ static void open_faces(broker_t *broker)
                                                        .rules = &broker->rules,
                                                        .queue_max = broker->setup->queue_max,
                                                        .endpoints = &broker->endpoints,
+                                                       .brokers = broker->brokers,
                                                        .store = broker->store,
                                                        .store_detail = broker->store_detail,
                                                        .roster = broker->roster,
@@ -247,6 +271,8 @@ static void open_faces(broker_t *broker)
     jobs_listen(broker->jobs, broker->jobs_sock);
     broker->tick = rz_timer_open(broker->loop, on_tick, broker);
     rz_timer_start(broker->tick, TICK_MS, TICK_MS);
+    broker->poll = rz_timer_open(broker->loop, on_poll, broker);
+    rz_timer_start(broker->poll, broker->setup->poll_ms, broker->setup->poll_ms);
 }
 
 static bool open_health(broker_t *broker, rz_err_t *err)
@@ -328,6 +354,7 @@ static void close_all(broker_t *broker)
         waiters_stop(broker->waiters);
         control_stop(broker->control);
         rz_timer_close(&broker->tick);
+        rz_timer_close(&broker->poll);
     }
     rz_tail_close(&broker->tail);
     rz_store_close(&broker->store);
@@ -338,6 +365,7 @@ static void close_all(broker_t *broker)
     links_destroy(&broker->links);
     reaper_close(&broker->reaper);
     timekeeper_close(&broker->timekeeper);
+    brokers_destroy(&broker->brokers);
     placement_destroy(&broker->placement);
     sender_fini(&broker->sender);
     dispatch_destroy(&broker->dispatch);

@@ -8,18 +8,13 @@
 
 typedef struct control control_t;
 
-/* The endpoints as bound: what `hello` tells. */
-typedef struct {
-    const char *jobs, *control, *events, *runners, *publish;
-    const char *http; /* a URL; NULL: not served */
-} endpoints_t;
-
 typedef struct {
     uv_loop_t *loop;
     const char *broker; /* our name */
     const intake_rules_t *rules;
     uint64_t queue_max; /* activations that may wait */
     const endpoints_t *endpoints;
+    const brokers_t *brokers;
     rz_store_t *store;
     const char *store_detail; /* why the store is down, kept by the owner */
     roster_t *roster;
@@ -43,6 +38,3 @@ void control_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg);
 void control_on_steered(control_t *control, const char *child, const char *id, bool live);
 void control_on_decided(control_t *control, const char *child, const char *id, bool live);
 void control_on_output(control_t *control, const char *runner, const char *id, rz_rc_t code, rz_str_t text);
-
-/* Adds the member "endpoints": {name: endpoint}. */
-void endpoints_encode(const endpoints_t *endpoints, rz_buf_t *out);

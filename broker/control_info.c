@@ -10,16 +10,6 @@ static const char *store_state(const control_t *control)
     return rz_store_up(control->part.store) ? "up" : "down";
 }
 
-void endpoints_encode(const endpoints_t *endpoints, rz_buf_t *out)
-{
-    rz_json_put_str(out, "jobs", endpoints->jobs);
-    rz_json_put_str(out, "control", endpoints->control);
-    rz_json_put_str(out, "events", endpoints->events);
-    rz_json_put_str(out, "runners", endpoints->runners);
-    rz_json_put_str(out, "publish", endpoints->publish);
-    rz_json_opt_str(out, "http", endpoints->http);
-}
-
 void op_hello(control_t *control, call_t *call, const rz_control_request_t *request)
 {
     (void)request;
@@ -32,6 +22,7 @@ void op_hello(control_t *control, call_t *call, const rz_control_request_t *requ
     rz_json_open_key(out, "endpoints", '{');
     endpoints_encode(control->part.endpoints, out);
     rz_json_close(out, '}');
+    brokers_encode(control->part.brokers, out);
     rz_json_put_u64(out, "runners", roster_joined(control->part.roster));
     call_send(&call);
 }

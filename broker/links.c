@@ -22,8 +22,13 @@ links_t *links_create(const links_parts_t *parts)
 {
     links_t *links = rz_alloc(sizeof *links);
     links->part = *parts;
-    links->syncs = syncs_create(&(syncs_parts_t){ parts->store, parts->roster, parts->placement,
-                                                  parts->sender, parts->counters, parts->sync_ms });
+    links->syncs = syncs_create(&(syncs_parts_t){ .store = parts->store,
+                                                  .roster = parts->roster,
+                                                  .placement = parts->placement,
+                                                  .sender = parts->sender,
+                                                  .counters = parts->counters,
+                                                  .brokers = parts->brokers,
+                                                  .sync_ms = parts->sync_ms });
     return links;
 }
 
@@ -49,7 +54,8 @@ static void welcome(links_t *links, runner_t *runner)
                        .version = RZ_PROTOCOL_VERSION,
                        .broker = links->part.broker,
                        .publish = links->part.publish,
-                       .sync_ms = links->part.sync_ms };
+                       .sync_ms = links->part.sync_ms,
+                       .brokers = brokers_links(links->part.brokers) };
     runner->joined = true;
     links->part.counters->joins++;
     rz_log_info("runner.joined", "runner=%s incarnation=%s slots=%" PRIu64, runner->name, runner->incarnation,

@@ -2,6 +2,7 @@
  * back. Durable events go from frame to store as bytes (proto/README.md, 5). */
 #pragma once
 
+#include "brokers.h"
 #include "placement.h"
 #include "reaper.h"
 
@@ -14,6 +15,7 @@ typedef struct {
     sender_t *sender;
     reaper_t *reaper;
     counters_t *counters;
+    const brokers_t *brokers;
     const char *broker;  /* our name                                     */
     const char *publish; /* where runners publish events                 */
     uint64_t sync_ms, lease_ms;

@@ -96,7 +96,10 @@ static cJSON *strings(const char *const *texts, size_t n)
 
 static bool send_synced(syncs_t *syncs, runner_t *runner, uint64_t counter, const rz_sync_result_t *result)
 {
-    rz_link_t link = { .kind = RZ_LINK_SYNCED, .code = RZ_OK, .counter = counter };
+    rz_link_t link = { .kind = RZ_LINK_SYNCED,
+                       .code = RZ_OK,
+                       .counter = counter,
+                       .brokers = brokers_links(syncs->part.brokers) };
     cJSON *cancels = strings(result->cancels, result->cancel_count);
     cJSON *now = strings(result->cancels_now, result->cancel_now_count);
     cJSON *owned = strings(result->owned, result->owned_count);

@@ -2,6 +2,7 @@
  * back (DESIGN.md 5). A sync heals whatever was lost on the way: assigns, cancels, steering. */
 #pragma once
 
+#include "brokers.h"
 #include "placement.h"
 
 typedef struct syncs syncs_t;
@@ -12,6 +13,7 @@ typedef struct {
     placement_t *placement;
     sender_t *sender;
     counters_t *counters;
+    const brokers_t *brokers;
     uint64_t sync_ms;
 } syncs_parts_t;
 

@@ -48,6 +48,7 @@ static void on_ticked(rz_rc_t rc, const rz_tick_result_t *result, void *arg)
         return;
     timekeeper->answered_ms = rz_now_ms();
     count(timekeeper, result);
+    brokers_seen(timekeeper->part.brokers, result->brokers, result->broker_count);
     if (result->more)
         ask(timekeeper);
 }
@@ -64,7 +65,8 @@ static void ask(timekeeper_t *timekeeper)
                              .elapsed_ms = watched_ms(&timekeeper->watched, timekeeper->asked_ms),
                              .retention_ms = part->session_ms,
                              .tombstone_ms = part->tombstone_ms,
-                             .completions_max = part->completions_max };
+                             .completions_max = part->completions_max,
+                             .places = brokers_places(part->brokers) };
     rz_op_tick(part->store, &tick, on_ticked, timekeeper);
 }
 

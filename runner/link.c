@@ -14,6 +14,8 @@
 #define REFUSED_PAUSE_MS 5000 /* after a refusal that will not mend itself at once */
 #define SILENT_SYNCS     3    /* home is lost after so many unanswered intervals   */
 #define SYNC_MS          3000
+#define BROKERS_MAX      64    /* links at a time, those of the configuration included       */
+#define FOUND_PAUSE_MS   3000  /* so long a configured endpoint may take to say whose it is  */
 #define QUEUE            16384 /* messages; the journal bounds what we keep, this only what is on its way */
 
 typedef enum { PEER_DOWN, PEER_ASKING, PEER_UP } peer_state_t;
@@ -21,7 +23,9 @@ typedef enum { PEER_DOWN, PEER_ASKING, PEER_UP } peer_state_t;
 struct link_peer {
     links_t *links;
     rz_sock_t *sock;
-    const char *endpoint; /* lent by the settings */
+    char *endpoint; /* owned; NULL: no link here (any more) */
+    bool found;     /* by what a broker told, not by the configuration */
+    char *publish;  /* where it takes events; NULL: it never welcomed us */
     peer_state_t state;
     uint64_t due_ms;   /* next hello */
     uint64_t heard_ms; /* last message */
@@ -35,8 +39,11 @@ struct links {
     const settings_t *settings;
     const links_events_t *events;
     void *arg;
-    link_peer_t *peers;
-    size_t count;
+    uv_loop_t *loop;
+    void *zctx;
+    link_peer_t *peers; /* BROKERS_MAX places; they stay where they are */
+    size_t count;       /* of places that were ever used */
+    uint64_t opened_ms;
     link_peer_t *home;
     char incarnation[RZ_UUID_LEN + 1];
     rz_buf_t scratch;
@@ -76,6 +83,8 @@ rz_rc_t links_credit(links_t *links, uint64_t room, const cJSON *idle, const cJS
 
 static void say_hello(link_peer_t *peer, uint64_t now_ms)
 {
+    if (peer->endpoint == NULL)
+        return;
     const settings_t *s = peer->links->settings;
     rz_link_t hello = { .kind = RZ_LINK_HELLO,
                         .version = RZ_PROTOCOL_VERSION,
@@ -132,6 +141,132 @@ void links_rejoin(links_t *links)
     links_tick(links, now_ms);
 }
 
+/* ---- links that open and close while we live ---- */
+
+static void on_msg(rz_sock_t *sock, const rz_msg_t *msg, void *arg);
+
+static rz_rc_t open_peer(links_t *links, link_peer_t *peer, const char *endpoint, rz_err_t *err)
+{
+    rz_sock_options_t options = {
+        .type = ZMQ_DEALER, .sndhwm = QUEUE, .rcvhwm = QUEUE, .linger_ms = 500, .on_msg = on_msg, .arg = peer
+    };
+    *peer = (link_peer_t){ .links = links, .endpoint = rz_strdup(endpoint) };
+    peer->sock = rz_sock_open(links->loop, links->zctx, &options, err);
+    return peer->sock == NULL ? err->rc : rz_sock_connect(peer->sock, endpoint, err);
+}
+
+static void close_peer(link_peer_t *peer)
+{
+    links_t *links = peer->links;
+    if (peer->publish != NULL)
+        links->events->on_unpublish(peer->publish, links->arg);
+    rz_sock_close(&peer->sock);
+    rz_free(peer->endpoint);
+    rz_free(peer->publish);
+    *peer = (link_peer_t){ .links = links };
+}
+
+/* A place for one more; NULL: there are BROKERS_MAX. */
+static link_peer_t *vacant_peer(links_t *links)
+{
+    for (size_t i = 0; i < links->count; i++)
+        if (links->peers[i].endpoint == NULL)
+            return &links->peers[i];
+    return links->count < BROKERS_MAX ? &links->peers[links->count++] : NULL;
+}
+
+/* The link that is, or was when it was last welcomed, of this broker; else one to that very endpoint. */
+static link_peer_t *peer_of(links_t *links, const char *broker, const char *endpoint)
+{
+    for (size_t i = 0; i < links->count; i++)
+        if (links->peers[i].endpoint != NULL && strcmp(links->peers[i].broker, broker) == 0)
+            return &links->peers[i];
+    for (size_t i = 0; i < links->count; i++)
+        if (links->peers[i].endpoint != NULL && strcmp(links->peers[i].endpoint, endpoint) == 0)
+            return &links->peers[i];
+    return NULL;
+}
+
+/* A configured endpoint may be another name of the broker that was found; it gets time to say so. */
+static bool may_be_configured(const links_t *links)
+{
+    bool unnamed = false;
+    for (size_t i = 0; i < links->count; i++)
+        unnamed = unnamed || (links->peers[i].endpoint != NULL && !links->peers[i].found &&
+                              links->peers[i].broker[0] == '\0');
+    return unnamed && rz_now_ms() < links->opened_ms + FOUND_PAUSE_MS;
+}
+
+static void link_to(links_t *links, const char *broker, const char *endpoint)
+{
+    rz_err_t err = { 0 };
+    link_peer_t *peer = vacant_peer(links);
+    if (peer == NULL) {
+        rz_log_warn("link.too_many", "broker=%s endpoint=%s most=%d", broker, endpoint, BROKERS_MAX);
+        return;
+    }
+    if (open_peer(links, peer, endpoint, &err) != RZ_OK) {
+        rz_log_warn("link.bad_endpoint", "broker=%s endpoint=%s error=%s", broker, endpoint, err.text);
+        close_peer(peer);
+        return;
+    }
+    peer->found = true;
+    snprintf(peer->broker, sizeof peer->broker, "%s", broker);
+    rz_log_info("link.found", "broker=%s endpoint=%s", broker, endpoint);
+}
+
+/* Whoever was found, is not told of any more and does not answer, has left for good; one that moved is followed. */
+static void leave_gone(links_t *links, const cJSON *brokers)
+{
+    for (size_t i = 0; i < links->count; i++) {
+        link_peer_t *peer = &links->peers[i];
+        if (peer->endpoint == NULL || !peer->found || peer->state == PEER_UP)
+            continue;
+        const char *now_at = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(brokers, peer->broker));
+        if (now_at != NULL && strcmp(now_at, peer->endpoint) == 0)
+            continue;
+        rz_log_info("link.left", "broker=%s endpoint=%s", peer->broker, peer->endpoint);
+        close_peer(peer);
+    }
+}
+
+/* What a broker told of all that live. */
+static void links_set_brokers(links_t *links, const cJSON *brokers)
+{
+    const cJSON *broker;
+    if (brokers == NULL)
+        return;
+    leave_gone(links, brokers);
+    cJSON_ArrayForEach(broker, brokers)
+    {
+        if (peer_of(links, broker->string, broker->valuestring) == NULL && !may_be_configured(links))
+            link_to(links, broker->string, broker->valuestring);
+    }
+}
+
+/* Two links to one broker: it hears us by the newer only. The one that was found goes, and the other introduces itself
+ * anew. True if `peer` is gone. */
+static bool merge_double(link_peer_t *peer, const char *broker)
+{
+    links_t *links = peer->links;
+    uint64_t now_ms = rz_now_ms();
+    for (size_t i = 0; i < links->count; i++) {
+        link_peer_t *other = &links->peers[i];
+        if (other == peer || other->endpoint == NULL || strcmp(other->broker, broker) != 0 ||
+            (!other->found && !peer->found))
+            continue;
+        link_peer_t *spare = peer->found ? peer : other, *kept = peer->found ? other : peer;
+        rz_log_info("link.double", "broker=%s kept=%s left=%s", broker, kept->endpoint, spare->endpoint);
+        if (links->home == spare || links->home == kept)
+            lose_home(links, now_ms);
+        close_peer(spare);
+        lose(kept, now_ms);
+        links_tick(links, now_ms);
+        return true;
+    }
+    return false;
+}
+
 /* ---- what brokers say ---- */
 
 /* A broker that listens on every address names none: then its host is the one we reached it by. */
@@ -147,19 +282,32 @@ static void publish_endpoint(const link_peer_t *peer, const char *told, char *ou
         snprintf(out, size, "%s", told);
 }
 
+/* A broker that came back elsewhere is not published to where it was. */
+static void told_publish(link_peer_t *peer, const char *endpoint)
+{
+    links_t *links = peer->links;
+    if (peer->publish != NULL && strcmp(peer->publish, endpoint) != 0)
+        links->events->on_unpublish(peer->publish, links->arg);
+    rz_free(peer->publish);
+    peer->publish = rz_strdup(endpoint);
+    links->events->on_publish(endpoint, links->arg);
+}
+
 static void on_welcome(link_peer_t *peer, const rz_link_t *welcome)
 {
     links_t *links = peer->links;
     char endpoint[1024];
     if (peer->state == PEER_UP)
         return; /* the answer to a hello that was sent twice */
+    if (merge_double(peer, welcome->broker))
+        return;
     peer->state = PEER_UP;
     peer->outdated = false;
     peer->assigned = 0;
     peer->sync_ms = welcome->sync_ms > 0 ? welcome->sync_ms : SYNC_MS;
     snprintf(peer->broker, sizeof peer->broker, "%s", welcome->broker);
     publish_endpoint(peer, welcome->publish, endpoint, sizeof endpoint);
-    links->events->on_publish(endpoint, links->arg);
+    told_publish(peer, endpoint);
     rz_log_info("link.welcome", "broker=%s endpoint=%s home=%d", peer->broker, peer->endpoint,
                 links->home == NULL);
     if (links->home != NULL)
@@ -202,8 +350,11 @@ static void dispatch(link_peer_t *peer, rz_link_t *link, const rz_msg_t *msg)
     links_t *links = peer->links;
     if (link->kind == RZ_LINK_WELCOME) {
         on_welcome(peer, link);
+        links_set_brokers(links, link->brokers);
         return;
     }
+    if (link->kind == RZ_LINK_SYNCED)
+        links_set_brokers(links, link->brokers);
     if (link->kind == RZ_LINK_REFUSED) {
         on_refused(peer, link);
         return;
@@ -232,18 +383,6 @@ static void on_msg(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
 
 /* ---- life ---- */
 
-static rz_rc_t open_peer(links_t *links, link_peer_t *peer, uv_loop_t *loop, void *zctx, const char *endpoint,
-                         rz_err_t *err)
-{
-    rz_sock_options_t options = {
-        .type = ZMQ_DEALER, .sndhwm = QUEUE, .rcvhwm = QUEUE, .linger_ms = 500, .on_msg = on_msg, .arg = peer
-    };
-    peer->links = links;
-    peer->endpoint = endpoint;
-    peer->sock = rz_sock_open(loop, zctx, &options, err);
-    return peer->sock == NULL ? err->rc : rz_sock_connect(peer->sock, endpoint, err);
-}
-
 links_t *links_open(uv_loop_t *loop, void *zctx, const settings_t *settings, const links_events_t *events,
                     void *arg, rz_err_t *err)
 {
@@ -251,12 +390,18 @@ links_t *links_open(uv_loop_t *loop, void *zctx, const settings_t *settings, con
     links->settings = settings;
     links->events = events;
     links->arg = arg;
-    links->peers = rz_alloc((size_t)cJSON_GetArraySize(settings->brokers) * sizeof *links->peers);
+    links->loop = loop;
+    links->zctx = zctx;
+    links->opened_ms = rz_now_ms();
+    links->peers = rz_alloc(BROKERS_MAX * sizeof *links->peers);
     rz_uuid_new(links->incarnation);
     const cJSON *endpoint;
     cJSON_ArrayForEach(endpoint, settings->brokers)
     {
-        if (open_peer(links, &links->peers[links->count++], loop, zctx, endpoint->valuestring, err) == RZ_OK)
+        link_peer_t *peer = vacant_peer(links);
+        if (peer == NULL)
+            rz_fail_field(err, RZ_TOO_LARGE, "runner.brokers", "at most %d brokers", BROKERS_MAX);
+        else if (open_peer(links, peer, endpoint->valuestring, err) == RZ_OK)
             continue;
         links_close(&links);
         return NULL;
@@ -269,8 +414,11 @@ void links_close(links_t **links_ref)
     links_t *links = *links_ref;
     if (links == NULL)
         return;
-    for (size_t i = 0; i < links->count; i++)
+    for (size_t i = 0; i < links->count; i++) {
         rz_sock_close(&links->peers[i].sock);
+        rz_free(links->peers[i].endpoint);
+        rz_free(links->peers[i].publish);
+    }
     rz_free(links->peers);
     rz_buf_fini(&links->scratch);
     rz_free(links);

@@ -2,7 +2,8 @@
  *
  *     DOWN ──hello──► ASKING ──welcome──► UP         refused NOT_FOUND, silence of an UP home: back to DOWN
  *
- * One DEALER per broker. The first that welcomes us is home: writes, credit and sync go there. When home
+ * One DEALER per broker: those of the configuration, and all that they tell of, also later (`brokers` of welcome and
+ * synced). One that was found, is not told of any more and does not answer is left. The first that welcomes us is home: writes, credit and sync go there. When home
  * falls silent, is gone or forgets us, the next one that welcomes us is home; on_home then says that whatever
  * waits for an answer must be sent again. An incarnation is one life of this process as the brokers know it:
  * a DEAD one is replaced by links_rejoin(). Loop thread only. */
@@ -16,7 +17,8 @@ typedef struct links links_t;
 typedef struct link_peer link_peer_t;
 
 typedef struct {
-    void (*on_publish)(const char *endpoint, void *arg); /* a broker's, ready to connect to */
+    void (*on_publish)(const char *endpoint, void *arg);   /* a broker's, ready to connect to */
+    void (*on_unpublish)(const char *endpoint, void *arg); /* that broker left */
     void (*on_home)(const char *broker, uint64_t sync_ms, void *arg);
     void (*on_dead)(void *arg); /* this incarnation was declared dead: stop, then links_rejoin() */
     /* Any other message. The callee may take the header's memory by zeroing *link. */

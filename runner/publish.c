@@ -69,6 +69,20 @@ void publisher_connect(publisher_t *publisher, const char *text)
     publisher->connected = endpoint;
 }
 
+void publisher_disconnect(publisher_t *publisher, const char *text)
+{
+    for (endpoint_t **at = &publisher->connected; *at != NULL; at = &(*at)->next) {
+        endpoint_t *endpoint = *at;
+        if (strcmp(endpoint->text, text) != 0)
+            continue;
+        rz_sock_disconnect(publisher->sock, text);
+        *at = endpoint->next;
+        rz_free(endpoint->text);
+        rz_free(endpoint);
+        return;
+    }
+}
+
 uint64_t publisher_unlogged(const publisher_t *publisher)
 {
     return publisher->unlogged;

@@ -18,6 +18,7 @@ publisher_t *publisher_open(uv_loop_t *loop, void *zctx, rz_err_t *err);
 void publisher_close(publisher_t **publisher);
 /* Connects to a broker's publish endpoint; one that is connected already stays so. */
 void publisher_connect(publisher_t *publisher, const char *endpoint);
+void publisher_disconnect(publisher_t *publisher, const char *endpoint);
 
 /* The numbering of one activation. Texts are borrowed. */
 typedef struct {

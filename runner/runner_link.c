@@ -102,6 +102,11 @@ static void on_publish(const char *endpoint, void *arg)
     publisher_connect(runner->house.publisher, endpoint);
 }
 
+static void on_unpublish(const char *endpoint, void *arg)
+{
+    publisher_disconnect(((runner_t *)arg)->house.publisher, endpoint);
+}
+
 static void say_ready(runner_t *runner, const char *broker)
 {
     if (runner->fds.ready_fd < 0)
@@ -177,6 +182,8 @@ static void on_message(link_peer_t *peer, rz_link_t *link, const rz_msg_t *msg, 
     }
 }
 
-const links_events_t runner_links_events = {
-    .on_publish = on_publish, .on_home = on_home, .on_dead = runner_on_dead, .on_message = on_message
-};
+const links_events_t runner_links_events = { .on_publish = on_publish,
+                                             .on_unpublish = on_unpublish,
+                                             .on_home = on_home,
+                                             .on_dead = runner_on_dead,
+                                             .on_message = on_message };

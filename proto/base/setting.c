@@ -51,9 +51,11 @@ const rz_setting_t rz_settings[] = {
     ENDPOINT("broker.runners", "tcp://127.0.0.1:7413", "where runners link up"),
     ENDPOINT("broker.publish", "tcp://127.0.0.1:7415", "where runners publish events to"),
     HTTP("broker.http", "tcp://127.0.0.1:7414", "where health and metrics are served; empty: nowhere"),
+    TEXT("broker.advertise", "", "host or address that others reach this broker by, where an endpoint is bound to all; empty: found out"),
     INT("broker.queue_max", "1000000", 1, RZ_QUEUE_MAX, "queued activations above which jobs are refused"),
     INT("broker.max_queue_secs", "86400", 0, 31536000, "how long a job may wait for a runner unless it says otherwise, s; 0: for ever"),
     INT("broker.lease_ms", "15000", 100, 600000, "silence after which a runner is condemned, ms"),
+    INT("broker.poll_ms", "1000", 100, 600000, "how often a broker looks at all queues without being told to, ms"),
     INT("broker.sync_ms", "3000", 20, 60000, "interval of runner heartbeats, ms"),
 
     INT("retention.session_secs", "604800", 1, 315360000, "how long an ended child keeps its session and events, s"),

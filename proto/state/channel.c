@@ -7,9 +7,12 @@
 #include "base/timer.h"
 #include "state/address.h"
 
+#include <arpa/inet.h>
 #include <hiredis/async.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define PAUSE_MIN_MS 50
 #define PAUSE_MAX_MS 1000
@@ -300,6 +303,33 @@ void rz_channel_close(rz_channel_t **handle)
         channel->context); /* on_gone frees the channel, perhaps after the reply we are inside of */
     if (!connected)
         channel_free(channel);
+}
+
+/* ---- from where ---- */
+static bool is_loopback(const struct sockaddr_storage *address)
+{
+    if (address->ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
+}
+
+bool rz_channel_local_host(const rz_channel_t *channel, char out[RZ_HOST_TEXT_MAX])
+{
+    struct sockaddr_storage address = { 0 };
+    socklen_t size = sizeof address;
+    if ((channel->state != OPEN && channel->state != SETTLED) ||
+        getsockname(channel->context->c.fd, (struct sockaddr *)&address, &size) != 0 ||
+        (address.ss_family != AF_INET && address.ss_family != AF_INET6) || is_loopback(&address))
+        return false;
+    const void *in = address.ss_family == AF_INET
+                         ? (const void *)&((const struct sockaddr_in *)&address)->sin_addr
+                         : (const void *)&((const struct sockaddr_in6 *)&address)->sin6_addr;
+    char text[INET6_ADDRSTRLEN];
+    bool six = address.ss_family == AF_INET6;
+    if (inet_ntop(address.ss_family, in, text, sizeof text) == NULL)
+        return false;
+    (void)snprintf(out, RZ_HOST_TEXT_MAX, "%s%s%s", six ? "[" : "", text, six ? "]" : "");
+    return true;
 }
 
 /* ---- commands ---- */

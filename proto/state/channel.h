@@ -29,6 +29,8 @@ bool rz_channel_send(rz_channel_t *channel, int argc, const char **argv, const s
 void rz_channel_settled(rz_channel_t *channel);
 /* Breaks the connection (on_lost follows, perhaps within this call) and comes back after the pause. */
 void rz_channel_drop(rz_channel_t *channel, const char *detail);
+/* The address from which it is connected, as text. False: it is not, or not by TCP, or from within this machine. */
+bool rz_channel_local_host(const rz_channel_t *channel, char out[RZ_HOST_TEXT_MAX]);
 /* Takes. Commands without a reply get their NULL, before this returns or, from inside a reply, right after
  * that reply; on_open and on_lost are not called again. */
 void rz_channel_close(rz_channel_t **channel);

@@ -183,13 +183,21 @@ void rz_op_wait_get(rz_store_t *store, const char *parent, const char *id, rz_wa
 /* ---- tick: the store's own time and what becomes due by it. The store counts milliseconds during which a
  * broker with a healthy link watched (`elapsed_ms` of the caller's monotonic clock since the tick it saw), so
  * no wall clock decides and time stands still while nobody could have acted. One call does a bounded step of
- * everything that is due: queue deadlines, waits, retention, completions. more: call again at once. */
+ * everything that is due: queue deadlines, waits, retention, completions. more: call again at once.
+ * Whoever ticks is known as a broker that lives, until it has not for ten seconds of that time; places: JSON
+ * object that tells others where it is. */
 typedef struct {
     uint64_t seen, elapsed_ms, retention_ms, tombstone_ms, completions_max;
+    const char *places; /* NULL: tells nobody */
 } rz_tick_t;
+typedef struct {
+    const char *name, *places;
+} rz_broker_t;
 typedef struct {
     uint64_t tick, queue_expired, waits_expired, retired, forgotten;
     bool more;
+    const rz_broker_t *brokers; /* that live */
+    size_t broker_count;
 } rz_tick_result_t;
 typedef void (*rz_tick_fn)(rz_rc_t rc, const rz_tick_result_t *result, void *arg);
 void rz_op_tick(rz_store_t *store, const rz_tick_t *request, rz_tick_fn fn, void *arg);

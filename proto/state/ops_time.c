@@ -78,29 +78,44 @@ void rz_op_backlog(rz_store_t *store, rz_backlog_fn fn, void *arg)
 
 /* ---- tick ---- */
 
+/* six numbers, then name places of each broker that lives */
 static void on_tick(rz_rc_t rc, const rz_reply_t *reply, void *arg)
 {
+    enum { TICK, QUEUE_EXPIRED, WAITS_EXPIRED, RETIRED, FORGOTTEN, MORE, BROKERS };
     rz_waiter_t waiter = *(rz_waiter_t *)arg;
     rz_free(arg);
-    const rz_tick_result_t result = { .tick = rz_field_number(reply, 0),
-                                      .queue_expired = rz_field_number(reply, 1),
-                                      .waits_expired = rz_field_number(reply, 2),
-                                      .retired = rz_field_number(reply, 3),
-                                      .forgotten = rz_field_number(reply, 4),
-                                      .more = rz_field_number(reply, 5) == 1 };
+    size_t n = reply->n > BROKERS ? (reply->n - BROKERS) / 2 : 0;
+    rz_broker_t *brokers = n > 0 ? rz_alloc(n * sizeof *brokers) : NULL;
+    for (size_t i = 0; i < n; i++)
+        brokers[i] = (rz_broker_t){ .name = rz_field_text(reply, BROKERS + 2 * i),
+                                    .places = rz_field_text(reply, BROKERS + 2 * i + 1) };
+    const rz_tick_result_t result = { .tick = rz_field_number(reply, TICK),
+                                      .queue_expired = rz_field_number(reply, QUEUE_EXPIRED),
+                                      .waits_expired = rz_field_number(reply, WAITS_EXPIRED),
+                                      .retired = rz_field_number(reply, RETIRED),
+                                      .forgotten = rz_field_number(reply, FORGOTTEN),
+                                      .more = rz_field_number(reply, MORE) == 1,
+                                      .brokers = brokers,
+                                      .broker_count = n };
     if (waiter.fn.tick != NULL)
         waiter.fn.tick(rc, &result, waiter.arg);
+    for (size_t i = 0; i < n; i++) {
+        rz_free((void *)brokers[i].name);
+        rz_free((void *)brokers[i].places);
+    }
+    rz_free(brokers);
 }
 
 void rz_op_tick(rz_store_t *store, const rz_tick_t *request, rz_tick_fn fn, void *arg)
 {
     rz_args_t args;
-    rz_args_init(&args, 5);
+    rz_args_init(&args, 6);
     rz_args_u64(&args, request->seen);
     rz_args_u64(&args, request->elapsed_ms);
     rz_args_u64(&args, request->retention_ms);
     rz_args_u64(&args, request->tombstone_ms);
     rz_args_u64(&args, request->completions_max);
+    rz_args_text(&args, request->places);
     rz_waiter_t *waiter = rz_waiter(arg);
     waiter->fn.tick = fn;
     rz_args_call(&args, store, "tick", on_tick, waiter);

@@ -24,6 +24,7 @@
 --   classes             hash    "profile/labels" -> how many wait (exact)
 --   n                   string  entries in all queues, leftovers included: what queue_max bounds
 --   tick                string  the store's own time, ms: see `tick` in rhizome_time.lua
+--   brokers             hash    broker -> "tick places": when it was last heard, and the JSON that tells where it is
 --   t                   zset    what becomes due, by tick: "q child activation" (queue deadline), "w parent id" (wait),
 --                               "r child activation" (a rerun: `queued`, and in no queue until then)
 --   z                   zset    children that ended, and "w parent id" of waits that did, by the tick of that
@@ -40,7 +41,7 @@
 --   runners             hash    runner -> its latest incarnation
 --   is                  set     incarnations that live, or are dead and still own something
 --   x, k:<parent>       zset    children by the time of their latest submit, for `list`
---   completions, broadcast, rejected       streams
+--   completions, broadcast, rejected, wake       streams; wake: classes that nobody waited in before, for brokers that have room
 --
 -- Wall time (TIME) is for showing and for the index only; no decision rests on it.
 
@@ -54,6 +55,7 @@ local REAP_MAX = 64
 local NOTES_MAX = 200       -- transitions of a child, cut to half when there are so many
 local NOTED_STEERS_MAX = 20 -- of one run: they must not push out what else happened
 local STEER_IDS_MAX = 1000  -- a steering id is known for as long as so many did not follow it
+local WAKES_MAX = 100       -- a broker that did not look for so long sees all queues when it asks
 local JOBS_MAX = 256        -- fields of a child, jobs that are remembered by id most of them
 local RERUN_MS, RERUN_MAX_MS = 1000, 60000 -- before the first rerun of an activation, doubled each time up to the second
 
@@ -233,7 +235,15 @@ local function class_shrink(class, n)
     return left
 end
 
--- In front: given back, it was first before.
+-- Somebody waits where nobody did: brokers with room need not wait for their next look. Each hears its own jobs anyway, so
+-- one alone is told nothing.
+local function wake(class)
+    if call('HLEN', P .. 'brokers') > 1 then
+        call('XADD', P .. 'wake', 'MAXLEN', '~', WAKES_MAX, '*', 'class', class, 'broker', who)
+    end
+end
+
+-- In front: given back, it was first before. That wakes nobody: who gave it had a reason, and it would go round.
 local function enqueue(child, t, front)
     local class = class_of(t)
     local ring = P .. 'q:' .. t[PRIORITY] .. '/' .. class
@@ -241,7 +251,9 @@ local function enqueue(child, t, front)
     if call(push, ring .. '/' .. t[PARENT], child .. ' ' .. t[ACTIVATION]) == 1 then
         call(push, ring, t[PARENT])
     end
-    call('HINCRBY', P .. 'classes', class, 1)
+    if call('HINCRBY', P .. 'classes', class, 1) == 1 and not front then
+        wake(class)
+    end
     call('INCR', P .. 'n')
     if t[QUEUE] ~= '0' then
         call('ZADD', P .. 't', format('%.0f', tick() + t[QUEUE]), concat({ 'q', child, t[ACTIVATION] }, ' '))

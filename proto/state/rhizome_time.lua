@@ -6,6 +6,7 @@ local RETIRE_MAX = 16   -- sessions one tick lets go of: each may be large
 local TRIM_MAX = 10000  -- completions one tick drops
 local WAITS_MAX = 64    -- open waits on one child: its end settles them all in one call
 local WAIT_MS = 21600000 -- of a wait without a limit: upstream's lease of six hours
+local BROKER_MS = 10000  -- a broker that did not reach the store for so long is not told of
 local LAG_MAX = 10000   -- entries that are counted where Redis does not know a group's lag
 local BACKLOG_MAX = 32  -- entries in line that one look at the backlog takes, and half as many by their deadline
 
@@ -298,8 +299,29 @@ ops.backlog = { n = 0, reads = true, fn = function(A, i, n, R)
     return 'OK'
 end }
 
+-- ---- brokers ----
+-- Who ticks lives; by the store's own time, so that none is forgotten while nobody could tick.
+local function note_broker(places)
+    if places ~= '' and who ~= '-' then
+        call('HSET', P .. 'brokers', who, concat({ format('%.0f', tick()), places }, ' '))
+    end
+end
+
+local function put_brokers(R)
+    local all = call('HGETALL', P .. 'brokers')
+    for k = 1, #all, 2 do
+        local heard, places = match(all[k + 1], '^(%d+) (.*)$')
+        if tick() - heard > BROKER_MS then
+            call('HDEL', P .. 'brokers', all[k])
+        else
+            R[#R + 1], R[#R + 2] = all[k], places
+        end
+    end
+end
+
 -- ---- tick ----
--- seen elapsed retention_ms tombstone_ms completions_max; answers tick queue_expired waits_expired retired forgotten more
+-- seen elapsed retention_ms tombstone_ms completions_max [places]; answers tick queue_expired waits_expired retired forgotten
+-- more, then name and places of each broker that lives
 -- The store's time is the largest that a watching broker vouches for: what it saw, and how long it has watched since.
 ops.tick = { n = 5, fn = function(A, i, n, R)
     local v = {}
@@ -321,6 +343,8 @@ ops.tick = { n = 5, fn = function(A, i, n, R)
     R[at + 1], R[at + 2], R[at + 3] = format('%.0f', tick()), tostring(queued), tostring(waits)
     R[at + 4], R[at + 5] = tostring(retired), tostring(forgotten)
     R[at + 6] = (more_due or more_old or more_tombs or more_ends) and '1' or '0'
+    note_broker(n > 5 and A[i + 5] or '')
+    put_brokers(R)
     return 'OK'
 end }
 

@@ -500,6 +500,11 @@ const char *rz_store_durability(const rz_store_t *store)
     return store->durability;
 }
 
+bool rz_store_local_host(const rz_store_t *store, char out[RZ_HOST_TEXT_MAX])
+{
+    return rz_channel_local_host(store->channel, out);
+}
+
 void rz_store_stats(const rz_store_t *store, rz_store_stats_t *out)
 {
     *out = store->stats;

@@ -49,6 +49,10 @@ rz_store_t *rz_store_open(uv_loop_t *loop, const rz_store_options_t *options, rz
 void rz_store_close(
     rz_store_t **store); /* every operation not answered gets RZ_UNKNOWN or RZ_UNAVAILABLE first */
 bool rz_store_up(const rz_store_t *store);
+#define RZ_HOST_TEXT_MAX 64
+/* The address of this machine that the store sees us by: others on that network can reach us there. False: not
+ * connected now, or through a Unix socket or loopback. */
+bool rz_store_local_host(const rz_store_t *store, char out[RZ_HOST_TEXT_MAX]);
 const char *rz_store_id(const rz_store_t *store); /* "" before the first verification */
 /* "strict" | "relaxed" (DESIGN.md 5), read from Redis at each connect and every 10 s while up. */
 const char *rz_store_durability(const rz_store_t *store);

@@ -34,6 +34,7 @@ typedef enum {
     NAMES,    /* array of names, at most RZ_LIST_MAX                 */
     HOLDINGS, /* array of "child", "child epoch" or [child,epoch]    */
     COUNTS,   /* object: id -> integer                               */
+    PLACES,   /* object: id -> endpoint                              */
     OBJECT,   /* any object                                          */
 } form_t;
 
@@ -89,7 +90,8 @@ typedef enum {
     X(cancels, "cancels", HOLDINGS)                                                                          \
     X(cancels_now, "cancels_now", HOLDINGS)                                                                  \
     X(facts, "facts", OBJECT)                                                                                \
-    X(states, "states", OBJECT)
+    X(states, "states", OBJECT)                                                                              \
+    X(brokers, "brokers", PLACES)
 
 typedef struct {
     const char *name;
@@ -124,7 +126,7 @@ static const shape_t shapes[RZ_LINK_KIND_COUNT] = {
     [RZ_LINK_OUTPUT] = { M(id) | M(code), 0 },
     [RZ_LINK_SYNC] = { M(incarnation) | M(counter) | M(count) | M(digest), M(held) | M(facts) | M(states) },
     [RZ_LINK_BYE] = { M(incarnation), 0 },
-    [RZ_LINK_WELCOME] = { M(version) | M(broker) | M(publish) | M(sync_ms), 0 },
+    [RZ_LINK_WELCOME] = { M(version) | M(broker) | M(publish) | M(sync_ms), M(brokers) },
     [RZ_LINK_REFUSED] = { M(code) | M(message), 0 },
     [RZ_LINK_ASSIGN] = { M(child) | M(parent) | M(epoch) | M(token) | M(attempt) | M(profile) | M(affinity) |
                              M(model),
@@ -134,7 +136,7 @@ static const shape_t shapes[RZ_LINK_KIND_COUNT] = {
     [RZ_LINK_STEER] = { M(child) | M(epoch) | M(id), 0 },
     [RZ_LINK_DECIDE] = { M(child) | M(epoch) | M(id) | M(approved), 0 },
     [RZ_LINK_ACK] = { M(op) | M(child) | M(epoch) | M(code), M(seq) },
-    [RZ_LINK_SYNCED] = { M(code) | M(counter), M(cancels) | M(cancels_now) | M(owned) },
+    [RZ_LINK_SYNCED] = { M(code) | M(counter), M(cancels) | M(cancels_now) | M(owned) | M(brokers) },
     [RZ_LINK_EMIT] = { M(nonce), 0 },
     [RZ_LINK_LOGS] = { M(id) | M(child), 0 },
 };
@@ -254,6 +256,21 @@ static const cJSON *read_counts(rz_fields_t *f, const char *key, rz_need_t need)
     return map;
 }
 
+static const cJSON *read_places(rz_fields_t *f, const char *key, rz_need_t need)
+{
+    const cJSON *map = rz_field_object(f, key, need), *item;
+    cJSON_ArrayForEach(item, map)
+    {
+        char field[96];
+        snprintf(field, sizeof field, "%s.%.80s", key, item->string);
+        if (!rz_id_valid(rz_str(item->string)))
+            rz_fail_field(f->err, RZ_BAD_ID, key, "keys must match [A-Za-z0-9][A-Za-z0-9._:-]{0,127}");
+        if (!cJSON_IsString(item) || strlen(item->valuestring) > ENDPOINT_MAX)
+            rz_fail_field(f->err, RZ_BAD_FIELD, field, "must be a text of at most %d bytes", ENDPOINT_MAX);
+    }
+    return map;
+}
+
 static void read_seqs(rz_fields_t *f, const char *key, rz_need_t need, rz_link_t *out)
 {
     const cJSON *list = read_array(f, key, need), *item;
@@ -322,6 +339,8 @@ static const cJSON *read_tree(rz_fields_t *f, const member_t *m, rz_need_t need)
         return read_holdings(f, m->name, need);
     case COUNTS:
         return read_counts(f, m->name, need);
+    case PLACES:
+        return read_places(f, m->name, need);
     default:
         return rz_field_object(f, m->name, need);
     }
@@ -350,6 +369,7 @@ static void read_member(rz_fields_t *f, const member_t *m, rz_need_t need, rz_li
     case NAMES:
     case HOLDINGS:
     case COUNTS:
+    case PLACES:
     case OBJECT:
         *(const cJSON **)at = read_tree(f, m, need);
         return;
@@ -460,6 +480,7 @@ static void put_member(const rz_link_t *link, const member_t *m, rz_buf_t *out)
         put_tree(*(const cJSON *const *)at, m->name, true, out);
         return;
     case COUNTS:
+    case PLACES:
     case OBJECT:
         put_tree(*(const cJSON *const *)at, m->name, false, out);
         return;

@@ -21,7 +21,7 @@
  *                                                 states: what changed since the last sync, see proto/README.md
  *   bye      {incarnation}                        draining is done: the incarnation ends
  * broker -> runner
- *   welcome  {v,broker,publish,sync_ms}
+ *   welcome  {v,broker,publish,sync_ms,brokers?:{"<broker>":runners endpoint}}
  *   refused  {code,message}
  *   assign   {child,parent,job?,epoch,token,attempt,previous_error?,profile,affinity,model,
  *             disabled_tools?,tenant?,traceparent?,cancelled?}
@@ -30,7 +30,8 @@
  *   steer    {child,epoch,id}                     + [JSON string]
  *   ack      {op,child,epoch,code,seq?}           answers start, append, finish, release; seq: last one asked
  *   decide   {child,epoch,id,approved}            answer to the worker's approval_request `id`
- *   synced   {code,counter,cancels?:[holding...],cancels_now?:[holding...],owned?:[holding...]}
+ *   synced   {code,counter,cancels?:[holding...],cancels_now?:[holding...],owned?:[holding...],
+ *             brokers?:{"<broker>":runners endpoint}}
  *                                                 owned only when the digests differ
  *   emit     {nonce}                              publish $sys/sync/<nonce>/<runner>
  *   logs     {id,child}
@@ -85,7 +86,7 @@ typedef struct {
     const uint64_t *seqs; /* start append finish: ascending; on decode owned by the struct */
     size_t seq_count;
     const cJSON *labels, *profiles, *disabled_tools, *idle, *full, *held, *owned, *cancels, *cancels_now,
-        *facts, *states; /* NULL when absent */
+        *facts, *states, *brokers; /* NULL when absent */
     rz_object_t object;
 } rz_link_t;
 

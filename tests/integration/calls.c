@@ -295,7 +295,9 @@ static void on_wait(rz_rc_t rc, const rz_wait_result_t *result, void *arg)
 
 static void on_tick(rz_rc_t rc, const rz_tick_result_t *result, void *arg)
 {
-    answered(arg, rc)->tick = *result;
+    answer_t *answer = answered(arg, rc);
+    answer->tick = *result;
+    answer->tick.brokers = NULL; /* lent */
 }
 
 /* ---- calls ---- */

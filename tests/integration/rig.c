@@ -25,6 +25,7 @@ struct rig {
     char endpoint[ENDPOINTS][128];
     const char *const *broker_flags, *const *runner_flags;
     redis_t redis;
+    const rig_t *beside; /* whose Redis it is, when not ours */
     process_t broker, runner[RUNNERS_MAX];
     unsigned runners;
     void *zmq, *control;
@@ -79,7 +80,7 @@ void rig_redis_end(rig_t *rig, int signal)
 
 const char *rig_redis_socket(const rig_t *rig)
 {
-    return rig->redis.socket;
+    return rig->beside != NULL ? rig_redis_socket(rig->beside) : rig->redis.socket;
 }
 
 static void take_endpoints(rig_t *rig, const char *line)
@@ -101,8 +102,9 @@ void rig_broker_up(rig_t *rig)
     char path[300], log[256], line[2048], flag[ENDPOINTS][32];
     const char *other = getenv("RZ_BROKER"); /* another build of it */
     const char *argv[64] = { other != NULL ? other : program(rig, "rhizome-broker", path, sizeof path),
-                             "--config", rig->config };
-    size_t n = 3;
+                             "--config", rig->config, "--broker-name",
+                             rig->beside != NULL ? "beside" : "rig" };
+    size_t n = 5;
     for (int i = 0; i < ENDPOINTS; i++) {
         snprintf(flag[i], sizeof flag[i], "--broker-%s", endpoint_names[i]);
         argv[n++] = flag[i];
@@ -124,7 +126,7 @@ void rig_runner_up(rig_t *rig)
     assert_true(rig->runners < RUNNERS_MAX);
     unsigned i = rig->runners++;
     char path[300], log[256], name[32], dir[192], line[1024];
-    snprintf(name, sizeof name, "runner-%u", i);
+    snprintf(name, sizeof name, "%s-%u", rig->beside != NULL ? "beside" : "runner", i);
     snprintf(dir, sizeof dir, "%s/%s", rig->dir, name);
     const char *argv[64] = { program(rig, "rhizome-runner", path, sizeof path),
                              "--config",
@@ -170,8 +172,8 @@ static void write_config(rig_t *rig, const char *members)
 {
     FILE *file = fopen(rig->config, "w");
     assert_non_null(file);
-    fprintf(file, "{\"redis\":{\"url\":\"unix:%s\"}%s%s}\n", rig->redis.socket, members != NULL ? "," : "",
-            members != NULL ? members : "");
+    fprintf(file, "{\"redis\":{\"url\":\"unix:%s\"}%s%s}\n", rig_redis_socket(rig),
+            members != NULL ? "," : "", members != NULL ? members : "");
     fclose(file);
 }
 
@@ -214,9 +216,12 @@ rig_t *rig_up(const rig_options_t *options)
     rig->broker_flags = options->broker;
     rig->runner_flags = options->runner;
     rig->zmq = zmq_ctx_new();
-    redis_up(&rig->redis, redis_settings);
+    rig->beside = options->beside;
+    if (rig->beside == NULL)
+        redis_up(&rig->redis, redis_settings);
     write_config(rig, options->config);
-    init_store(rig);
+    if (rig->beside == NULL)
+        init_store(rig);
     rig_broker_up(rig);
     connect_control(rig);
     while (rig->runners < options->runners)
@@ -253,8 +258,10 @@ void rig_down(rig_t **owner)
     for (unsigned i = 0; i < rig->runners; i++)
         end_cleanly(&rig->runner[i]);
     end_cleanly(&rig->broker);
-    redis_down(&rig->redis);
-    left = process_descendants(getpid(), after, 512);
+    if (rig->beside == NULL) {
+        redis_down(&rig->redis);
+        left = process_descendants(getpid(), after, 512);
+    }
     for (size_t i = 0; i < n; i++)
         if (kill(before[i], 0) == 0)
             fail_msg("process %d was left over", (int)before[i]);

@@ -20,6 +20,8 @@ typedef struct {
     const char *config; /* members of the configuration, JSON without the outer braces; NULL: none      */
     const char *const *broker; /* further broker flags, NULL-terminated, or NULL */
     const char *const *runner; /* further runner flags */
+    const rig_t
+        *beside; /* a rig whose store this one's broker shares; NULL: it has one of its own. Ends before it */
 } rig_options_t;
 
 rig_t *rig_up(const rig_options_t *options);

@@ -88,6 +88,28 @@ static void time_is_what_brokers_watched_and_never_goes_back(void **state)
     assert_int_equal(calls->answer.tick.tick, 750);
 }
 
+/* ---- brokers ---- */
+
+static const char *tick_as(calls_t *calls, const char *broker, unsigned seen, unsigned elapsed)
+{
+    char command[200];
+    snprintf(command, sizeof command,
+             "FCALL rz1_batch 1 rz:{0} %s tick 6 %u %u 1000 1000 1000 {\"at\":\"%s\"}", broker, seen, elapsed,
+             broker);
+    return redis_do(&calls->redis, command);
+}
+
+static void a_broker_is_told_of_for_ten_seconds_after_its_last_tick(void **state)
+{
+    calls_t *calls = *state;
+    assert_string_equal(tick_as(calls, "b1", 0, 0), "OK 8 0 0 0 0 0 0 b1 {\"at\":\"b1\"}");
+    assert_non_null(strstr(tick_as(calls, "b2", 0, 10000), "b1 {\"at\":\"b1\"}"));
+    assert_string_equal(tick_as(calls, "b2", 10000, 1), "OK 8 10001 0 0 0 0 0 b2 {\"at\":\"b2\"}");
+    assert_non_null(
+        strstr(tick_as(calls, "b1", 10001, 1), "b2 {\"at\":\"b2\"}")); /* it is back, and knows the other */
+    assert_string_equal(redis_is(calls, "HLEN rz:{0}:brokers"), "2");
+}
+
 /* ---- queue deadlines ---- */
 
 static void what_nobody_takes_ends_timeout_at_its_deadline(void **state)
@@ -597,6 +619,7 @@ static void an_upgrade_gives_what_ended_under_the_older_library_its_time(void **
 static const struct CMUnitTest tests[] = {
     /* clang-format off */
     cmocka_unit_test_setup_teardown(time_is_what_brokers_watched_and_never_goes_back, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_broker_is_told_of_for_ten_seconds_after_its_last_tick, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(what_nobody_takes_ends_timeout_at_its_deadline, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(without_a_limit_it_waits_for_ever, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(what_was_taken_has_no_deadline, calls_setup, calls_teardown),

@@ -102,6 +102,21 @@ static void an_assignment_says_all_a_runner_needs(void **state)
     rz_link_fini(&link);
 }
 
+static void a_welcome_and_a_sync_tell_where_all_brokers_are(void **state)
+{
+    (void)state;
+    rz_link_t link = link_of("welcome-brokers");
+    assert_int_equal(cJSON_GetArraySize(link.brokers), 2);
+    assert_string_equal(cJSON_GetObjectItem(link.brokers, "b-2")->valuestring, "tcp://10.0.0.2:7413");
+    rz_link_fini(&link);
+    link = link_of("synced-brokers");
+    assert_string_equal(cJSON_GetObjectItem(link.brokers, "b-2")->valuestring, "tcp://10.0.0.2:7413");
+    rz_link_fini(&link);
+    link = link_of("welcome");
+    assert_null(link.brokers);
+    rz_link_fini(&link);
+}
+
 static void a_write_lists_its_sequence_numbers(void **state)
 {
     (void)state;
@@ -344,6 +359,10 @@ static void hostile_headers_are_refused_by_field(void **state)
         { "{\"kind\":\"synced\",\"code\":\"OK\",\"counter\":1,\"owned\":{}}", RZ_BAD_FIELD, "owned" },
         { "{\"kind\":\"synced\",\"code\":\"OK\",\"counter\":1,\"cancels_now\":[\"a b\"]}", RZ_BAD_FIELD,
           "cancels_now[0]" },
+        { "{\"kind\":\"synced\",\"code\":\"OK\",\"counter\":1,\"brokers\":{\"b\":1}}", RZ_BAD_FIELD,
+          "brokers.b" },
+        { "{\"kind\":\"synced\",\"code\":\"OK\",\"counter\":1,\"brokers\":{\"b 1\":\"x\"}}", RZ_BAD_ID,
+          "brokers" },
         { "{\"kind\":\"synced\",\"code\":7,\"counter\":1}", RZ_BAD_FIELD, "code" },
         { "{\"kind\":\"synced\",\"counter\":1}", RZ_MISSING_FIELD, "code" },
         { "{\"kind\":\"synced\",\"code\":\"\",\"counter\":1}", RZ_BAD_FIELD, "code" },
@@ -395,6 +414,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_kind_has_a_vector),
     cmocka_unit_test(a_hello_introduces_a_runner),
     cmocka_unit_test(an_assignment_says_all_a_runner_needs),
+    cmocka_unit_test(a_welcome_and_a_sync_tell_where_all_brokers_are),
     cmocka_unit_test(a_write_lists_its_sequence_numbers),
     cmocka_unit_test(a_write_made_by_hand_is_written_as_agreed),
     cmocka_unit_test(an_answer_names_a_code),
