@@ -2,6 +2,7 @@
 #include "control_ops.h"
 
 #include "base/clock.h"
+#include "base/limits.h"
 
 #include <string.h>
 
@@ -29,27 +30,48 @@ void op_hello(control_t *control, call_t *call, const rz_control_request_t *requ
 
 /* ---- runners ---- */
 
-static void put_link(const runner_t *runner, rz_buf_t *out)
+static void put_facts(const cJSON *facts, rz_buf_t *out)
 {
-    rz_json_put_bool(out, "linked", runner != NULL && runner->joined);
-    rz_json_put_u64(out, "free", runner != NULL ? runner_free(runner) : 0);
-    rz_json_open_key(out, "idle", '{');
-    for (size_t i = 0; runner != NULL && i < runner->idle_count; i++)
-        rz_json_put_u64(out, runner->idle[i].key, runner->idle[i].n);
-    rz_json_close(out, '}');
+    char *text = facts != NULL ? cJSON_PrintUnformatted(facts) : NULL;
+    rz_json_put_raw(out, "facts", text != NULL ? rz_str(text) : RZ_STR("{}"));
+    cJSON_free(text);
+}
+
+/* Its room: at its home as it is now, elsewhere as that said with the last sync. */
+static void put_room(const control_t *control, const runner_t *runner, const cJSON *told, const cJSON *home,
+                     rz_buf_t *out)
+{
+    const char *at = cJSON_GetStringValue(home);
+    const cJSON *room = cJSON_GetObjectItemCaseSensitive(told, "free");
+    char *idle = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(told, "idle"));
+    rz_json_opt_str(out, "home", at);
+    if (runner != NULL && (at == NULL || strcmp(at, control->part.broker) == 0)) {
+        runner_put_room(runner, out);
+    } else {
+        rz_json_put_u64(out, "free", cJSON_IsNumber(room) ? (uint64_t)room->valuedouble : 0);
+        rz_json_put_raw(out, "idle", idle != NULL ? rz_str(idle) : RZ_STR("{}"));
+    }
+    cJSON_free(idle);
 }
 
 static void put_incarnation(const control_t *control, const rz_incarnation_t *seen, rz_buf_t *out)
 {
+    const runner_t *runner = roster_by_incarnation(control->part.roster, seen->incarnation);
+    cJSON *facts = rz_json_parse(seen->facts, strlen(seen->facts), RZ_JOB_MAX, NULL);
+    cJSON *home = cJSON_DetachItemFromObjectCaseSensitive(facts, "home");
+    cJSON *room = cJSON_DetachItemFromObjectCaseSensitive(facts, "room");
     rz_json_open(out, '{');
     rz_json_put_str(out, "runner", seen->runner);
     rz_json_put_str(out, "incarnation", seen->incarnation);
     rz_json_put_str(out, "state", seen->dead ? "dead" : "alive");
-    put_link(roster_by_incarnation(control->part.roster, seen->incarnation), out);
+    rz_json_put_bool(out, "linked", runner != NULL && runner->joined);
+    put_room(control, runner, room, home, out);
     rz_json_put_u64(out, "owned", seen->owned);
-    rz_json_put_raw(out, "facts",
-                    seen->facts != NULL && *seen->facts != '\0' ? rz_str(seen->facts) : RZ_STR("{}"));
+    put_facts(facts, out);
     rz_json_close(out, '}');
+    cJSON_Delete(facts);
+    cJSON_Delete(home);
+    cJSON_Delete(room);
 }
 
 static void on_runners(rz_rc_t rc, const rz_incarnation_t *list, size_t n, void *arg)

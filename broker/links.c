@@ -28,6 +28,7 @@ links_t *links_create(const links_parts_t *parts)
                                                   .sender = parts->sender,
                                                   .counters = parts->counters,
                                                   .brokers = parts->brokers,
+                                                  .broker = parts->broker,
                                                   .sync_ms = parts->sync_ms });
     return links;
 }

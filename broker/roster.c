@@ -196,6 +196,15 @@ void runner_credit(runner_t *runner, uint64_t granted, const cJSON *idle, const 
     runner->full = words_copy(full);
 }
 
+void runner_put_room(const runner_t *runner, rz_buf_t *out)
+{
+    rz_json_put_u64(out, "free", runner_free(runner));
+    rz_json_open_key(out, "idle", '{');
+    for (size_t i = 0; i < runner->idle_count; i++)
+        rz_json_put_u64(out, runner->idle[i].key, runner->idle[i].n);
+    rz_json_close(out, '}');
+}
+
 void runner_reserve(runner_t *runner, uint64_t n)
 {
     runner->reserved += n;

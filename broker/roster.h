@@ -77,6 +77,8 @@ runner_t *roster_by_serial(const roster_t *roster, uint64_t serial);
 uint64_t runner_free(const runner_t *runner); /* how many more it may be given; 0 before it joined */
 /* idle: {"<affinity key>": n}; full: [profile...]. They replace what was known; NULL for none. */
 void runner_credit(runner_t *runner, uint64_t granted, const cJSON *idle, const cJSON *full);
+/* Adds the members "free": n and "idle": {"<affinity key>": n}. */
+void runner_put_room(const runner_t *runner, rz_buf_t *out);
 void runner_reserve(runner_t *runner, uint64_t n);
 void runner_unreserve(runner_t *runner, uint64_t n);
 /* Counts one assignment and takes one idle worker of its key, until the next credit tells the truth. */

@@ -183,10 +183,25 @@ static void take_states(syncs_t *syncs, const runner_t *runner, const cJSON *tre
                 out->why.text);
 }
 
+/* We are its home: only here is its room known. It goes to the store beside the facts, so that every broker tells the
+ * same of it. */
+static void put_facts_and_room(const syncs_t *syncs, const runner_t *runner, rz_buf_t *out)
+{
+    size_t n = runner->facts != NULL ? strlen(runner->facts) : 0;
+    rz_buf_printf(out, "%.*s%s", n > 2 ? (int)(n - 1) : 0, runner->facts, n > 2 ? "," : "{");
+    rz_buf_printf(out, "\"home\":\"%s\",\"room\":", syncs->part.broker);
+    rz_json_open(out, '{');
+    runner_put_room(runner, out);
+    rz_json_close(out, '}');
+    rz_buf_printf(out, "}");
+}
+
 void syncs_take(syncs_t *syncs, runner_t *runner, const rz_link_t *sync)
 {
     states_t states;
+    rz_buf_t facts = { 0 };
     keep_facts(runner, sync->facts);
+    put_facts_and_room(syncs, runner, &facts);
     take_states(syncs, runner, sync->states, &states);
     syncing_t *syncing = rz_alloc(sizeof *syncing);
     *syncing = (syncing_t){ .syncs = syncs,
@@ -196,9 +211,10 @@ void syncs_take(syncs_t *syncs, runner_t *runner, const rz_link_t *sync)
     const rz_sync_t request = { .incarnation = runner->incarnation,
                                 .counter = sync->counter,
                                 .digest = sync->digest,
-                                .facts = runner->facts,
+                                .facts = facts.data,
                                 .progress = states.list,
                                 .progress_count = states.n };
     rz_op_sync(syncs->part.store, &request, on_synced, syncing);
+    rz_buf_fini(&facts);
     states_fini(&states);
 }

@@ -14,6 +14,7 @@ typedef struct {
     sender_t *sender;
     counters_t *counters;
     const brokers_t *brokers;
+    const char *broker; /* our name */
     uint64_t sync_ms;
 } syncs_parts_t;
 

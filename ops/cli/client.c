@@ -29,8 +29,11 @@ typedef struct stashed {
 
 struct client {
     void *zctx;
-    void *control, *events, *monitor;
-    char endpoint[256];
+    void *control, *events;
+    char endpoint[256]; /* of the broker we talk to */
+    cJSON *controls;    /* all endpoints we know, that one included */
+    cJSON *prefixes;    /* what we listen to */
+    unsigned moves;
     control_source_t source;
     uint64_t last_id;
     reply_t hello;
@@ -92,10 +95,10 @@ static size_t receive(void *socket, rz_buf_t *parts, size_t n)
 }
 
 /* False: nothing usable there (a reply that is no JSON is dropped; its request then times out). */
-static bool take_reply(client_t *client, reply_t *out)
+static bool take_reply(void *control, reply_t *out)
 {
     rz_buf_t parts[2] = { { 0 }, { 0 } };
-    size_t n = receive(client->control, parts, 2);
+    size_t n = receive(control, parts, 2);
     *out = (reply_t){ .bytes = parts[1] };
     if (n == 2)
         out->tree = rz_json_parse(parts[1].data, parts[1].len, RZ_FRAME_MAX, NULL);
@@ -123,9 +126,24 @@ static bool take_event(client_t *client, event_t *out)
     return true;
 }
 
+/* The id under which it was sent, 0: it cannot be sent now. */
+static uint64_t send_to(client_t *client, void *control, rz_control_request_t *request)
+{
+    char id[24];
+    rz_buf_t bytes = { 0 };
+    snprintf(id, sizeof id, "%" PRIu64, ++client->last_id);
+    request->id = rz_str(id);
+    rz_control_encode(request, &bytes);
+    request->id = (rz_str_t){ NULL, 0 };
+    bool sent = zmq_send(control, "", 0, ZMQ_SNDMORE | ZMQ_DONTWAIT) == 0 &&
+                zmq_send(control, bytes.data, bytes.len, ZMQ_DONTWAIT) >= 0;
+    rz_buf_fini(&bytes);
+    return sent ? client->last_id : 0;
+}
+
 /* ---- connecting ---- */
 
-static void explain_unreachable(const client_t *client, const char *what)
+static void explain_unreachable(const client_t *client, const char *endpoint, const char *what)
 {
     static const char *const named_by[] = {
         [CONTROL_FLAG] = "--control",
@@ -133,8 +151,7 @@ static void explain_unreachable(const client_t *client, const char *what)
         [CONTROL_UP] = "a `rhizome up` that seems to be gone",
         [CONTROL_DEFAULT] = "the default",
     };
-    say("no broker at %s (named by %s): %s", client->endpoint, named_by[client->source], what);
-    note("start one here with `rhizome up`, or name another with --control tcp://HOST:7411");
+    say("no broker at %s (named by %s): %s", endpoint, named_by[client->source], what);
 }
 
 static void *socket_open(void *zctx, int type)
@@ -149,58 +166,108 @@ static void *socket_open(void *zctx, int type)
 }
 
 /* A refused connection shows only here: a DEALER would retry in silence. */
-static void monitor_open(client_t *client)
+static void *monitor_open(client_t *client, void *control)
 {
-    zmq_socket_monitor(client->control, "inproc://monitor", ZMQ_EVENT_CONNECT_RETRIED);
-    client->monitor = zmq_socket(client->zctx, ZMQ_PAIR);
-    zmq_setsockopt(client->monitor, ZMQ_LINGER, &(int){ 0 }, sizeof(int));
-    zmq_connect(client->monitor, "inproc://monitor");
+    zmq_socket_monitor(control, "inproc://monitor", ZMQ_EVENT_CONNECT_RETRIED);
+    void *monitor = zmq_socket(client->zctx, ZMQ_PAIR);
+    zmq_setsockopt(monitor, ZMQ_LINGER, &(int){ 0 }, sizeof(int));
+    zmq_connect(monitor, "inproc://monitor");
+    return monitor;
 }
 
-static void monitor_close(client_t *client)
+static void monitor_close(void *control, void *monitor)
 {
-    zmq_socket_monitor(client->control, NULL, 0);
-    zmq_close(client->monitor);
-    client->monitor = NULL;
+    zmq_socket_monitor(control, NULL, 0);
+    zmq_close(monitor);
 }
 
-static bool greet(client_t *client)
+/* The broker's answer to hello; NULL: none, *why says why. */
+static bool greet(client_t *client, void *control, reply_t *hello, const char **why)
 {
     rz_control_request_t request = { .op = RZ_OP_HELLO };
-    monitor_open(client);
-    client_send(client, &request);
-    zmq_pollitem_t items[] = { { client->control, 0, ZMQ_POLLIN, 0 }, { client->monitor, 0, ZMQ_POLLIN, 0 } };
+    void *monitor = monitor_open(client, control);
+    send_to(client, control, &request);
+    zmq_pollitem_t items[] = { { control, 0, ZMQ_POLLIN, 0 }, { monitor, 0, ZMQ_POLLIN, 0 } };
     int ready = zmq_poll(items, 2, HELLO_MS);
-    bool answered = ready > 0 && (items[0].revents & ZMQ_POLLIN) != 0 && take_reply(client, &client->hello);
-    monitor_close(client);
-    if (!answered) {
-        explain_unreachable(client, ready > 0 ? "connection refused" : "no answer within 3 s");
-        return false;
-    }
-    if (client->hello.code != RZ_OK) {
-        reply_refused(&client->hello);
-        return false;
-    }
-    if (pick_count(client->hello.tree, "protocol") != RZ_PROTOCOL_VERSION) {
+    bool answered = ready > 0 && (items[0].revents & ZMQ_POLLIN) != 0 && take_reply(control, hello);
+    monitor_close(control, monitor);
+    *why = ready > 0 ? "connection refused" : "no answer within 3 s";
+    return answered;
+}
+
+static bool is_welcome(const char *endpoint, const reply_t *hello)
+{
+    uint64_t protocol = pick_count(hello->tree, "protocol");
+    if (hello->code != RZ_OK)
+        reply_refused(hello);
+    else if (protocol != RZ_PROTOCOL_VERSION)
         say("the broker at %s speaks protocol %" PRIu64
             ", this program speaks %d: use the same release on both sides",
-            client->endpoint, pick_count(client->hello.tree, "protocol"), RZ_PROTOCOL_VERSION);
-        return false;
+            endpoint, protocol, RZ_PROTOCOL_VERSION);
+    return hello->code == RZ_OK && protocol == RZ_PROTOCOL_VERSION;
+}
+
+/* Whoever knows one broker knows all. */
+static void learn_controls(client_t *client)
+{
+    const cJSON *broker;
+    cJSON_ArrayForEach(broker, pick(client->hello.tree, "brokers"))
+    {
+        char endpoint[256];
+        endpoint_reachable(pick_text(broker, "endpoints.control"), client->endpoint, endpoint);
+        bool is_this = strcmp(pick_text(broker, "broker"), pick_text(client->hello.tree, "broker")) == 0;
+        if (endpoint[0] != '\0' && !is_this)
+            controls_add(client->controls, endpoint);
     }
-    return true;
+}
+
+/* From here on the client's broker is the one at `endpoint`. */
+static void settle_at(client_t *client, const char *endpoint, void *control, const reply_t *hello)
+{
+    if (client->control != NULL)
+        zmq_close(client->control);
+    reply_fini(&client->hello);
+    client->control = control;
+    client->hello = *hello;
+    snprintf(client->endpoint, sizeof client->endpoint, "%s", endpoint);
+    learn_controls(client);
+}
+
+/* False after saying why not. */
+static bool try_at(client_t *client, const char *endpoint)
+{
+    reply_t hello = { 0 };
+    const char *why = NULL;
+    void *control = socket_open(client->zctx, ZMQ_DEALER);
+    bool connected = zmq_connect(control, endpoint) == 0;
+    if (!connected)
+        why = zmq_strerror(errno);
+    if (!connected || !greet(client, control, &hello, &why))
+        explain_unreachable(client, endpoint, why);
+    else if (is_welcome(endpoint, &hello)) {
+        settle_at(client, endpoint, control, &hello);
+        return true;
+    }
+    reply_fini(&hello);
+    zmq_close(control);
+    return false;
 }
 
 client_t *client_open(void)
 {
     client_t *client = rz_alloc(sizeof *client);
     client->stash_end = &client->stash;
-    client->source = context_control(client->endpoint);
+    client->prefixes = cJSON_CreateArray();
+    client->source = context_controls(&client->controls);
     client->zctx = zmq_ctx_new();
-    client->control = socket_open(client->zctx, ZMQ_DEALER);
-    if (zmq_connect(client->control, client->endpoint) != 0)
-        explain_unreachable(client, zmq_strerror(errno));
-    else if (greet(client))
-        return client;
+    const cJSON *endpoint;
+    cJSON_ArrayForEach(endpoint, client->controls)
+    {
+        if (try_at(client, endpoint->valuestring))
+            return client;
+    }
+    if (client->control == NULL)
+        note("start one here with `rhizome up`, or name another with --control tcp://HOST:7411");
     client_close(&client);
     return NULL;
 }
@@ -218,9 +285,12 @@ void client_close(client_t **client_ptr)
         rz_free(first);
     }
     reply_fini(&client->hello);
+    cJSON_Delete(client->controls);
+    cJSON_Delete(client->prefixes);
     if (client->events != NULL)
         zmq_close(client->events);
-    zmq_close(client->control);
+    if (client->control != NULL)
+        zmq_close(client->control);
     zmq_ctx_term(client->zctx);
     rz_free(client);
 }
@@ -239,16 +309,7 @@ const char *client_control(const client_t *client)
 
 uint64_t client_send(client_t *client, rz_control_request_t *request)
 {
-    char id[24];
-    rz_buf_t bytes = { 0 };
-    snprintf(id, sizeof id, "%" PRIu64, ++client->last_id);
-    request->id = rz_str(id);
-    rz_control_encode(request, &bytes);
-    request->id = (rz_str_t){ NULL, 0 };
-    bool sent = zmq_send(client->control, "", 0, ZMQ_SNDMORE | ZMQ_DONTWAIT) == 0 &&
-                zmq_send(client->control, bytes.data, bytes.len, ZMQ_DONTWAIT) >= 0;
-    rz_buf_fini(&bytes);
-    return sent ? client->last_id : 0;
+    return send_to(client, client->control, request);
 }
 
 bool client_ask(client_t *client, rz_control_request_t *request, uint64_t timeout_ms, reply_t *out)
@@ -258,7 +319,7 @@ bool client_ask(client_t *client, rz_control_request_t *request, uint64_t timeou
     uint64_t deadline = rz_now_ms() + timeout_ms;
     for (uint64_t now = rz_now_ms(); id != 0 && now < deadline; now = rz_now_ms()) {
         zmq_pollitem_t item = { client->control, 0, ZMQ_POLLIN, 0 };
-        if (zmq_poll(&item, 1, (long)(deadline - now)) <= 0 || !take_reply(client, out))
+        if (zmq_poll(&item, 1, (long)(deadline - now)) <= 0 || !take_reply(client->control, out))
             continue;
         if (out->id == id)
             return true;
@@ -402,18 +463,48 @@ static bool sync_emitters(client_t *client)
     return ok;
 }
 
-bool client_subscribe(client_t *client, const char *const *prefixes, size_t n)
+static bool listen_again(client_t *client)
 {
     char endpoint[256];
+    const cJSON *prefix;
+    if (client->events != NULL)
+        zmq_close(client->events);
     endpoint_reachable(pick_text(client->hello.tree, "endpoints.events"), client->endpoint, endpoint);
     client->events = socket_open(client->zctx, ZMQ_SUB);
+    cJSON_ArrayForEach(prefix, client->prefixes)
+        zmq_setsockopt(client->events, ZMQ_SUBSCRIBE, prefix->valuestring, strlen(prefix->valuestring));
+    if (zmq_connect(client->events, endpoint) == 0)
+        return sync_emitters(client);
+    say("events at \"%s\": %s", endpoint, zmq_strerror(errno));
+    return false;
+}
+
+bool client_subscribe(client_t *client, const char *const *prefixes, size_t n)
+{
     for (size_t i = 0; i < n; i++)
-        zmq_setsockopt(client->events, ZMQ_SUBSCRIBE, prefixes[i], strlen(prefixes[i]));
-    if (zmq_connect(client->events, endpoint) != 0) {
-        say("events at \"%s\": %s", endpoint, zmq_strerror(errno));
-        return false;
+        cJSON_AddItemToArray(client->prefixes, cJSON_CreateString(prefixes[i]));
+    return listen_again(client);
+}
+
+bool client_move(client_t *client)
+{
+    char from[256];
+    const cJSON *endpoint;
+    snprintf(from, sizeof from, "%s", client->endpoint);
+    cJSON_ArrayForEach(endpoint, client->controls)
+    {
+        if (strcmp(endpoint->valuestring, from) == 0 || !try_at(client, endpoint->valuestring))
+            continue;
+        note("%s is silent; going on at %s", from, client->endpoint);
+        client->moves++;
+        return client->events == NULL || listen_again(client);
     }
-    return sync_emitters(client);
+    return false;
+}
+
+unsigned client_moves(const client_t *client)
+{
+    return client->moves;
 }
 
 came_t client_next(client_t *client, int signal_fd, uint64_t timeout_ms, reply_t *reply, event_t *event)
@@ -432,5 +523,6 @@ came_t client_next(client_t *client, int signal_fd, uint64_t timeout_ms, reply_t
         return CAME_SIGNAL;
     if (events > 0 && (items[events].revents & ZMQ_POLLIN) != 0 && take_event(client, event))
         return CAME_EVENT;
-    return (items[0].revents & ZMQ_POLLIN) != 0 && take_reply(client, reply) ? CAME_REPLY : CAME_NOTHING;
+    return (items[0].revents & ZMQ_POLLIN) != 0 && take_reply(client->control, reply) ? CAME_REPLY
+                                                                                      : CAME_NOTHING;
 }

@@ -34,8 +34,13 @@ void event_fini(event_t *event);
 
 #define ANSWER_MS 5000 /* how long an answer to an ordinary request may take */
 
-/* Connects to the control endpoint and greets. NULL after saying why not: the verb ends EXIT_UNAVAILABLE. */
+/* Connects to the first control endpoint that answers and greets. NULL after saying why not: the verb ends
+ * EXIT_UNAVAILABLE. */
 client_t *client_open(void);
+/* Its broker is silent: goes on with another one of those it was told of, if one answers; what was asked is then to be asked
+ * again, and events come from there. False: there is none, and nothing has changed. */
+bool client_move(client_t *client);
+unsigned client_moves(const client_t *client); /* how often it did */
 void client_close(client_t **client);
 const cJSON *client_hello(const client_t *client);  /* the broker's answer to hello; lent */
 const char *client_control(const client_t *client); /* the endpoint; lent */

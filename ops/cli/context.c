@@ -16,6 +16,7 @@
 
 #define CONTROL_ENDPOINT "tcp://127.0.0.1:7411"
 #define CONTEXT_MAX      65536
+#define ENDPOINT_MAX     256
 
 /* As context_dir(), without a word when there is none. */
 static bool dir_find(char out[PATH_MAX])
@@ -88,35 +89,63 @@ void context_remove(void)
         unlink(path);
 }
 
-static void control_set(const char *text, char out[256])
+void controls_add(cJSON *controls, const char *text)
 {
-    snprintf(out, 256, "%s%s", strstr(text, "://") == NULL ? "tcp://" : "", text);
+    char endpoint[ENDPOINT_MAX];
+    const cJSON *item;
+    snprintf(endpoint, sizeof endpoint, "%s%s", strstr(text, "://") == NULL ? "tcp://" : "", text);
+    cJSON_ArrayForEach(item, controls)
+    {
+        if (strcmp(item->valuestring, endpoint) == 0)
+            return;
+    }
+    cJSON_AddItemToArray(controls, cJSON_CreateString(endpoint));
 }
 
-static bool control_of_up(char out[256])
+/* "a,b": empty parts are passed over. */
+static void controls_split(cJSON *controls, const char *list)
+{
+    char part[ENDPOINT_MAX];
+    for (size_t n = 0; *list != '\0'; list += list[n] == ',' ? n + 1 : n) {
+        n = strcspn(list, ",");
+        snprintf(part, sizeof part, "%.*s", (int)n, list);
+        if (n > 0)
+            controls_add(controls, part);
+    }
+}
+
+static void controls_of_up(cJSON *controls)
 {
     cJSON *context = context_read();
     const char *control = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(context, "control"));
+    const cJSON *other;
     if (control != NULL)
-        control_set(control, out);
+        controls_add(controls, control);
+    cJSON_ArrayForEach(other, cJSON_GetObjectItemCaseSensitive(context, "controls"))
+    {
+        if (cJSON_IsString(other))
+            controls_add(controls, other->valuestring);
+    }
     cJSON_Delete(context);
-    return control != NULL;
 }
 
-control_source_t context_control(char out[256])
+control_source_t context_controls(cJSON **out)
 {
     const char *env = getenv("RHIZOME_CONTROL");
+    control_source_t source = CONTROL_FLAG;
+    *out = cJSON_CreateArray();
     if (common.control != NULL) {
-        control_set(common.control, out);
-        return CONTROL_FLAG;
+        controls_split(*out, common.control);
+    } else if (env != NULL && *env != '\0') {
+        source = CONTROL_ENV;
+        controls_split(*out, env);
+    } else {
+        source = CONTROL_UP;
+        controls_of_up(*out);
     }
-    if (env != NULL && *env != '\0') {
-        control_set(env, out);
-        return CONTROL_ENV;
-    }
-    if (control_of_up(out))
-        return CONTROL_UP;
-    control_set(CONTROL_ENDPOINT, out);
+    if (cJSON_GetArraySize(*out) > 0)
+        return source;
+    controls_add(*out, CONTROL_ENDPOINT);
     return CONTROL_DEFAULT;
 }
 

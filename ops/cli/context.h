@@ -12,7 +12,7 @@ bool context_dir(char out[PATH_MAX]);
 /* "<state folder>/<name>". False if it does not fit. */
 bool context_path(const char *name, char out[PATH_MAX]);
 
-/* context.json: {"pid","dir","control","redis",...}. NULL when there is none; the caller runs cJSON_Delete().
+/* context.json: {"pid","dir","control","controls":[...],"redis",...}. NULL when there is none; the caller runs cJSON_Delete().
  */
 cJSON *context_read(void);
 bool context_write(const cJSON *context); /* whole or not at all; mode 0600 */
@@ -22,8 +22,12 @@ void context_remove(void);
 bool folder_make(const char *path);
 
 typedef enum { CONTROL_FLAG, CONTROL_ENV, CONTROL_UP, CONTROL_DEFAULT } control_source_t;
-/* The control endpoint and who named it. A bare HOST:PORT is taken as tcp. */
-control_source_t context_control(char out[256]);
+/* The control endpoints, at least one, in the order in which they are to be tried, and who named them: flag and variable
+ * may list several, separated by commas. A bare HOST:PORT is taken as tcp. An array of texts; the caller runs
+ * cJSON_Delete(). */
+control_source_t context_controls(cJSON **out);
+/* Adds the endpoint unless it is there. */
+void controls_add(cJSON *controls, const char *endpoint);
 
 /* An endpoint as a peer on `control`'s side names it ("tcp://0.0.0.0:7412", "tcp://[::]:7412", "http://0.0.0.0:7414") as
  * we must connect to it: wildcard hosts become the host we reach the control socket at. */

@@ -14,8 +14,8 @@ common_t common;
 
 const option_t common_options[] = {
     { "--control", "ENDPOINT",
-      "the broker's control socket (default: $RHIZOME_CONTROL, what `rhizome up` runs,\n"
-      "                         or tcp://127.0.0.1:7411)",
+      "a broker's control socket, or several, separated by commas (default:\n"
+      "                         $RHIZOME_CONTROL, what `rhizome up` runs, or tcp://127.0.0.1:7411)",
       .text = &common.control },
     { "--up-state-dir", "DIR", "where `rhizome up` keeps data and context (default: ~/.local/state/rhizome)",
       .text = &common.state_dir },

@@ -7,6 +7,7 @@
 #include "daemon.h"
 #include "outcome.h"
 
+#include <cjson/cJSON.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,14 +36,18 @@ typedef struct {
     size_t count;
     size_t runners; /* how many are wanted */
     char endpoint[ENDPOINTS][256];
-    bool joined;   /* only runners, for a broker elsewhere */
-    bool verbose;  /* daemons write to our stderr          */
-    bool stopping; /* asked to by a signal                 */
+    cJSON *controls, *links; /* joined: control and runners endpoints of all brokers, arrays of texts */
+    bool joined;             /* only runners, for a broker elsewhere */
+    bool verbose;            /* daemons write to our stderr          */
+    bool stopping;           /* asked to by a signal                 */
 } up_t;
 
 /* Makes the state folder and holds it, as long as this process lives. EXIT_REFUSED, said who has it: another
  * does. */
 outcome_t up_take_folder(up_t *up);
+
+/* Notes where the brokers are that a broker's hello names; `control`: where that one was reached. */
+void up_learn_brokers(up_t *up, const cJSON *hello, const char *control);
 
 /* Each adds one program to the list, with its whole command line; none is started. False after a message. */
 bool up_add_redis(up_t *up);

@@ -130,6 +130,38 @@ static void runner_name(const up_t *up, size_t i, char out[64])
     snprintf(out, 64, "%.39s-%.4s%s%zu", host, mark, up->joined ? "-" : "", i + 1);
 }
 
+/* The broker that was asked is known by where it was reached, the others by where they say they are. */
+void up_learn_brokers(up_t *up, const cJSON *hello, const char *control)
+{
+    char endpoint[256];
+    const cJSON *broker;
+    up->controls = cJSON_CreateArray();
+    up->links = cJSON_CreateArray();
+    controls_add(up->controls, up->endpoint[ENDPOINT_CONTROL]);
+    controls_add(up->links, up->endpoint[ENDPOINT_RUNNERS]);
+    cJSON_ArrayForEach(broker, pick(hello, "brokers"))
+    {
+        if (strcmp(pick_text(broker, "broker"), pick_text(hello, "broker")) == 0)
+            continue;
+        endpoint_reachable(pick_text(broker, "endpoints.control"), control, endpoint);
+        controls_add(up->controls, endpoint);
+        endpoint_reachable(pick_text(broker, "endpoints.runners"), control, endpoint);
+        controls_add(up->links, endpoint);
+    }
+}
+
+/* All of them, so that a runner that starts again does not depend on the one that was asked; separated by commas. */
+static char *runner_brokers(const up_t *up)
+{
+    rz_buf_t list = { 0 };
+    const cJSON *link;
+    cJSON_ArrayForEach(link, up->links)
+        rz_buf_printf(&list, "%s%s", list.len > 0 ? "," : "", link->valuestring);
+    if (list.len == 0)
+        rz_buf_printf(&list, "%s", up->endpoint[ENDPOINT_RUNNERS]);
+    return list.data;
+}
+
 bool up_add_runner(up_t *up, size_t i)
 {
     char name[64], title[80], program[PATH_MAX], dir[PATH_MAX], relative[80];
@@ -144,7 +176,9 @@ bool up_add_runner(up_t *up, size_t i)
     add_config(runner);
     daemon_flag(runner, "--runner-name", name);
     daemon_flag(runner, "--runner-state-dir", dir);
-    daemon_flag(runner, "--runner-brokers", up->endpoint[ENDPOINT_RUNNERS]);
+    char *brokers = runner_brokers(up);
+    daemon_flag(runner, "--runner-brokers", brokers);
+    rz_free(brokers);
     return true;
 }
 

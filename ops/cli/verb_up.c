@@ -35,7 +35,7 @@ static bool verbose;
 
 static const option_t options[] = {
     { "--runners", "N", "how many runners (default: the setting up.runners, 1)", .number = &runners_wanted },
-    { "--join", "HOST:PORT", "only runners, for the broker whose control socket is there",
+    { "--join", "HOST:PORT", "only runners, for the brokers that the one whose control socket is there knows",
       .text = &join_address },
     { "--verbose", NULL, "daemons log to stderr instead of logs/*.log", .on = &verbose },
     { NULL },
@@ -163,6 +163,7 @@ static outcome_t find_service(up_t *up)
     }
     snprintf(up->endpoint[ENDPOINT_CONTROL], sizeof up->endpoint[ENDPOINT_CONTROL], "%s",
              client_control(client));
+    up_learn_brokers(up, client_hello(client), client_control(client));
     client_close(&client);
     return EXIT_DONE;
 }
@@ -189,6 +190,8 @@ static cJSON *describe(const up_t *up)
     for (int i = 0; i < ENDPOINTS; i++)
         if (up->endpoint[i][0] != '\0')
             cJSON_AddStringToObject(context, endpoint_names[i], up->endpoint[i]);
+    if (up->controls != NULL)
+        cJSON_AddItemToObject(context, "controls", cJSON_Duplicate(up->controls, true));
     if (!up->joined) {
         char url[PATH_MAX + 8];
         snprintf(url, sizeof url, "unix:%s", up->socket);
@@ -358,6 +361,8 @@ static outcome_t up_verb(int argc, char **argv)
     }
     if (up->lock_fd >= 0)
         close(up->lock_fd);
+    cJSON_Delete(up->controls);
+    cJSON_Delete(up->links);
     rz_free(up);
     return outcome;
 }

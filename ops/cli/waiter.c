@@ -36,6 +36,9 @@ void waiter_tick(waiter_t *waiter, client_t *client, uint64_t now)
         waiter->state = WAITER_CUT;
         return;
     }
+    if (waiter->request != 0 && waiter->moves == client_moves(client))
+        client_move(client); /* if there is no other broker, this one may come back */
+    waiter->moves = client_moves(client);
     rz_control_request_t request = { .op = RZ_OP_WAIT,
                                      .child = waiter->children == NULL ? waiter->child : NULL,
                                      .job_id = waiter->job,

@@ -2,7 +2,7 @@
  *
  * A broker forgets who waits when it restarts, and a DEALER does not notice. So we ask in slices: each `wait`
  * is answered within seconds, by the outcome or by EXPIRED, and asked again. Silence beyond a slice means
- * that the broker is away; after a minute of it we give up. */
+ * that the broker is away: another one is asked, if we know one; after a minute of silence we give up. */
 #pragma once
 
 #include "client.h"
@@ -17,6 +17,7 @@ typedef struct {
     waiter_state_t state;
     reply_t reply;     /* ENDED, REFUSED: the answer; owned */
     uint64_t request;  /* under way, 0 = none */
+    unsigned moves;    /* of the client, when it was sent */
     uint64_t ask_at;   /* moment to ask (again) */
     uint64_t heard_at; /* when anything was last answered */
 } waiter_t;

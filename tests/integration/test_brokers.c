@@ -4,6 +4,7 @@
 #include "redis.h"
 
 #include <signal.h>
+#include <sys/wait.h>
 
 #define LATE_POLL "600000" /* what happens within a fact happened without the poll */
 
@@ -126,15 +127,29 @@ static int counter_of(rig_t *of, const char *name)
     return n;
 }
 
-/* True if the runner's credit is there. */
-static bool is_home(rig_t *of)
+static bool has_waiter(rig_t *of)
 {
-    cJSON *reply = rig_ask(of, "{\"op\":\"runners\"}");
-    const cJSON *first = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(reply, "runners"), 0);
-    const cJSON *room = cJSON_GetObjectItemCaseSensitive(first, "free");
-    bool has = room != NULL && room->valuedouble > 0;
+    cJSON *reply = rig_ask(of, "{\"op\":\"status\"}");
+    bool has_one = cJSON_GetObjectItemCaseSensitive(reply, "waiters")->valuedouble > 0;
     cJSON_Delete(reply);
-    return has;
+    return has_one;
+}
+
+/* The rig whose broker is home to the one runner, once it has said a sync there. */
+static rig_t *home(void)
+{
+    uint64_t deadline = process_now_ms() + RIG_PATIENCE_MS;
+    for (;;) {
+        cJSON *reply = rig_ask(rig, "{\"op\":\"runners\"}");
+        const cJSON *runner = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(reply, "runners"), 0);
+        rig_t *at = strcmp(rig_text(runner, "home"), "rig") == 0      ? rig
+                    : strcmp(rig_text(runner, "home"), "beside") == 0 ? beside
+                                                                      : NULL;
+        cJSON_Delete(reply);
+        if (at != NULL)
+            return at;
+        assert_true(process_now_ms() < deadline);
+    }
 }
 
 /* The poll would come in ten minutes. */
@@ -144,7 +159,7 @@ static void a_job_queued_at_one_broker_is_taken_at_once_by_another_that_has_room
     second_broker(1);
     await_broker(rig, "beside", rig_endpoint(beside, "control"));
     await_broker(beside, "rig", rig_endpoint(rig, "control"));
-    rig_t *home = is_home(rig) ? rig : beside, *other = home == rig ? beside : rig;
+    rig_t *at = home(), *other = at == rig ? beside : rig;
     for (int i = 0; i < 3; i++) {
         char child[8], status[32];
         snprintf(child, sizeof child, "c%d", i);
@@ -153,8 +168,8 @@ static void a_job_queued_at_one_broker_is_taken_at_once_by_another_that_has_room
         assert_string_equal(status, "completed");
     }
     assert_int_equal(counter_of(other, "assigned"), 0);
-    assert_int_equal(counter_of(home, "claimed"), 3);
-    assert_int_equal(counter_of(home, "wakes"), 3);
+    assert_int_equal(counter_of(at, "claimed"), 3);
+    assert_int_equal(counter_of(at, "wakes"), 3);
     assert_int_equal(counter_of(other, "wakes"), 0);
 }
 
@@ -175,6 +190,122 @@ static void a_queue_that_grows_wakes_nobody_again(void **state)
     out_is("1\n");
 }
 
+/* ---- any broker ---- */
+
+/* Without what only the asked broker counts. */
+static void say_the_same(const char *verb)
+{
+    char first[sizeof said.out];
+    environment(rig_endpoint(rig, "control"));
+    shell("%s", verb);
+    ended_with(0);
+    snprintf(first, sizeof first, "%s", said.out);
+    environment(rig_endpoint(beside, "control"));
+    shell("%s", verb);
+    ended_with(0);
+    out_is(first);
+}
+
+static void whichever_broker_is_asked_the_answer_is_the_same(void **state)
+{
+    (void)state;
+    rig_runner_up(rig);
+    second_broker(1);
+    await_linked(rig, 2);
+    await_linked(beside, 2);
+    rig_submit(rig, "p", "slow", "echo", "__sleep_ms:60000 goes on");
+    rig_submit(beside, "p", "quick", "echo", "ends");
+    char status[32];
+    rig_wait(rig, "quick", status);
+    rig_await(rig, "{\"op\":\"get\",\"child\":\"slow\"}", "activation.state", "running");
+    uint64_t deadline = process_now_ms() + RIG_PATIENCE_MS;
+    do { /* the last sync may be from before the run */
+        environment(rig_endpoint(beside, "control"));
+        shell("rhizome runner list --json | jq -e '[.runners[].free] | add == 15'");
+        environment(rig_endpoint(rig, "control"));
+        shell("[ %d = 0 ] && rhizome runner list --json | jq -e '[.runners[].free] | add == 15'", said.code);
+    } while (said.code != 0 && process_now_ms() < deadline);
+    ended_with(0);
+    say_the_same("rhizome runner list --json | jq -S '[.runners[] | del(.facts)] | sort_by(.runner)'");
+    say_the_same("rhizome ps --json | jq -S '.activations[] | del(.last_event_at)'");
+    say_the_same("rhizome status --json | jq -S '{waiting, classes, completions, links}'");
+    cJSON_Delete(rig_ask(rig, "{\"op\":\"cancel\",\"child\":\"slow\",\"now\":true}"));
+    rig_wait(beside, "slow", status);
+    assert_string_equal(status, "cancelled");
+}
+
+static void a_command_asks_the_next_broker_when_the_first_is_gone(void **state)
+{
+    char both[300];
+    (void)state;
+    second_broker(0);
+    snprintf(both, sizeof both, "%s,%s", rig_endpoint(rig, "control"), rig_endpoint(beside, "control"));
+    environment(both);
+    shell("rhizome status --json | jq -r .broker");
+    out_is("rig\n");
+    rig_broker_end(rig, SIGKILL);
+    shell("rhizome status --json | jq -r .broker");
+    out_is("beside\n");
+    has(said.err, "connection refused");
+    rig_broker_up(rig);
+}
+
+/* It was told of one broker only, and learnt of the other from that one. */
+static void a_wait_outlives_the_broker_that_was_asked(void **state)
+{
+    (void)state;
+    process_t wait = { 0 };
+    char log[200];
+    rig_runner_up(rig);
+    second_broker(0);
+    await_broker(rig, "beside", rig_endpoint(beside, "control"));
+    await_linked(beside, 1);
+    rig_submit(rig, "p", "c", "echo", "__sleep_ms:60000 long enough");
+    rig_await(rig, "{\"op\":\"get\",\"child\":\"c\"}", "activation.state", "running");
+    environment(rig_endpoint(rig, "control"));
+    snprintf(log, sizeof log, "%s/wait.log", rig_dir(rig));
+    process_start(&wait, (const char *[]){ "rhizome", "wait", "c", NULL }, log, 0);
+    uint64_t deadline = process_now_ms() + RIG_PATIENCE_MS;
+    while (!has_waiter(rig))
+        assert_true(process_now_ms() < deadline);
+    rig_broker_end(rig, SIGKILL);
+    await_call("grep 'going on at %s' %s", rig_endpoint(beside, "control"), log);
+    cJSON_Delete(rig_ask(beside, "{\"op\":\"cancel\",\"child\":\"c\",\"now\":true}"));
+    int status = process_end(&wait, 0, RIG_PATIENCE_MS);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 4)
+        process_show_log(log);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 4);
+    rig_broker_up(rig);
+}
+
+static void who_joins_through_one_broker_uses_all(void **state)
+{
+    (void)state;
+    process_t joined = { 0 };
+    char log[200], folder[200];
+    second_broker(0);
+    await_broker(rig, "beside", rig_endpoint(beside, "control"));
+    environment("");
+    snprintf(log, sizeof log, "%s/joined.log", rig_dir(rig));
+    snprintf(folder, sizeof folder, "%s/joined", rig_dir(rig));
+    process_start(&joined,
+                  (const char *[]){ "rhizome", "up", "--join", rig_endpoint(rig, "control"), "--up-state-dir",
+                                    folder, NULL },
+                  log, 0);
+    await_linked(rig, 1);
+    await_linked(beside, 1);
+    await_call("jq -e '.controls | length == 2' %s/context.json", folder);
+    rig_broker_end(rig, SIGKILL);
+    shell("rhizome run --up-state-dir %s --quiet --executor echo 'still here'", folder);
+    int code = said.code;
+    process_end(&joined, SIGINT, RIG_PATIENCE_MS);
+    if (code != 0)
+        process_show_log(log);
+    ended_with(0);
+    has(said.out, "echo: still here");
+    rig_broker_up(rig);
+}
+
 /* clang-format off */
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(whoever_knows_one_broker_is_told_of_all, up, down),
@@ -182,6 +313,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_runner_survives_the_only_broker_it_was_told_of, up, down),
     cmocka_unit_test_setup_teardown(a_job_queued_at_one_broker_is_taken_at_once_by_another_that_has_room, up, down),
     cmocka_unit_test_setup_teardown(a_queue_that_grows_wakes_nobody_again, up, down),
+    cmocka_unit_test_setup_teardown(whichever_broker_is_asked_the_answer_is_the_same, up, down),
+    cmocka_unit_test_setup_teardown(a_command_asks_the_next_broker_when_the_first_is_gone, up, down),
+    cmocka_unit_test_setup_teardown(a_wait_outlives_the_broker_that_was_asked, up, down),
+    cmocka_unit_test_setup_teardown(who_joins_through_one_broker_uses_all, up, down),
 };
 /* clang-format on */
 
