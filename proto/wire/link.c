@@ -264,9 +264,11 @@ static const cJSON *read_places(rz_fields_t *f, const char *key, rz_need_t need)
         char field[96];
         snprintf(field, sizeof field, "%s.%.80s", key, item->string);
         if (!rz_id_valid(rz_str(item->string)))
-            rz_fail_field(f->err, RZ_BAD_ID, key, "keys must match [A-Za-z0-9][A-Za-z0-9._:-]{0,127}");
-        if (!cJSON_IsString(item) || strlen(item->valuestring) > ENDPOINT_MAX)
-            rz_fail_field(f->err, RZ_BAD_FIELD, field, "must be a text of at most %d bytes", ENDPOINT_MAX);
+            rz_fail_field(f->err, RZ_BAD_ID, key, "each key must be " RZ_ID_RULE);
+        if (!cJSON_IsString(item))
+            rz_fail_field(f->err, RZ_BAD_FIELD, field, "must be a text");
+        else if (strlen(item->valuestring) > ENDPOINT_MAX)
+            rz_fail_field(f->err, RZ_TOO_LARGE, field, "at most %d bytes", ENDPOINT_MAX);
     }
     return map;
 }

@@ -16,7 +16,7 @@ from resp import Down, Redis  # noqa: E402
 
 BIN = pathlib.Path(os.environ["RZ_BIN_DIR"])
 PATIENCE = 30.0
-MOVING = ("tick", "i:", "is", "runners")  # keys of the store that change by themselves
+MOVING = ("tick", "brokers", "i:", "is", "runners")  # keys of the store that change by themselves
 NOTICES = ("rejected", "broadcast")       # what a broker writes to tell of a refusal
 context = zmq.Context.instance()
 
