@@ -174,8 +174,15 @@ void fabric_close(fabric_t **fabric_ref)
 
 /* ---- one spawn's folder ---- */
 
+static void complain(folder_t *folder, const char *why)
+{
+    if (!folder->complained)
+        rz_log_warn("fabric.bad_record", "path=%s/%s error=%s", folder->path, folder->name, why);
+    folder->complained = true;
+}
+
 /* The worker may have put anything there: a link elsewhere, or a FIFO on which we would wait for ever. */
-static size_t read_record(const folder_t *folder, char *bytes)
+static size_t read_record(folder_t *folder, char *bytes)
 {
     char path[PATH_MAX];
     int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
@@ -184,8 +191,11 @@ static size_t read_record(const folder_t *folder, char *bytes)
         return 0;
     struct stat info;
     bool regular = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
-    ssize_t n = regular ? read(fd, bytes, RECORD_MAX) : 0;
+    bool small = regular && info.st_size <= RECORD_MAX;
+    ssize_t n = small ? read(fd, bytes, RECORD_MAX) : 0;
     close(fd);
+    if (regular && !small)
+        complain(folder, "at most 65536 bytes are read");
     return n > 0 ? (size_t)n : 0;
 }
 
@@ -198,9 +208,7 @@ static void look(folder_t *folder)
     rz_err_t err = { 0 };
     rz_record_t record;
     if (rz_record_decode(bytes, n, &record, &err) != RZ_OK) {
-        if (!folder->complained)
-            rz_log_warn("fabric.bad_record", "path=%s/%s error=%s", folder->path, folder->name, err.text);
-        folder->complained = true;
+        complain(folder, err.text);
         return;
     }
     if (rz_record_live(&record, rz_wall_us()))

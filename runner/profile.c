@@ -203,6 +203,21 @@ static void set_provision(profile_plan_t *plan, const profile_case_t *of)
     set_model(p, &plan->session, assign->model, of->settings->default_provider);
 }
 
+/* By its name, wherever it is installed. */
+static bool is_our_worker(const char *program)
+{
+    const char *slash = strrchr(program, '/');
+    return strcmp(slash != NULL ? slash + 1 : program, "rhizome-worker") == 0;
+}
+
+static void set_token(profile_plan_t *plan)
+{
+    if (!is_our_worker(plan->argv[0]))
+        return;
+    rz_secret_new(plan->token);
+    plan->provision.connection_token = plan->token;
+}
+
 static void set_credential(profile_plan_t *plan, const choice_t *choice)
 {
     plan->credential = choice->version;
@@ -222,6 +237,7 @@ rz_rc_t profile_plan_init(profile_plan_t *plan, const profile_case_t *of, rz_err
         plan->argv = list_argv(program_of(of->settings, of->agent), of->agent->worker_args);
         plan->envp = list_envp(of->settings->env_allow, of->agent->env);
         set_provision(plan, of);
+        set_token(plan);
         set_credential(plan, &choice);
         make_pool_key(of, &choice, plan->pool_key);
     }
@@ -235,4 +251,5 @@ void profile_plan_fini(profile_plan_t *plan)
     free_list(&plan->envp);
     cJSON_Delete(plan->no_args);
     rz_session_fini(&plan->session);
+    rz_wipe(plan->token, sizeof plan->token);
 }

@@ -6,7 +6,10 @@
  * old processes, and the version of the one credential it was given. The executor `session` keeps its command running
  * from run to run, so the identity of that one counts as well. Only of the command itself, and only by its absolute path:
  * a name without a slash (binary.h), one below the session's workspace, and a script that stands among the arguments,
- * as in `python3 agent.py`, can be replaced unseen. To be seen, the script must be the command. */
+ * as in `python3 agent.py`, can be replaced unseen. To be seen, the script must be the command.
+ *
+ * Each spawn of our own worker, known by the name of its program, gets a token that only its runner can connect with; other
+ * workers would not ask for one. */
 #pragma once
 
 #include "credentials.h"
@@ -31,9 +34,10 @@ rz_rc_t profile_pool_key(const profile_case_t *of, char out[RZ_DIGEST_LEN + 1], 
 
 /* Everything a spawn needs. Keep the struct in place: its parts point at each other. */
 typedef struct {
-    char **argv, **envp;      /* NULL-terminated, owned */
-    rz_provision_t provision; /* fabric_dir is filled in by the spawner */
-    rz_session_t session;     /* owns texts of the provision */
+    char **argv, **envp;           /* NULL-terminated, owned */
+    rz_provision_t provision;      /* fabric_dir is filled in by the spawner */
+    char token[RZ_SECRET_LEN + 1]; /* of the provision, "" none; secret */
+    rz_session_t session;          /* owns texts of the provision */
     cJSON *no_args;
     const char *credential; /* version of the one in the provision, "" for none; lent by the credentials */
     char pool_key[RZ_DIGEST_LEN + 1]; /* with this very credential */

@@ -1,6 +1,7 @@
 /* worker.c - see worker.h. */
 #include "worker.h"
 
+#include "base/host.h"
 #include "base/log.h"
 #include "base/timer.h"
 #include "process.h"
@@ -36,6 +37,7 @@ struct worker {
     char agent_id[RZ_ID_MAX + 1];
     char pool_key[RZ_DIGEST_LEN + 1];
     char affinity[RZ_ID_MAX + 1];
+    char token[RZ_SECRET_LEN + 1];   /* what our connection shows, "" nothing; wiped then */
     char status[PROCESS_STATUS_MAX]; /* empty until the process has ended */
 };
 
@@ -94,7 +96,11 @@ static void do_connect(worker_t *worker, const news_t *news)
 {
     folder_unwatch(worker->folder);
     rz_timer_stop(worker->timer);
-    worker->ws = rz_ws_connect(worker->env->ws, news->host, news->port, "/", NULL, &ws_events, worker);
+    rz_ws_peer_t peer = {
+        .host = news->host, .port = news->port, .path = "/", .bearer = rz_or_null(worker->token)
+    };
+    worker->ws = rz_ws_connect(worker->env->ws, &peer, NULL, &ws_events, worker);
+    rz_wipe(worker->token, sizeof worker->token);
 }
 
 static void do_tell_ready(worker_t *worker, const news_t *news)
@@ -265,11 +271,6 @@ static const rz_ws_events_t ws_events = { .on_open = on_open, .on_text = on_text
 
 /* ---- registration ---- */
 
-static bool is_on_this_host(const char *host)
-{
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 || strcmp(host, "localhost") == 0;
-}
-
 /* The record must be of the process we started and point to this host; another one is somebody else's. */
 static void on_record(const rz_record_t *record, void *arg)
 {
@@ -282,7 +283,7 @@ static void on_record(const rz_record_t *record, void *arg)
     char host[64], why[REASON_MAX];
     uint16_t port;
     rz_err_t err = { 0 };
-    if (rz_endpoint_parse(record->endpoint, host, &port, &err) == RZ_OK && is_on_this_host(host)) {
+    if (rz_endpoint_parse(record->endpoint, host, &port, &err) == RZ_OK && rz_host_is_loopback(host)) {
         feed(worker, WORKER_EV_RECORD, &(news_t){ .host = host, .port = port });
         return;
     }
@@ -321,6 +322,8 @@ worker_t *worker_open(const worker_env_t *env, const worker_plan_t *plan, rz_err
     worker_t *worker = rz_alloc(sizeof *worker);
     worker->env = env;
     snprintf(worker->agent_id, sizeof worker->agent_id, "%s", plan->provision->child_id);
+    if (plan->provision->connection_token != NULL)
+        snprintf(worker->token, sizeof worker->token, "%s", plan->provision->connection_token);
     snprintf(worker->pool_key, sizeof worker->pool_key, "%s", plan->pool_key);
     snprintf(worker->affinity, sizeof worker->affinity, "%s", plan->affinity);
     set_part(&worker->parts[WORKER_PROGRAM], plan->argv[0]);

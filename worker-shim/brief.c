@@ -72,6 +72,8 @@ static void keep(const rz_provision_t *spec, brief_t *out)
     out->workspace = rz_strdup(spec->workspace);
     out->command = rz_strdup(spec->command);
     out->args = spec->args != NULL ? cJSON_Duplicate(spec->args, true) : NULL;
+    snprintf(out->token, sizeof(out->token), "%s",
+             spec->connection_token != NULL ? spec->connection_token : "");
     out->variables = variables(spec);
     out->reusable = spec->reusable;
     out->idle_ms = idle_ms(spec->idle_timeout_secs);
@@ -103,5 +105,6 @@ void brief_fini(brief_t *brief)
     rz_free(brief->command);
     cJSON_Delete(brief->args);
     drop_variables(brief->variables);
+    rz_wipe(brief->token, sizeof(brief->token));
     *brief = (brief_t){ 0 };
 }

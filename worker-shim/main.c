@@ -113,14 +113,16 @@ static void open_executor(worker_t *worker)
 
 static rz_rc_t open_service(worker_t *worker, rz_err_t *err)
 {
-    const brief_t *brief = &worker->brief;
+    brief_t *brief = &worker->brief;
     serve_options_t options = { .reusable = brief->reusable,
                                 .idle_ms = brief->idle_ms,
+                                .token = brief->token,
                                 .executor = worker->executor,
                                 .setting = &worker->setting,
                                 .on_done = on_served,
                                 .arg = worker };
     worker->serve = serve_open(&options, err);
+    rz_wipe(brief->token, sizeof(brief->token));
     return worker->serve != NULL ? RZ_OK : err->rc;
 }
 
@@ -134,9 +136,19 @@ static rz_rc_t publish(worker_t *worker, rz_err_t *err)
     return worker->registration != NULL ? RZ_OK : err->rc;
 }
 
+/* From here TERM has nothing left to ask for, and must not make a clean end one by signal. */
+static void hold_term(void)
+{
+    sigset_t term;
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_BLOCK, &term, NULL);
+}
+
 /* The record goes first: whoever still finds it would connect to nobody. */
 static void shut_down(worker_t *worker)
 {
+    hold_term();
     registration_close(&worker->registration);
     uv_close((uv_handle_t *)&worker->term, NULL);
     uv_close((uv_handle_t *)&worker->interrupt, NULL);

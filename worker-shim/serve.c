@@ -2,8 +2,11 @@
  *
  * Upstream serves strictly one connection after the other, and a parent that comes early just waits. A parent
  * that closes and at once connects again may well reach us before the end of its old connection does, so a
- * newcomer is not refused: it is accepted, and what it says is kept until those before it are gone. */
+ * newcomer is not refused: it is accepted, and what it says is kept until those before it are gone. Where a token is in
+ * force the door decides, and nobody waits. */
 #include "serve.h"
+
+#include "door.h"
 
 #include "base/limits.h"
 #include "base/log.h"
@@ -27,6 +30,7 @@ struct serve {
     rz_ws_context_t *context;
     rz_ws_server_t *server;
     desk_t *desk;
+    door_t door;
     guest_t *line;     /* in order of arrival; the first is served */
     rz_timer_t *alone; /* runs while nobody is connected           */
     bool done;
@@ -140,7 +144,8 @@ static void on_close(rz_ws_t *ws, rz_ws_end_t how, const char *detail, void *arg
         return;
     if (was_served)
         desk_disconnected(serve->desk);
-    if (!serve->options.reusable && was_served && !serve->leaving)
+    bool over = !serve->options.reusable || door_is_guarded(&serve->door);
+    if (over && was_served && !serve->leaving)
         finish(serve, SERVED_DONE);
     else if (serve->line == NULL)
         wait_for_guest(serve);
@@ -149,6 +154,12 @@ static void on_close(rz_ws_t *ws, rz_ws_end_t how, const char *detail, void *arg
 }
 
 static const rz_ws_events_t ws_events = { .on_open = on_open, .on_text = on_text, .on_close = on_close };
+
+static unsigned on_knock(rz_str_t bearer, void *arg)
+{
+    serve_t *serve = arg;
+    return door_knock(&serve->door, bearer, serve->line != NULL);
+}
 
 /* ---- what the desk says ---- */
 
@@ -176,6 +187,7 @@ serve_t *serve_open(const serve_options_t *options, rz_err_t *err)
     serve_t *serve = rz_alloc(sizeof(*serve));
     serve->options = *options;
     serve->context = context;
+    door_init(&serve->door, options->token);
     rz_ws_limits_t limits = { .max_bytes = RZ_FRAME_MAX };
     serve->server = rz_ws_listen(context, "127.0.0.1", 0, &limits, &ws_events, serve, err);
     if (serve->server == NULL) {
@@ -184,6 +196,7 @@ serve_t *serve_open(const serve_options_t *options, rz_err_t *err)
         return NULL;
     }
     rz_ws_server_max(serve->server, GUESTS_MAX);
+    rz_ws_server_guard(serve->server, on_knock, serve);
     desk_port_t port = { .send = on_send, .backlog = on_backlog, .arg = serve };
     serve->desk = desk_create(options->executor, options->setting, &port);
     serve->alone = rz_timer_open(loop, on_alone_too_long, serve);

@@ -1,4 +1,6 @@
-/* serve.h - the worker's WebSocket server: one connection at a time speaks to the desk (spec 3). */
+/* serve.h - the worker's WebSocket server: one connection at a time speaks to the desk (spec 3).
+ *
+ * With a token there is one connection in all (door.h): when it has ended, so has the service. */
 #pragma once
 
 #include "base/ws.h"
@@ -16,7 +18,8 @@ typedef struct serve serve_t;
 
 typedef struct {
     bool reusable;
-    uint64_t idle_ms; /* reusable: how long nobody may be connected  */
+    uint64_t idle_ms;  /* reusable: how long nobody may be connected  */
+    const char *token; /* door.h; "": none. Copied */
     const executor_t *executor;
     const setting_t *setting; /* outlives the server; its loop is ours */
     /* Called at most once, from the loop, when there is nothing more to serve; it must not stop the server

@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,19 @@ void rz_token_new(char out[RZ_TOKEN_LEN + 1])
     unsigned char bytes[RZ_TOKEN_LEN / 2];
     random_bytes(bytes, sizeof(bytes));
     *put_hex(out, bytes, sizeof(bytes)) = '\0';
+}
+
+void rz_secret_new(char out[RZ_SECRET_LEN + 1])
+{
+    unsigned char bytes[RZ_SECRET_LEN / 2];
+    random_bytes(bytes, sizeof(bytes));
+    *put_hex(out, bytes, sizeof(bytes)) = '\0';
+    rz_wipe(bytes, sizeof(bytes));
+}
+
+bool rz_secret_same(const char secret[RZ_SECRET_LEN + 1], rz_str_t shown)
+{
+    return shown.n == RZ_SECRET_LEN && CRYPTO_memcmp(secret, shown.p, RZ_SECRET_LEN) == 0;
 }
 
 void rz_uuid_new(char out[RZ_UUID_LEN + 1])

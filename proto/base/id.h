@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define RZ_TOKEN_LEN  32 /* hex digits: 128 random bits  */
+#define RZ_SECRET_LEN 64 /* hex digits: 256 random bits  */
 #define RZ_UUID_LEN   36
 #define RZ_DIGEST_LEN 64 /* hex digits of SHA-256        */
 
@@ -17,7 +18,11 @@ bool rz_id_valid(rz_str_t id);
 
 /* From getrandom(2); out is NUL-terminated. */
 void rz_token_new(char out[RZ_TOKEN_LEN + 1]);
+void rz_secret_new(char out[RZ_SECRET_LEN + 1]);
 void rz_uuid_new(char out[RZ_UUID_LEN + 1]); /* version 4 */
+
+/* Takes as long whichever byte differs: how far a guess was right does not show. */
+bool rz_secret_same(const char secret[RZ_SECRET_LEN + 1], rz_str_t shown);
 
 /* SHA-256 over a list of byte strings, each preceded by its length as 8 bytes big-endian, so that ("a","bc")
  * and ("ab","c") differ.  A NULL pointer counts as absent (its length is eight bytes 0xFF and n is not looked

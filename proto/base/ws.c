@@ -55,13 +55,14 @@ void ws_finish(rz_ws_t *ws)
     if (ws->state == WS_ENDED)
         return;
     ws_blame(ws, RZ_WS_LOST, "the connection ended without a Close frame");
+    if (ws->server != NULL)
+        ws_server_count_end(ws);
     ws->state = WS_ENDED;
     ws->wsi = NULL;
     forget_queue(ws);
+    ws_drop_bearer(ws);
     rz_timer_close(&ws->deadline);
     LIST_REMOVE(ws, live);
-    if (ws->server != NULL)
-        ws->server->count--;
     STAILQ_INSERT_TAIL(&ws->context->ended, ws, ended);
     ws_context_wake(ws->context);
 }
@@ -121,7 +122,8 @@ static void begin_closing(rz_ws_t *ws)
 
 void ws_report_end(rz_ws_t *ws)
 {
-    ws->events.on_close(ws, ws->end, ws->detail, ws->arg);
+    if (ws->known)
+        ws->events.on_close(ws, ws->end, ws->detail, ws->arg);
     rz_buf_fini(&ws->incoming);
     rz_free(ws);
 }
@@ -370,11 +372,21 @@ rz_ws_t *ws_create(rz_ws_context_t *context, const rz_ws_limits_t *limits, const
     return ws;
 }
 
+void ws_drop_bearer(rz_ws_t *ws)
+{
+    if (ws->bearer != NULL)
+        rz_wipe(ws->bearer, strlen(ws->bearer));
+    rz_free(ws->bearer);
+    ws->bearer = NULL;
+}
+
 int ws_on_open(rz_ws_t *ws, struct lws *wsi)
 {
+    ws_drop_bearer(ws);
     set_tcp(wsi, TCP_NODELAY, 1);
     ws->wsi = wsi;
     ws->state = WS_OPEN;
+    ws->known = true;
     rz_timer_stop(ws->deadline);
     if (!STAILQ_EMPTY(&ws->queue))
         lws_callback_on_writable(wsi);

@@ -47,19 +47,37 @@ rz_ws_context_t *rz_ws_context_open(uv_loop_t *loop, rz_err_t *err);
  * loop must be run until it is empty. */
 void rz_ws_context_close(rz_ws_context_t **context);
 
+/* Whom to connect to; lent for the call. */
+typedef struct {
+    const char *host, *path;
+    uint16_t port;
+    const char *bearer; /* shown as `Authorization: Bearer ...`; NULL: nothing */
+} rz_ws_peer_t;
+
 /* Connects to ws://host:port/path over IPv4; a host that is a name is looked up while the loop waits. Never
  * fails at once: failure arrives as on_close. */
-rz_ws_t *rz_ws_connect(rz_ws_context_t *context, const char *host, uint16_t port, const char *path,
-                       const rz_ws_limits_t *limits, const rz_ws_events_t *events, void *arg);
+rz_ws_t *rz_ws_connect(rz_ws_context_t *context, const rz_ws_peer_t *peer, const rz_ws_limits_t *limits,
+                       const rz_ws_events_t *events, void *arg);
 
 /* Listens on host ("127.0.0.1") and port (0 = any). `arg` is given to on_open of each new connection;
- * rz_ws_set_arg() changes it for one. */
+ * rz_ws_set_arg() changes it for one.
+ *
+ * Before on_open nothing is heard of a connection. A browser, which says its Origin, is answered 403. A handshake may take
+ * limits.open_timeout_ms; at most RZ_WS_OPENING_MAX may be under way, and then the oldest is dropped for the next: whoever
+ * opens many and says nothing shuts nobody out. */
+#define RZ_WS_OPENING_MAX 256
 rz_ws_server_t *rz_ws_listen(rz_ws_context_t *context, const char *host, uint16_t port,
                              const rz_ws_limits_t *limits, const rz_ws_events_t *events, void *arg,
                              rz_err_t *err);
 uint16_t rz_ws_server_port(const rz_ws_server_t *server);
-/* At most n connections at a time; a further one is answered 503 (0 = no limit). */
+/* At most n open connections at a time; a further one is answered 503 (0 = no limit). */
 void rz_ws_server_max(rz_ws_server_t *server, unsigned n);
+/* Asks about each connection before it opens: 0 lets it in, anything else is the HTTP status it is answered. bearer: the
+ * token it shows, empty when it shows none; lent. */
+typedef unsigned (*rz_ws_door_fn)(rz_str_t bearer, void *arg);
+void rz_ws_server_guard(rz_ws_server_t *server, rz_ws_door_fn fn, void *arg);
+uint64_t rz_ws_server_refused(
+    const rz_ws_server_t *server);                /* answered with a status, or dropped before they opened */
 void rz_ws_server_close(rz_ws_server_t **server); /* stops listening and closes its connections */
 
 /* Queues one text message; bytes are copied. RZ_CLOSED after the end, RZ_FULL above max_unsent (the

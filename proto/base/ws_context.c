@@ -3,10 +3,14 @@
 
 #include "base/log.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define READ_BYTES     ((size_t)64 << 10) /* one read(2), and what libwebsockets hands over at a time  */
 #define WRITE_BYTES    ((size_t)1 << 20)  /* offered to one send(2)                                    */
+#define HEADER_MAX     256                /* bytes of an Authorization header */
 #define LIBRARY_WAIT_S 30 /* libwebsockets' own limit on a handshake: ours is always shorter           */
 
 static int on_library_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
@@ -28,24 +32,103 @@ void ws_context_wake(rz_ws_context_t *context)
 
 /* ---- the beginning of a connection ---- */
 
-static rz_ws_t *adopt(struct lws *wsi)
+/* Somebody who knocks without end shall not fill the log: the first is told, and whenever their number has doubled. */
+static void count_refusal(rz_ws_server_t *server, const char *why, unsigned status)
 {
-    rz_ws_server_t *server = lws_vhost_user(lws_get_vhost(wsi));
-    rz_ws_t *ws = ws_create(server->context, &server->limits, &server->events, server->arg);
-    ws->server = server;
-    server->count++;
-    lws_set_opaque_user_data(wsi, ws);
-    return ws;
+    server->refused++;
+    if ((server->refused & (server->refused - 1)) == 0)
+        rz_log_warn("ws.refused", "why=%s status=%u count=%" PRIu64, why, status, server->refused);
 }
 
-/* After its request line and headers, before the upgrade: the last moment for an HTTP answer. */
+static void drop_oldest_opening(rz_ws_server_t *server)
+{
+    rz_ws_t *ws, *oldest = NULL;
+    LIST_FOREACH(ws, &server->context->live, live)
+    if (ws->server == server && ws->state == WS_OPENING)
+        oldest = ws; /* the list begins with the newest */
+    count_refusal(server, "too_many_handshakes", 0);
+    ws_drop(oldest);
+}
+
+static void adopt(struct lws *wsi)
+{
+    rz_ws_server_t *server = lws_vhost_user(lws_get_vhost(wsi));
+    if (server == NULL) /* it says so of our own clients as well */
+        return;
+    if (server->opening == RZ_WS_OPENING_MAX)
+        drop_oldest_opening(server);
+    rz_ws_t *ws = ws_create(server->context, &server->limits, &server->events, server->arg);
+    ws->server = server;
+    ws->wsi = wsi;
+    server->opening++;
+    rz_timer_start(ws->deadline, ws->limits.open_timeout_ms, 0);
+    lws_set_opaque_user_data(wsi, ws);
+}
+
+void ws_server_count_end(rz_ws_t *ws)
+{
+    if (ws->state == WS_OPENING)
+        ws->server->opening--;
+    else
+        ws->server->count--;
+}
+
+static void count_open(rz_ws_server_t *server)
+{
+    server->opening--;
+    server->count++;
+}
+
+/* What stands behind "Bearer"; empty when there is nothing, or too much for a token. */
+static rz_str_t read_bearer(struct lws *wsi, char *out, size_t size)
+{
+    static const char scheme[] = "Bearer ";
+    int n = lws_hdr_copy(wsi, out, (int)size, WSI_TOKEN_HTTP_AUTHORIZATION);
+    if (n < (int)sizeof scheme - 1 || strncasecmp(out, scheme, sizeof scheme - 1) != 0)
+        return (rz_str_t){ "", 0 };
+    return (rz_str_t){ out + sizeof scheme - 1, (size_t)n - (sizeof scheme - 1) };
+}
+
+static unsigned ask_door(const rz_ws_server_t *server, struct lws *wsi)
+{
+    char header[HEADER_MAX];
+    if (server->door == NULL)
+        return 0;
+    unsigned status = server->door(read_bearer(wsi, header, sizeof header), server->door_arg);
+    rz_wipe(header, sizeof header);
+    return status;
+}
+
+/* After its request line and headers, before the upgrade: the last moment for an HTTP answer, and the one place where
+ * libwebsockets 4.1 lets us ask for a password (PITFALLS 11). */
 static int on_request(struct lws *wsi)
 {
-    const rz_ws_server_t *server = lws_vhost_user(lws_get_vhost(wsi));
-    if (!server->closing && (server->max == 0 || server->count < server->max))
+    rz_ws_server_t *server = lws_vhost_user(lws_get_vhost(wsi));
+    unsigned status = 0;
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0) /* any page could send a browser here */
+        status = HTTP_STATUS_FORBIDDEN;
+    else if (server->closing || (server->max != 0 && server->count >= server->max))
+        status = HTTP_STATUS_SERVICE_UNAVAILABLE;
+    else
+        status = ask_door(server, wsi);
+    if (status == 0)
         return 0;
-    lws_return_http_status(wsi, HTTP_STATUS_SERVICE_UNAVAILABLE, NULL);
+    count_refusal(server, "answered", status);
+    lws_return_http_status(wsi, status, NULL);
     return 1;
+}
+
+/* Of a client's request. */
+static int put_bearer(const rz_ws_t *ws, struct lws *wsi, unsigned char **at, size_t room)
+{
+    char header[HEADER_MAX];
+    if (ws->bearer == NULL)
+        return 0;
+    int n = snprintf(header, sizeof header, "Bearer %s", ws->bearer);
+    int rc = lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, (const unsigned char *)header, n,
+                                          at, *at + room);
+    rz_wipe(header, sizeof header);
+    return rc;
 }
 
 /* A connect that fails at once leaves libwebsockets 4.1's poll handle in the loop, stopped and owned by
@@ -74,18 +157,20 @@ static void on_connect_failed(rz_ws_t *ws, struct lws *wsi, const char *why, siz
     lws_set_opaque_user_data(wsi, NULL);
 }
 
-rz_ws_t *rz_ws_connect(rz_ws_context_t *context, const char *host, uint16_t port, const char *path,
-                       const rz_ws_limits_t *limits, const rz_ws_events_t *events, void *arg)
+rz_ws_t *rz_ws_connect(rz_ws_context_t *context, const rz_ws_peer_t *peer, const rz_ws_limits_t *limits,
+                       const rz_ws_events_t *events, void *arg)
 {
     rz_ws_t *ws = ws_create(context, limits, events, arg);
+    ws->known = true;
+    ws->bearer = rz_strdup(peer->bearer);
     rz_timer_start(ws->deadline, ws->limits.open_timeout_ms, 0);
     struct lws_client_connect_info info = {
         .context = context->lws,
         .vhost = context->client_vhost,
-        .address = host,
-        .host = host,
-        .port = port,
-        .path = path,
+        .address = peer->host,
+        .host = peer->host,
+        .port = peer->port,
+        .path = peer->path,
         .local_protocol_name = protocols[0].name,
         .ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
         .opaque_user_data = ws,
@@ -94,7 +179,7 @@ rz_ws_t *rz_ws_connect(rz_ws_context_t *context, const char *host, uint16_t port
     if (ws->state == WS_ENDED) /* it failed in there and said why */
         return ws;
     if (wsi == NULL) {
-        ws_blame(ws, RZ_WS_REFUSED, "cannot connect to %s", host);
+        ws_blame(ws, RZ_WS_REFUSED, "cannot connect to %s", peer->host);
         ws_finish(ws);
     }
     ws->wsi = wsi;
@@ -103,12 +188,17 @@ rz_ws_t *rz_ws_connect(rz_ws_context_t *context, const char *host, uint16_t port
 
 /* ---- libwebsockets' one callback ---- */
 
-static int dispatch(rz_ws_t *ws, struct lws *wsi, enum lws_callback_reasons reason, void *in, size_t len)
+static int dispatch(rz_ws_t *ws, struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t len)
 {
     switch (reason) {
     case LWS_CALLBACK_ESTABLISHED:
+        count_open(ws->server);
+        return ws_on_open(ws, wsi);
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
         return ws_on_open(ws, wsi);
+    case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
+        return put_bearer(ws, wsi, in, len);
     case LWS_CALLBACK_RECEIVE:
     case LWS_CALLBACK_CLIENT_RECEIVE:
         return ws_on_piece(ws, in, len);
@@ -118,15 +208,18 @@ static int dispatch(rz_ws_t *ws, struct lws *wsi, enum lws_callback_reasons reas
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
         return ws_on_peer_close(ws, in, len);
     case LWS_CALLBACK_CLOSED:
+    case LWS_CALLBACK_CLOSED_HTTP: /* during the handshake; the next two are a client's */
     case LWS_CALLBACK_CLIENT_CLOSED:
-    case LWS_CALLBACK_CLOSED_CLIENT_HTTP: /* during the handshake */
-    case LWS_CALLBACK_WSI_DESTROY:        /* the last there is: nothing may refer to the wsi after it */
+    case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
+    case LWS_CALLBACK_WSI_DESTROY: /* the last there is: nothing may refer to the wsi after it */
         if (ws->state == WS_OPENING)
             ws_blame(ws, RZ_WS_REFUSED, "the peer ended the connection during the handshake");
         ws_finish(ws);
         return 0;
-    default:
-        return 0;
+    default: /* of a request that is none for an upgrade, the library knows what to say */
+        return ws->server != NULL && ws->state == WS_OPENING
+                   ? lws_callback_http_dummy(wsi, reason, user, in, len)
+                   : 0;
     }
 }
 
@@ -136,8 +229,10 @@ static int on_library_event(struct lws *wsi, enum lws_callback_reasons reason, v
     rz_ws_t *ws = wsi != NULL ? lws_get_opaque_user_data(wsi) : NULL;
     if (reason == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION)
         return on_request(wsi);
-    if (reason == LWS_CALLBACK_ESTABLISHED)
-        ws = adopt(wsi);
+    if (reason == LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED) {
+        adopt(wsi);
+        return 0;
+    }
     if (reason == LWS_CALLBACK_CLIENT_CONNECTION_ERROR) {
         on_connect_failed(ws, wsi, in, len);
         return 0;
@@ -145,7 +240,7 @@ static int on_library_event(struct lws *wsi, enum lws_callback_reasons reason, v
     if (ws == NULL || ws->state == WS_ENDED)
         return lws_callback_http_dummy(wsi, reason, user, in, len);
     ws->in_callback = true;
-    int rc = dispatch(ws, wsi, reason, in, len);
+    int rc = dispatch(ws, wsi, reason, user, in, len);
     ws->in_callback = false;
     if (ws->state != WS_ENDED)
         return rc;
@@ -203,6 +298,17 @@ rz_ws_server_t *rz_ws_listen(rz_ws_context_t *context, const char *host, uint16_
 uint16_t rz_ws_server_port(const rz_ws_server_t *server)
 {
     return (uint16_t)lws_get_vhost_listen_port(server->vhost);
+}
+
+void rz_ws_server_guard(rz_ws_server_t *server, rz_ws_door_fn fn, void *arg)
+{
+    server->door = fn;
+    server->door_arg = arg;
+}
+
+uint64_t rz_ws_server_refused(const rz_ws_server_t *server)
+{
+    return server->refused;
 }
 
 void rz_ws_server_max(rz_ws_server_t *server, unsigned n)

@@ -11,6 +11,9 @@
  * data.  What ended is reported and freed from the next turn of the loop, so on_close never runs inside a
  * caller's rz_ws_ call, and memory is never freed under libwebsockets' feet.
  *
+ * A server's connection begins when it is accepted, so that its handshake has our deadline and our bound; its owner hears
+ * of it when it is open, and of no end of one that never was.
+ *
  * Why it ended is whatever was blamed first; a connection that goes without blame was lost. */
 #pragma once
 
@@ -35,6 +38,8 @@ struct rz_ws {
     struct lws *wsi;        /* NULL: not yet, or let go */
     ws_state_t state;
     bool in_callback; /* libwebsockets is below us on the stack, working on this connection */
+    bool known;       /* to the owner: he connected, or had on_open */
+    char *bearer;     /* of a client, until the handshake is over; secret */
     LIST_ENTRY(rz_ws) live;
     STAILQ_ENTRY(rz_ws) ended;
 
@@ -64,7 +69,11 @@ struct rz_ws_server {
     rz_ws_limits_t limits;
     rz_ws_events_t events;
     void *arg;
-    unsigned max, count;
+    unsigned max, count; /* open ones */
+    unsigned opening;    /* accepted, and not open yet */
+    rz_ws_door_fn door;  /* NULL: open to all */
+    void *door_arg;
+    uint64_t refused;
     bool closing;
 };
 
@@ -91,12 +100,14 @@ void ws_finish(rz_ws_t *ws);                                                    
 void ws_drop(rz_ws_t *ws);                                                         /* we let go            */
 void ws_report_end(rz_ws_t *ws);                                                   /* on_close, then frees */
 /* What libwebsockets' callback does with a live connection; the result is the callback's. */
+void ws_drop_bearer(rz_ws_t *ws);
 int ws_on_open(rz_ws_t *ws, struct lws *wsi);
 int ws_on_piece(rz_ws_t *ws, const char *bytes, size_t len);
 int ws_on_writable(rz_ws_t *ws);
 int ws_on_peer_close(rz_ws_t *ws, const unsigned char *payload, size_t len);
 
 /* ---- ws_context.c ---- */
+void ws_server_count_end(rz_ws_t *ws);          /* one of its connections is about to end */
 void ws_context_wake(rz_ws_context_t *context); /* something ended: report it in the next turn of the loop */
 struct lws_context_creation_info ws_vhost_info(void);
 bool ws_listens_on(const rz_ws_context_t *context, uint16_t port); /* port 0: no */

@@ -1,6 +1,8 @@
 /* provision.c - ProvisionSpec, the one document on a worker's stdin (spec 1). */
 #include "wire/provision.h"
 
+#include "base/id.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -179,6 +181,19 @@ static void read_credential(rz_err_t *err, const cJSON *item, size_t index, rz_c
     out->provider_type = rz_field_str(&f, "provider_type", RZ_OPTIONAL, RZ_NAME_MAX);
 }
 
+static void read_connection_token(rz_err_t *err, const cJSON *secrets, rz_provision_t *out)
+{
+    const cJSON *token = cJSON_GetObjectItemCaseSensitive(secrets, "connection_token");
+    if (token == NULL || cJSON_IsNull(token))
+        return;
+    if (cJSON_IsString(token) && strlen(token->valuestring) == RZ_SECRET_LEN &&
+        strspn(token->valuestring, "0123456789abcdef") == RZ_SECRET_LEN)
+        out->connection_token = token->valuestring;
+    else
+        rz_fail_field(err, RZ_BAD_FIELD, "secrets.connection_token", "allowed: %d lower-case hex digits",
+                      RZ_SECRET_LEN);
+}
+
 static void read_secrets(rz_fields_t *top, rz_provision_t *out)
 {
     static const char field[] = "secrets.provider_credentials";
@@ -187,6 +202,7 @@ static void read_secrets(rz_fields_t *top, rz_provision_t *out)
         rz_fail_field(top->err, RZ_BAD_FIELD, "secrets", "allowed: an object");
         return;
     }
+    read_connection_token(top->err, object, out);
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, "provider_credentials");
     if (list == NULL)
         return;
@@ -338,7 +354,7 @@ static size_t room_for(const char *text)
 
 static void reserve_secrets(rz_buf_t *out, const rz_provision_t *p)
 {
-    size_t room = AROUND_SECRETS;
+    size_t room = AROUND_SECRETS + room_for(p->connection_token);
     for (size_t i = 0; i < p->credential_count; i++) {
         const rz_credential_t *c = &p->credentials[i];
         room += AROUND_SECRETS + room_for(c->provider) + room_for(c->api_key) + room_for(c->base_url) +
@@ -362,6 +378,7 @@ static void put_secrets(rz_buf_t *out, const rz_provision_t *p)
         rz_json_close(out, '}');
     }
     rz_json_close(out, ']');
+    rz_json_opt_str(out, "connection_token", p->connection_token);
     rz_json_close(out, '}');
 }
 

@@ -48,6 +48,7 @@ typedef struct {
     uint64_t run_timeout_secs, idle_timeout_secs, max_rounds; /* 0 = unset                            */
     rz_credential_t credentials[RZ_CREDENTIALS_MAX];
     size_t credential_count;
+    const char *connection_token; /* what a connection must show; NULL when absent: nothing */
     bool reusable;
     bool enforce_permissions; /* capabilities.enforce_permissions: gated tools ask us first (spec 1.8, 4.4) */
     rz_object_t object;       /* owns the strings after a decode            */

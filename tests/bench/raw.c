@@ -154,8 +154,9 @@ void bench_raw_websocket(size_t n)
     echo.server = rz_ws_listen(context, "127.0.0.1", 0, NULL, &server_events, &echo, &err);
     if (echo.server == NULL)
         bench_die("%s", err.text);
-    echo.client =
-        rz_ws_connect(context, "127.0.0.1", rz_ws_server_port(echo.server), "/", NULL, &client_events, &echo);
+    echo.client = rz_ws_connect(
+        context, &(rz_ws_peer_t){ .host = "127.0.0.1", .port = rz_ws_server_port(echo.server), .path = "/" },
+        NULL, &client_events, &echo);
     uint64_t begin = bench_now_us();
     while (echo.client != NULL)
         uv_run(&loop, UV_RUN_ONCE);

@@ -62,6 +62,7 @@ SPOILT = [
     ("program-output", "error", "error", ["x"]),
     ("provision", "full", "limits.idle_timeout_secs", -1),
     ("provision", "full", "secrets.provider_credentials.0.api_key", GONE),
+    ("provision", "token", "secrets.connection_token", "0123"),
     ("provision", "asks-first", "capabilities.enforce_permissions", "yes"),
     ("parent-frame", "run", "kind", GONE),
     ("parent-frame", "run", "assignment", GONE),

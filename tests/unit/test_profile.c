@@ -140,6 +140,37 @@ static void exactly_one_credential_travels_and_all_of_it(void **state)
     profile_plan_fini(&plan);
 }
 
+static void our_own_worker_gets_a_token_of_its_own_for_each_spawn(void **state)
+{
+    desk_t *desk = *state;
+    profile_plan_t plan[2];
+    rz_err_t err = { 0 };
+    snprintf(desk->settings.worker_bin, sizeof desk->settings.worker_bin, "/opt/x/rhizome-worker");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(profile_plan_init(&plan[i], child(desk, ""), &err), RZ_OK);
+        assert_int_equal(strlen(plan[i].provision.connection_token), RZ_SECRET_LEN);
+    }
+    assert_string_not_equal(plan[0].token, plan[1].token);
+    assert_string_equal(plan[0].pool_key, plan[1].pool_key);
+    for (int i = 0; i < 2; i++)
+        profile_plan_fini(&plan[i]);
+}
+
+static void another_worker_is_told_of_no_token(void **state)
+{
+    desk_t *desk = *state;
+    profile_plan_t plan;
+    rz_err_t err = { 0 };
+    static const char *const others[] = { "/opt/bamboo/subagent-worker", "rhizome-worker.py",
+                                          "rhizome-worker/w" };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        snprintf(desk->settings.worker_bin, sizeof desk->settings.worker_bin, "%s", others[i]);
+        assert_int_equal(profile_plan_init(&plan, child(desk, ""), &err), RZ_OK);
+        assert_null(plan.provision.connection_token);
+        profile_plan_fini(&plan);
+    }
+}
+
 static void a_provider_without_a_credential_is_an_error_that_names_it_and_the_setting(void **state)
 {
     desk_t *desk = *state;
@@ -277,6 +308,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(the_provider_is_the_models_else_the_metadatas_else_the_default, desk_up, desk_down),
     cmocka_unit_test_setup_teardown(who_names_no_provider_gets_no_credential, desk_up, desk_down),
     cmocka_unit_test_setup_teardown(exactly_one_credential_travels_and_all_of_it, desk_up, desk_down),
+    cmocka_unit_test_setup_teardown(our_own_worker_gets_a_token_of_its_own_for_each_spawn, desk_up, desk_down),
+    cmocka_unit_test_setup_teardown(another_worker_is_told_of_no_token, desk_up, desk_down),
     cmocka_unit_test_setup_teardown(a_provider_without_a_credential_is_an_error_that_names_it_and_the_setting, desk_up, desk_down),
     cmocka_unit_test_setup_teardown(a_name_cut_for_its_length_is_still_clean_text, desk_up, desk_down),
     cmocka_unit_test_setup_teardown(it_is_a_warning_when_the_setting_says_so, desk_up, desk_down),

@@ -82,6 +82,17 @@ static const vector_t vectors[] = {
         .fabric_dir = "/tmp/f",
         .reusable = true,
         .enforce_permissions = true } },
+    { "token",
+      true,
+      NULL,
+      NULL,
+      { .version = 1,
+        .child_id = "ch-47",
+        .role = "worker",
+        .executor = RZ_EXECUTOR_ECHO,
+        .fabric_dir = "/tmp/f",
+        .connection_token = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        .reusable = true } },
     { "session",
       true,
       "[\"agent.js\"]",
@@ -152,6 +163,7 @@ static void same_meaning(const rz_provision_t *got, const vector_t *vector)
     assert_int_equal(got->max_rounds, want->max_rounds);
     assert_int_equal(got->reusable, want->reusable);
     assert_int_equal(got->enforce_permissions, want->enforce_permissions);
+    same_text(got->connection_token, want->connection_token);
     assert_int_equal(got->credential_count, want->credential_count);
     for (size_t i = 0; i < want->credential_count; i++) {
         same_text(got->credentials[i].provider, want->credentials[i].provider);
@@ -252,6 +264,12 @@ static void a_bad_field_is_refused_by_name(void **state)
         { id, echo, ",\"disabled_tools\":\"Bash\"", "disabled_tools" },
         { id, echo, ",\"secrets\":{\"provider_credentials\":[{\"provider\":\"p\"}]}",
           "secrets.provider_credentials[0].api_key" },
+        { id, echo, ",\"secrets\":{\"connection_token\":7}", "secrets.connection_token" },
+        { id, echo, ",\"secrets\":{\"connection_token\":\"\"}", "secrets.connection_token" },
+        { id, echo, ",\"secrets\":{\"connection_token\":\"0123456789abcdef\"}", "secrets.connection_token" },
+        { id, echo,
+          ",\"secrets\":{\"connection_token\":\"ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef0123456789\"}",
+          "secrets.connection_token" },
     };
     for (size_t i = 0; i < COUNT(bad); i++) {
         char text[512];
@@ -270,7 +288,7 @@ static void a_failure_does_not_show_a_key(void **state)
     (void)state;
     static const char *const secrets[] = {
         "{\"provider_credentials\":[{\"provider\":\"p\",\"api_key\":{\"k\":\"hush\"}}]}",
-        "{\"provider_credentials\":\"hush\"}", "\"hush\""
+        "{\"provider_credentials\":\"hush\"}", "\"hush\"", "{\"connection_token\":\"hush\"}"
     };
     for (size_t i = 0; i < COUNT(secrets); i++) {
         char text[512];

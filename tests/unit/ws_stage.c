@@ -94,7 +94,8 @@ void listen_with(fixture_t *f, rz_ws_limits_t limits)
 
 rz_ws_t *connect_to(fixture_t *f, uint16_t port, rz_ws_limits_t limits)
 {
-    return rz_ws_connect(f->context, "127.0.0.1", port, "/any/path", &limits, &events, &f->here);
+    rz_ws_peer_t peer = { .host = "127.0.0.1", .port = port, .path = "/any/path", .bearer = f->bearer };
+    return rz_ws_connect(f->context, &peer, &limits, &events, &f->here);
 }
 
 void run_until(fixture_t *f, const int *counter, int goal)

@@ -25,6 +25,7 @@ typedef struct {
     rz_timer_t *deadline;
     side_t here, there; /* client's side, server's side */
     int raw;            /* TCP socket of a raw peer, or -1 */
+    const char *bearer; /* what connect_to() shows */
 } fixture_t;
 
 extern const rz_ws_events_t events; /* arg: the side_t */
