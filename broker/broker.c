@@ -7,6 +7,7 @@
 #include "brokers.h"
 #include "health.h"
 #include "jobs.h"
+#include "keepsake.h"
 #include "timekeeper.h"
 
 #include <errno.h>
@@ -35,6 +36,8 @@ struct broker {
     rz_store_t *store;
     rz_tail_t *tail;
     char store_detail[256]; /* why the store is down */
+    bool store_was_up;
+    keepsake_t keepsake;
 
     counters_t counters;
     intake_rules_t rules;
@@ -122,6 +125,8 @@ static void on_store_up(broker_t *broker)
 static void on_store_down(broker_t *broker, const char *detail)
 {
     snprintf(broker->store_detail, sizeof broker->store_detail, "%s", detail != NULL ? detail : "");
+    if (!broker->store_was_up)
+        return; /* another reason, no other gap */
     reaper_gap(broker->reaper);
     timekeeper_gap(broker->timekeeper);
 }
@@ -135,7 +140,13 @@ static void on_store_state(bool up, const char *detail, void *arg)
         on_store_up(broker);
     else
         on_store_down(broker, detail);
+    broker->store_was_up = up;
     jobs_store_changed(broker->jobs);
+}
+
+static void on_store_mark(const rz_store_mark_t *mark, void *arg)
+{
+    keepsake_put(&((broker_t *)arg)->keepsake, mark);
 }
 
 static rz_str_t pair_value(const rz_reply_t *pairs, const char *name)
@@ -179,6 +190,8 @@ static void on_entry(const char *stream, const char *id, const rz_reply_t *pairs
 {
     broker_t *broker = arg;
     (void)id;
+    if (rz_store_state(broker->store) == RZ_BAD_STORE)
+        return; /* another's, or of another time */
     if (strcmp(stream, "broadcast") == 0)
         publish_broadcast(broker, pairs);
     else if (strcmp(stream, "wake") == 0)
@@ -191,8 +204,13 @@ static bool open_store(broker_t *broker, rz_err_t *err)
 {
     static const char *const streams[] = { "broadcast", "completions", "wake" };
     rz_store_options_t options = broker->setup->store;
+    rz_store_mark_t mark;
+    if (keepsake_open(&broker->keepsake, broker->setup->state_dir, broker->setup->name, &mark, err) != RZ_OK)
+        return false;
     options.who = broker->setup->name;
+    options.mark = &mark;
     options.on_state = on_store_state;
+    options.on_mark = on_store_mark;
     options.arg = broker;
     broker->store = rz_store_open(broker->loop, &options, err);
     if (broker->store == NULL)

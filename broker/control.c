@@ -93,7 +93,10 @@ rz_rc_t fail_never_run(const call_t *call, rz_err_t *err)
 static void refuse_without_store(control_t *control, call_t *call)
 {
     rz_err_t err = { 0 };
-    rz_fail(&err, RZ_UNAVAILABLE, "the store cannot be reached: %s", control->part.store_detail);
+    if (rz_store_state(control->part.store) == RZ_BAD_STORE)
+        rz_fail(&err, RZ_BAD_STORE, "%s", control->part.store_detail);
+    else
+        rz_fail(&err, RZ_UNAVAILABLE, "the store cannot be reached: %s", control->part.store_detail);
     call_refuse_err(&call, &err);
 }
 

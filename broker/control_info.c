@@ -19,6 +19,8 @@ void op_hello(control_t *control, call_t *call, const rz_control_request_t *requ
     rz_json_put_str(out, "version", RZ_VERSION);
     rz_json_put_u64(out, "protocol", RZ_PROTOCOL_VERSION);
     rz_json_put_str(out, "store", store_state(control));
+    if (!rz_store_up(control->part.store))
+        rz_json_put_str(out, "store_reason", control->part.store_detail);
     rz_json_put_str(out, "durability", rz_store_durability(control->part.store));
     rz_json_open_key(out, "endpoints", '{');
     endpoints_encode(control->part.endpoints, out);
@@ -107,6 +109,8 @@ static void put_store(const control_t *control, rz_buf_t *out)
     if (!rz_store_up(control->part.store))
         rz_json_put_str(out, "reason", control->part.store_detail);
     rz_json_put_str(out, "id", rz_store_id(control->part.store));
+    rz_json_put_u64(out, "term", rz_store_mark(control->part.store)->term);
+    rz_json_put_u64(out, "tick_ms", rz_store_mark(control->part.store)->tick);
     rz_json_put_str(out, "durability", rz_store_durability(control->part.store));
     rz_json_put_u64(out, "batches", stats.batches);
     rz_json_put_u64(out, "operations", stats.operations);

@@ -44,6 +44,7 @@ rz_rc_t setup_read(rz_config_t *config, setup_t *out, rz_err_t *err)
         .publish = rz_config_str(config, "broker.publish"),
         .http = rz_config_str(config, "broker.http"),
         .advertise = rz_config_str(config, "broker.advertise"),
+        .state_dir = rz_config_str(config, "broker.state_dir"),
         .lease_ms = (uint64_t)rz_config_int(config, "broker.lease_ms"),
         .sync_ms = (uint64_t)rz_config_int(config, "broker.sync_ms"),
         .poll_ms = (uint64_t)rz_config_int(config, "broker.poll_ms"),

@@ -12,6 +12,7 @@ typedef struct {
     const char *jobs, *control, *events, *runners, *publish; /* where to bind */
     const char *http;                                        /* the same; "": nowhere */
     const char *advertise; /* host by which others reach us; "": found out, see brokers.h */
+    const char *state_dir; /* "": nothing is kept */
     uint64_t lease_ms, sync_ms, poll_ms, queue_max;
     uint64_t max_queue_ms;               /* how long a job may wait unless it says otherwise; 0: for ever */
     uint64_t retention_ms, tombstone_ms; /* of sessions, and of what is known after them */

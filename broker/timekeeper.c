@@ -61,7 +61,7 @@ static void ask(timekeeper_t *timekeeper)
     timekeeper->asking = true;
     timekeeper->broken = false;
     timekeeper->asked_ms = rz_now_ms();
-    const rz_tick_t tick = { .seen = timekeeper->watched.tick,
+    const rz_tick_t tick = { .seen = watched_tick(&timekeeper->watched),
                              .elapsed_ms = watched_ms(&timekeeper->watched, timekeeper->asked_ms),
                              .retention_ms = part->session_ms,
                              .tombstone_ms = part->tombstone_ms,

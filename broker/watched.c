@@ -1,6 +1,11 @@
 /* watched.c - see watched.h. */
 #include "watched.h"
 
+uint64_t watched_tick(const watched_t *watched)
+{
+    return watched->unbroken ? watched->tick : 0;
+}
+
 uint64_t watched_ms(const watched_t *watched, uint64_t now_ms)
 {
     if (!watched->unbroken || now_ms < watched->at_ms)

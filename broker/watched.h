@@ -16,6 +16,8 @@ typedef struct {
     bool unbroken;  /* the link has been healthy since then      */
 } watched_t;
 
+/* The tick that may be told to the store as seen: none after a gap, for the store may have lost it since. */
+uint64_t watched_tick(const watched_t *watched);
 /* What may be said at now_ms to have passed since watched->tick, ms. */
 uint64_t watched_ms(const watched_t *watched, uint64_t now_ms);
 /* The store answered `tick` to what was asked at asked_ms. */

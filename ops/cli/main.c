@@ -24,7 +24,7 @@ static const struct {
     { NULL, &verb_session_put },  { NULL, &verb_session_list },
     { NULL, &verb_config_check }, { NULL, &verb_config_dump },
     { NULL, &verb_store_init },   { NULL, &verb_store_upgrade },
-    { NULL, &verb_store_check },
+    { NULL, &verb_store_check },  { NULL, &verb_store_accept },
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 

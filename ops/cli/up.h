@@ -51,7 +51,7 @@ void up_learn_brokers(up_t *up, const cJSON *hello, const char *control);
 
 /* Each adds one program to the list, with its whole command line; none is started. False after a message. */
 bool up_add_redis(up_t *up);
-void up_add_broker(up_t *up);
+bool up_add_broker(up_t *up);
 bool up_add_runner(up_t *up, size_t index);
 
 /* The broker was given free ports and has told in its ready line which: from now on, also in its next life,

@@ -95,21 +95,25 @@ static void choose_endpoints(up_t *up)
     }
 }
 
-void up_add_broker(up_t *up)
+bool up_add_broker(up_t *up)
 {
-    char program[PATH_MAX], url[PATH_MAX + 8];
+    char program[PATH_MAX], url[PATH_MAX + 8], dir[PATH_MAX];
+    if (!folder_of(up, "broker", dir))
+        return false;
     daemon_program("rhizome-broker", program);
     daemon_t *broker = add_daemon(up, "broker", program, "broker");
     broker->says_ready = true;
     add_config(broker);
     snprintf(url, sizeof url, "unix:%s", up->socket);
     daemon_flag(broker, "--redis-url", url);
+    daemon_flag(broker, "--broker-state-dir", dir);
     choose_endpoints(up);
     for (int i = 0; i < ENDPOINTS; i++) {
         char flag[32];
         snprintf(flag, sizeof flag, "--broker-%s", endpoint_names[i]);
         daemon_flag(broker, flag, up->endpoint[i]);
     }
+    return true;
 }
 
 /* Names must differ between all runners of a broker. Ours are those of the host; joined ones also carry a

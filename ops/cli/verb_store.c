@@ -1,5 +1,8 @@
-/* verb_store.c - `rhizome store init|upgrade|check`: the only verbs that talk to Redis. */
+/* verb_store.c - `rhizome store init|upgrade|check|accept`: the only verbs that talk to Redis. */
+#include "client.h"
+#include "context.h"
 #include "out.h"
+#include "pick.h"
 #include "verb.h"
 
 #include "base/buf.h"
@@ -21,13 +24,29 @@ static const option_t init_options[] = {
 
 static const char *const settings[] = { "redis.", NULL };
 
+/* redis.url as it was set; if it was not, where a running `rhizome up` has its own. */
+static const char *redis_url(void)
+{
+    static char found[PATH_MAX + 8];
+    const char *set = rz_config_str(common.config, "redis.url");
+    if (strcmp(set, rz_setting_find("redis.url")->dflt) != 0)
+        return set;
+    cJSON *context = context_read();
+    const char *of_up = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(context, "redis"));
+    snprintf(found, sizeof found, "%s", of_up != NULL ? of_up : set);
+    cJSON_Delete(context);
+    return found;
+}
+
 /* Says what is wrong with them. */
 static bool read_access(rz_store_options_t *out)
 {
     rz_err_t err = { 0 };
     rz_keep_memory_private();
-    if (rz_store_access_read(common.config, out, &err) == RZ_OK)
+    if (rz_store_access_read(common.config, out, &err) == RZ_OK) {
+        out->url = redis_url();
         return true;
+    }
     say("%s", err.text);
     return false;
 }
@@ -39,6 +58,10 @@ static void print_json(const rz_store_info_t *info)
     rz_json_put_str(&line, "id", info->id);
     rz_json_put_u64(&line, "shards", info->shards);
     rz_json_put_str(&line, "library", info->library);
+    rz_json_put_str(&line, "libraries", info->libraries);
+    rz_json_put_u64(&line, "term", info->term);
+    rz_json_put_u64(&line, "tick_ms", info->tick_ms);
+    rz_json_put_bool(&line, "accepted", info->accepted);
     rz_json_put_str(&line, "durability", info->durability);
     rz_json_put_str(&line, "redis_version", info->redis_version);
     rz_json_put_u64(&line, "queued", info->queued);
@@ -53,7 +76,11 @@ static void print_info(const rz_store_info_t *info)
 {
     printf("store       %s\n", info->id);
     printf("shards      %u\n", info->shards);
-    printf("library     %s\n", info->library);
+    printf("library     %s", info->library);
+    if (strchr(info->libraries, ',') != NULL)
+        printf("  (loaded: %s)", info->libraries);
+    printf("\nterm        %" PRIu64 "%s\n", info->term, info->accepted ? ", accepted as it is" : "");
+    printf("time        %" PRIu64 " s\n", info->tick_ms / 1000);
     printf("redis       %s\n", info->redis_version);
     printf("durability  %s\n", info->durability);
     printf("holds       %" PRIu64 " sessions, %" PRIu64 " queued, %" PRIu64 " live\n", info->sessions,
@@ -70,7 +97,7 @@ static outcome_t report(rz_rc_t rc, const rz_store_info_t *info, const rz_err_t 
         return EXIT_DONE;
     }
     rz_buf_t url = { 0 };
-    rz_setting_show(rz_setting_find("redis.url"), rz_config_str(common.config, "redis.url"), &url);
+    rz_setting_show(rz_setting_find("redis.url"), redis_url(), &url);
     say("store at %s: %s (%s)", url.data, err->text[0] != '\0' ? err->text : rz_rc_text(rc), rz_rc_name(rc));
     rz_buf_fini(&url);
     return rc == RZ_SYS || rc == RZ_CLOSED ? EXIT_UNAVAILABLE : outcome_of_code(rc);
@@ -119,6 +146,41 @@ static outcome_t check_verb(int argc, char **argv)
     return report(rc, &info, &err);
 }
 
+/* What the broker that we would talk to says of its store, if there is one: that is what is being accepted. */
+static void show_what_differs(void)
+{
+    cJSON *controls;
+    bool told = context_controls(&controls) != CONTROL_DEFAULT;
+    cJSON_Delete(controls);
+    client_t *client = told ? client_open() : NULL;
+    if (client == NULL)
+        return;
+    const char *broker = pick_text(client_hello(client), "broker");
+    const char *reason = pick_text(client_hello(client), "store_reason");
+    if (*reason != '\0')
+        note("broker %s says: %s", broker, reason);
+    else
+        note("broker %s uses the store already; others may not", broker);
+    client_close(&client);
+}
+
+static outcome_t accept_verb(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    rz_err_t err = { 0 };
+    rz_store_info_t info = { 0 };
+    rz_store_options_t options;
+    if (!read_access(&options))
+        return EXIT_CONFIG;
+    show_what_differs();
+    rz_rc_t rc = rz_store_accept(&options, &info, &err);
+    outcome_t outcome = report(rc, &info, &err);
+    if (rc == RZ_OK)
+        note("Brokers go on with it within a second. What it does not hold is gone.");
+    return outcome;
+}
+
 const verb_t verb_store_init = {
     .name = "store init",
     .synopsis = "[--redis-url URL] [--shards N]",
@@ -136,7 +198,7 @@ const verb_t verb_store_init = {
 const verb_t verb_store_upgrade = {
     .name = "store upgrade",
     .synopsis = "[--redis-url URL]",
-    .summary = "put this version's function library in place of the older one; stop older brokers first",
+    .summary = "put this version's function library in place of an older minor; brokers of that go on",
     .examples = "rhizome store upgrade --config /etc/rhizome.json\n"
                 "rhizome store upgrade --redis-url redis://127.0.0.1:6379 --json",
     .config_prefixes = settings,
@@ -155,4 +217,21 @@ const verb_t verb_store_check = {
     .min = 0,
     .max = 0,
     .run = check_verb,
+};
+
+const verb_t verb_store_accept = {
+    .name = "store accept",
+    .synopsis = "[--redis-url URL]",
+    .summary = "let brokers go on with a store that went back, or is another, than they knew",
+    .detail =
+        "A broker whose store is gone, is another, or went back by more than some seconds (an old snapshot)\n"
+        "stops and says so. Bring the right data back if you can; if this is what there is, accept it: what\n"
+        "it holds goes on, nothing is run again that it says has ended. On a Redis that was emptied, make a\n"
+        "store first: `rhizome store init`. It holds for this life of Redis only.",
+    .examples = "rhizome store accept\n"
+                "rhizome store accept --config /etc/rhizome.json --control 10.0.0.5:7411",
+    .config_prefixes = settings,
+    .min = 0,
+    .max = 0,
+    .run = accept_verb,
 };

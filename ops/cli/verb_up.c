@@ -142,7 +142,8 @@ static outcome_t start_service(up_t *up)
     if (!up_add_redis(up) || !daemon_start(&up->daemon[0]) || !await_redis(up, &up->daemon[0]) ||
         !init_store(up))
         return EXIT_UNAVAILABLE;
-    up_add_broker(up);
+    if (!up_add_broker(up))
+        return EXIT_UNAVAILABLE;
     daemon_t *broker = &up->daemon[1];
     if (!daemon_start(broker) || !await_ready(up, broker, line) || !up_fix_endpoints(up, broker, line))
         return EXIT_UNAVAILABLE;

@@ -1,4 +1,4 @@
-/* admin.c - `rhizome store init|upgrade|check`, synchronously; see store.h. */
+/* admin.c - `rhizome store init|upgrade|check|accept`, synchronously; see store.h. */
 #include "base/clock.h"
 #include "base/id.h"
 #include "state/address.h"
@@ -101,21 +101,54 @@ static uint64_t count_at(const redisReply *reply, size_t i)
                : 0;
 }
 
-static rz_rc_t describe(redisContext *redis, const rz_store_options_t *options, rz_store_info_t *out,
-                        rz_err_t *err)
+/* "rz1 1.2" of one library; false if it is none of ours, or does not tell. */
+static bool library_version(redisContext *redis, const char *name, char out[24])
 {
-    rz_probe_t seen;
-    rz_rc_t rc = probe(redis, &seen, err);
-    if (rc != RZ_OK)
-        return rc;
-    *out = (rz_store_info_t){ .shards = seen.shards };
-    memcpy(out->id, seen.id, sizeof(out->id));
-    memcpy(out->library, seen.library, sizeof(out->library));
-    memcpy(out->durability, seen.durability, sizeof(out->durability));
-    memcpy(out->redis_version, seen.redis_version, sizeof(out->redis_version));
-    rc = rz_probe_verdict(&seen, options->expected_id);
-    if (rc != RZ_OK)
-        return rz_fail(err, rc, "%s", seen.problem);
+    char function[32];
+    if (strncmp(name, "rz", 2) != 0 || strspn(name + 2, "0123456789") != strlen(name + 2) || strlen(name) > 8)
+        return false;
+    (void)snprintf(function, sizeof(function), "%s_version", name);
+    const char *argv[] = { "FCALL_RO", function, "1", RZ_STORE_PREFIX };
+    redisReply *reply = ask(redis, REDIS_REPLY_ARRAY, NULL, 4, argv);
+    bool told = reply != NULL && reply->elements > 0 && reply->element[0]->type == REDIS_REPLY_STRING;
+    if (told)
+        (void)snprintf(out, 24, "%s %.12s", name, reply->element[0]->str);
+    if (reply != NULL)
+        freeReplyObject(reply);
+    return told;
+}
+
+/* Every version of our functions that is loaded: majors stand side by side. Not permitted to look: none is told. */
+static void list_libraries(redisContext *redis, char out[96])
+{
+    redisReply *list =
+        ask(redis, REDIS_REPLY_ARRAY, NULL, 4, (const char *[]){ "FUNCTION", "LIST", "LIBRARYNAME", "rz*" });
+    for (size_t i = 0; list != NULL && i < list->elements; i++) {
+        const redisReply *of = list->element[i];
+        char one[24];
+        if (of->type != REDIS_REPLY_ARRAY || of->elements < 2 || of->element[1]->type != REDIS_REPLY_STRING ||
+            !library_version(redis, of->element[1]->str, one))
+            continue;
+        size_t used = strlen(out);
+        (void)snprintf(out + used, 96 - used, "%s%s", used > 0 ? ", " : "", one);
+    }
+    if (list != NULL)
+        freeReplyObject(list);
+}
+
+static void tell_facts(const rz_probe_t *seen, rz_store_info_t *out)
+{
+    const rz_store_facts_t *facts = &seen->facts;
+    *out = (rz_store_info_t){ .shards = seen->shards, .term = facts->term, .tick_ms = facts->tick };
+    memcpy(out->id, facts->id, sizeof(out->id));
+    memcpy(out->library, seen->library, sizeof(out->library));
+    memcpy(out->durability, seen->durability, sizeof(out->durability));
+    memcpy(out->redis_version, seen->redis_version, sizeof(out->redis_version));
+    out->accepted = facts->accepted[0] != '\0' && strcmp(facts->accepted, facts->replid) == 0;
+}
+
+static rz_rc_t count(redisContext *redis, rz_store_info_t *out, rz_err_t *err)
+{
     const char *stats[] = { "FCALL", "rz1_stats", "1", RZ_STORE_PREFIX };
     redisReply *reply = ask(redis, REDIS_REPLY_ARRAY, err, 4, stats);
     if (reply == NULL)
@@ -127,15 +160,22 @@ static rz_rc_t describe(redisContext *redis, const rz_store_options_t *options, 
     return RZ_OK;
 }
 
-/* ---- the record and the library ---- */
-static unsigned version_number(const char *text)
+/* What is there, judged as by one who knows nothing of it; a term that is due is a broker's to raise. */
+static rz_rc_t describe(redisContext *redis, rz_probe_t *seen, rz_store_info_t *out, rz_err_t *err)
 {
-    char *rest = NULL;
-    unsigned long major = strtoul(text, &rest, 10);
-    unsigned long minor = *rest == '.' ? strtoul(rest + 1, NULL, 10) : 0;
-    return (unsigned)(major * 1000 + minor);
+    static const rz_store_mark_t unknown;
+    rz_rc_t rc = probe(redis, seen, err);
+    if (rc != RZ_OK)
+        return rc;
+    tell_facts(seen, out);
+    list_libraries(redis, out->libraries);
+    rc = rz_probe_verdict(seen, &unknown);
+    if (rc != RZ_OK && rc != RZ_STATE)
+        return rz_fail(err, rc, "%s", seen->problem);
+    return count(redis, out, err);
 }
 
+/* ---- the record and the library ---- */
 /* The version in the record, "" if there is none. */
 static rz_rc_t recorded_version(redisContext *redis, char out[24], rz_err_t *err)
 {
@@ -155,7 +195,7 @@ static rz_rc_t recorded_version(redisContext *redis, char out[24], rz_err_t *err
 static bool load_library(redisContext *redis, rz_err_t *err)
 {
     const char *load[] = { "FUNCTION", "LOAD", "REPLACE", rz_store_library };
-    const char *note[] = { "HSET", RECORD, "version", RZ_STORE_LIBRARY_VERSION };
+    const char *note[] = { "HSET", RECORD, "version", rz_store_library_version };
     return tell(redis, REDIS_REPLY_STRING, err, 4, load) && tell(redis, REDIS_REPLY_INTEGER, err, 4, note);
 }
 
@@ -183,7 +223,7 @@ static bool adopt_all(redisContext *redis, rz_err_t *err)
 
 static bool load_over(redisContext *redis, const char *recorded, rz_err_t *err)
 {
-    bool old = recorded[0] != '\0' && version_number(recorded) < version_number(TIMED_LIBRARY);
+    bool old = recorded[0] != '\0' && rz_library_number(recorded) < rz_library_number(TIMED_LIBRARY);
     return load_library(redis, err) && (!old || adopt_all(redis, err));
 }
 
@@ -203,12 +243,21 @@ static bool write_record(redisContext *redis, unsigned shards, rz_err_t *err)
     return true;
 }
 
-static rz_rc_t refuse_newer(const char *recorded, rz_err_t *err)
+static rz_rc_t refuse_newer(const char *version, rz_err_t *err)
 {
-    if (version_number(recorded) <= version_number(RZ_STORE_LIBRARY_VERSION))
+    if (rz_library_number(version) <= rz_library_number(rz_store_library_version))
         return RZ_OK;
-    return rz_fail(err, RZ_CONFLICT, "the store was made by library %s, newer than this program's %s",
-                   recorded, RZ_STORE_LIBRARY_VERSION);
+    return rz_fail(err, RZ_CONFLICT, "the store has library %s, newer than this program's %s", version,
+                   rz_store_library_version);
+}
+
+/* What is loaded counts as well as what is recorded: whoever restores a snapshot gets the library that was in it. */
+static rz_rc_t refuse_older_over_newer(redisContext *redis, const char *recorded, rz_err_t *err)
+{
+    char loaded[24] = "";
+    if (refuse_newer(recorded, err) != RZ_OK)
+        return RZ_CONFLICT;
+    return library_version(redis, "rz1", loaded) ? refuse_newer(loaded + sizeof("rz1"), err) : RZ_OK;
 }
 
 /* Connects, and tells the version in the record; a store of a newer library is left alone. */
@@ -220,7 +269,7 @@ static rz_rc_t open_known(const rz_store_options_t *options, redisContext **out,
         return rc;
     rc = recorded_version(*out, recorded, err);
     if (rc == RZ_OK)
-        rc = refuse_newer(recorded, err);
+        rc = refuse_older_over_newer(*out, recorded, err);
     if (rc != RZ_OK)
         redisFree(*out);
     return rc;
@@ -233,12 +282,13 @@ rz_rc_t rz_store_init(const rz_store_options_t *options, unsigned shards, rz_sto
         return rz_fail_field(err, RZ_NOT_SERVED, "shards", "%u shards are not served yet; allowed: 1",
                              shards);
     redisContext *redis = NULL;
+    rz_probe_t seen;
     char recorded[24] = "";
     rz_rc_t rc = open_known(options, &redis, recorded, err);
     if (rc != RZ_OK)
         return rc;
     bool done = load_over(redis, recorded, err) && write_record(redis, shards, err);
-    rc = done ? describe(redis, options, out, err) : RZ_UNAVAILABLE;
+    rc = done ? describe(redis, &seen, out, err) : RZ_UNAVAILABLE;
     redisFree(redis);
     return rc;
 }
@@ -247,6 +297,7 @@ rz_rc_t rz_store_upgrade(const rz_store_options_t *options, rz_store_info_t *out
 {
     *out = (rz_store_info_t){ 0 };
     redisContext *redis = NULL;
+    rz_probe_t seen;
     char recorded[24] = "";
     rz_rc_t rc = open_known(options, &redis, recorded, err);
     if (rc != RZ_OK)
@@ -254,7 +305,7 @@ rz_rc_t rz_store_upgrade(const rz_store_options_t *options, rz_store_info_t *out
     if (recorded[0] == '\0')
         rc = rz_fail(err, RZ_NOT_FOUND, "the store is not initialised: run `rhizome store init`");
     else
-        rc = load_over(redis, recorded, err) ? describe(redis, options, out, err) : RZ_UNAVAILABLE;
+        rc = load_over(redis, recorded, err) ? describe(redis, &seen, out, err) : RZ_UNAVAILABLE;
     redisFree(redis);
     return rc;
 }
@@ -264,15 +315,35 @@ rz_rc_t rz_store_check(const rz_store_options_t *options, rz_store_info_t *out, 
 {
     *out = (rz_store_info_t){ 0 };
     redisContext *redis = NULL;
+    rz_probe_t seen;
     rz_rc_t rc = connect_to(options, &redis, err);
     if (rc != RZ_OK)
         return rc;
     char now[24];
     (void)snprintf(now, sizeof(now), "%" PRId64, rz_wall_us() / 1000);
     const char *write[] = { "HSET", RECORD, "checked_ms", now };
-    rc = describe(redis, options, out, err);
+    rc = describe(redis, &seen, out, err);
     if (rc == RZ_OK && !tell(redis, REDIS_REPLY_INTEGER, err, 4, write))
         rc = RZ_UNAVAILABLE;
+    redisFree(redis);
+    return rc;
+}
+
+/* Compares nothing: whether it is the right one is what the operator says. */
+rz_rc_t rz_store_accept(const rz_store_options_t *options, rz_store_info_t *out, rz_err_t *err)
+{
+    *out = (rz_store_info_t){ 0 };
+    redisContext *redis = NULL;
+    rz_probe_t seen;
+    rz_rc_t rc = connect_to(options, &redis, err);
+    if (rc != RZ_OK)
+        return rc;
+    rc = describe(redis, &seen, out, err);
+    const char *accept[] = { "FCALL", "rz1_accept", "1", RZ_STORE_PREFIX, seen.facts.replid };
+    if (rc == RZ_OK && !tell(redis, REDIS_REPLY_INTEGER, err, 5, accept))
+        rc = RZ_UNAVAILABLE;
+    if (rc == RZ_OK)
+        rc = describe(redis, &seen, out, err);
     redisFree(redis);
     return rc;
 }

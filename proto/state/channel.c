@@ -35,7 +35,7 @@ struct rz_channel {
     redisAsyncContext *context; /* NULL while pausing */
     rz_timer_t *timer;
     bool closed;
-    char detail[192]; /* why the connection ends; the first reason stays */
+    char detail[256]; /* why the connection ends; the first reason stays */
 };
 
 /* ---- libuv ---- */

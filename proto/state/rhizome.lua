@@ -1,13 +1,14 @@
 #!lua name=rz1
 -- rhizome.lua - the store's operations: every change of truth happens in one of these, atomically.
--- The library is four files in one: this one (keys, helpers), rhizome_run.lua, rhizome_time.lua and rhizome_fleet.lua.
+-- The library is five files in one: this one (keys, helpers), rhizome_run.lua, rhizome_time.lua, rhizome_fleet.lua and
+-- rhizome_store.lua.
 --
 -- A function gets one key, the shard prefix ("rz:{0}"), and builds all others from it; the tag in braces keeps
 -- a shard on one node. Brokers call rz1_batch with many operations; each is also registered under its own name
 -- (rz1_submit, ...) so that a person can try it in redis-cli.
 --
 -- Keys below the prefix
---   store               hash    id, shards, version, created_ms
+--   store               hash    id, shards, version, created_ms; term, lineage, accepted, floor: see rhizome_store.lua
 --   c:<child>           hash    a  the activation, packed, see below       j  job facts, five lines, see below
 --                               h  session header JSON                     r  "profile affinity" of the session
 --                               e  last_run_error   x  reason of a stored cancel   p  previous_error of a rerun
@@ -45,7 +46,8 @@
 --
 -- Wall time (TIME) is for showing and for the index only; no decision rests on it.
 
-local VERSION = '1.1'
+local VERSION = '1.2' -- major: the 1 of rz1, what breaks; minor: what is added. The one place; programs read it from here
+local TERM = 4294967296 -- epochs of one term: those of the next begin above them
 
 local SESSION_MAX = 8388608 -- RZ_SESSION_MAX
 local REPLY_BYTES = 1048576 -- a claim or replay stops behind this many bytes; the caller asks again
@@ -62,6 +64,7 @@ local RERUN_MS, RERUN_MAX_MS = 1000, 60000 -- before the first rerun of an activ
 local P     -- the prefix with its colon; set at the start of each call
 local clock -- {seconds, microseconds} of this call, asked for at the first need
 local ticked -- the store's time, as far as this call has asked
+local base   -- the epoch that those of this term are above, as far as this call has asked
 local who -- the broker that calls, "-" when it is somebody else
 local known_incarnations -- incarnation -> {alive, runner}, as far as this call has asked
 -- While a library loads, Redis shows it nothing but redis.register_function: these are fetched by the first call.
@@ -316,8 +319,14 @@ local function is_alive(incarnation)
     return incarnation_facts(incarnation).alive
 end
 
+-- Above all of this child, and above all of earlier terms: what a failover lost gave epochs that nobody here knows of.
+local function next_epoch(t)
+    base = base or tonumber(call('HGET', P .. 'store', 'term') or 0) * TERM
+    t[EPOCH] = format('%.0f', math.max(tonumber(t[EPOCH]), base) + 1)
+end
+
 local function assign(child, t, owner, token)
-    add(t, EPOCH, 1)
+    next_epoch(t)
     t[STATE], t[OWNER], t[TOKEN], t[LOGGED] = 'assigned', owner, token, '0'
     call('ZADD', P .. 'o:' .. owner, 0, child .. ' ' .. t[EPOCH])
     note(child, t, 'assigned', incarnation_facts(owner).runner)
@@ -464,7 +473,7 @@ end
 -- its own: the store does not know which live numbers a lost runner used up, and whatever that runner still says is now old.
 local function end_by_store(child, t, status, err)
     disown(child, t)
-    add(t, EPOCH, 1)
+    next_epoch(t)
     t[TOKEN], t[OWNER], t[LOGGED] = '-', '-', '1'
     local job = t[JOB] == '-' and '' or ',"job":"' .. t[JOB] .. '"'
     local header = concat({ '{"v":1,"parent":"', t[PARENT], '","child":"', child, '"', job, ',"epoch":', t[EPOCH],

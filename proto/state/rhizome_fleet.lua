@@ -1,5 +1,6 @@
 
--- rhizome_fleet.lua - incarnations, sessions, reading, and the frame around all operations. Ends the library.
+-- rhizome_fleet.lua - incarnations, sessions, reading, and the frame around all operations. Part of the library that
+-- rhizome.lua begins.
 
 local UNHEARD_MAX = 64
 local UNHEARD_BYTES = 262144
@@ -324,7 +325,7 @@ end }
 
 -- ---- the frame ----------------------------------------------------------------------------------------------
 local function begin(keys)
-    P, clock, ticked, who, known_incarnations = keys[1] .. ':', nil, nil, '-', {}
+    P, clock, ticked, base, who, known_incarnations = keys[1] .. ':', nil, nil, nil, '-', {}
     if not call then
         call, match, find, format = redis.call, string.match, string.find, string.format
         concat, floor = table.concat, math.floor
@@ -358,6 +359,9 @@ end
 -- broker, then op n arg... op n arg...
 local function batch(keys, A)
     begin(keys)
+    if call('EXISTS', P .. 'store') == 0 then -- emptied under us: nothing is done to what is no store
+        return redis.error_reply('NOSTORE the store has no record')
+    end
     who = A[1]
     local R, i, last = {}, 2, #A
     while i < last do
@@ -404,10 +408,4 @@ redis.register_function{ function_name = 'rz1_adopt', flags = { 'allow-oom' }, c
         end
     end
     return #children
-end }
-
--- Library version, id and shards of the store ("" when it was not initialised).
-redis.register_function{ function_name = 'rz1_version', flags = { 'no-writes' }, callback = function(keys)
-    local record = redis.call('HMGET', keys[1] .. ':store', 'id', 'shards')
-    return { VERSION, record[1] or '', record[2] or '' }
 end }

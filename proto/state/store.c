@@ -11,8 +11,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/timer.h"
-#include "state/channel.h"
-#include "state/probe.h"
+#include "state/guard.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,7 +21,7 @@
 #define FLYING_MAX      2
 #define QUEUE_MAX       100000
 #define QUEUE_BYTES_MAX ((size_t)256 << 20)
-#define PROBE_EVERY_MS  10000
+#define VERIFY_EVERY_MS 1000
 #define FIXED_ARGUMENTS 5 /* FCALL rz1_batch 1 <prefix> <who> */
 
 /* One allocation: the struct, argc lengths, then the bytes of op name, argument count and arguments. */
@@ -53,16 +52,18 @@ struct rz_store {
     op_list_t waiting, refused;
     batch_t *flying[FLYING_MAX]; /* oldest first */
     size_t flying_count;
-    uint64_t timeout_ms, probe_due_ms;
+    uint64_t timeout_ms, verify_due_ms;
     size_t queue_max, queue_bytes_max;
-    bool up, told; /* told: on_state was called at least once */
+    bool up;
+    rz_rc_t verdict; /* of the guard, RZ_OK: not; why the connection that ends now does */
+    rz_rc_t state;
+    char detail[256]; /* what on_state was told last */
     bool closed;
     unsigned depth; /* commands in flight and callbacks of ours on the stack: memory stays until they end */
-    rz_probe_t probe;
-    size_t probe_next; /* the reply that is expected next */
-    bool probing;
+    rz_guard_t *guard;
     char who[RZ_ID_MAX + 1];
-    char id[40], expected_id[40], durability[12];
+    char durability[12];
+    void (*on_mark)(const rz_store_mark_t *mark, void *arg);
     void (*on_state)(bool up, const char *detail, void *arg);
     void *arg;
     rz_store_stats_t stats;
@@ -191,8 +192,9 @@ static void answer_batch(batch_t *batch, const redisReply *reply)
 /* Refusals that Redis gives before it runs anything; none of them lets this connection be used further. */
 static bool refused_whole(const char *error)
 {
-    static const char *const before[] = { "MISCONF", "READONLY",     "LOADING", "NOAUTH",     "NOPERM",
-                                          "OOM",     "ERR Function", "BUSY",    "MASTERDOWN", "NOREPLICAS" };
+    static const char *const before[] = { "MISCONF",    "READONLY",   "LOADING",      "NOAUTH",
+                                          "NOPERM",     "OOM",        "ERR Function", "BUSY",
+                                          "MASTERDOWN", "NOREPLICAS", "NOSTORE" };
     for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++)
         if (strncmp(error, before[i], strlen(before[i])) == 0)
             return true;
@@ -339,83 +341,59 @@ void rz_store_call(rz_store_t *store, const char *op, const rz_str_t *args, size
 }
 
 /* ---- state ---- */
-static void tell(rz_store_t *store, bool up, const char *detail)
+static void tell(rz_store_t *store, rz_rc_t state, const char *detail)
 {
-    bool changed = up != store->up || !store->told;
-    store->up = up;
-    store->told = true;
-    if (!changed)
+    bool up = state == RZ_OK;
+    if (up == store->up && strncmp(store->detail, detail, sizeof(store->detail) - 1) == 0)
         return;
+    store->up = up;
+    store->state = state;
+    (void)snprintf(store->detail, sizeof(store->detail), "%s", detail);
+    const rz_store_mark_t *mark = rz_guard_mark(store->guard);
     if (up)
-        rz_log_info("store.up", "id=%s durability=%s redis=%s", store->id, store->durability,
-                    store->probe.redis_version);
+        rz_log_info("store.up", "id=%s term=%" PRIu64 " durability=%s redis=%s", mark->id, mark->term,
+                    store->durability, rz_guard_seen(store->guard)->redis_version);
+    else if (state == RZ_BAD_STORE)
+        rz_log_error("store.refused", "detail=%s", detail);
     else
         rz_log_warn("store.down", "detail=%s", detail);
     if (store->on_state != NULL)
         store->on_state(up, detail, store->arg);
 }
 
-static void probe_done(rz_store_t *store)
-{
-    if (rz_probe_verdict(&store->probe, store->expected_id) != RZ_OK) {
-        rz_channel_drop(store->channel, store->probe.problem);
-        return;
-    }
-    memcpy(store->id, store->probe.id, sizeof(store->id));
-    memcpy(store->expected_id, store->probe.id, sizeof(store->expected_id));
-    memcpy(store->durability, store->probe.durability, sizeof(store->durability));
-    store->probe_due_ms = rz_now_ms() + PROBE_EVERY_MS;
-    rz_channel_settled(store->channel);
-    tell(store, true, "");
-    store_flush(store);
-}
-
-static void take_probe(rz_store_t *store, const redisReply *reply)
-{
-    if (store->closed || !store->probing)
-        return;
-    if (reply == NULL) {
-        store->probing = false;
-        return;
-    }
-    rz_probe_take(&store->probe, store->probe_next++, reply);
-    if (store->probe_next < RZ_PROBES)
-        return;
-    store->probing = false;
-    probe_done(store);
-}
-
-static void on_probe(const redisReply *reply, void *arg)
+static void on_verdict(rz_rc_t rc, const char *why, void *arg)
 {
     rz_store_t *store = arg;
-    take_probe(store, reply);
-    store_leave(store); /* entered by probe_start */
-}
-
-static void probe_start(rz_store_t *store)
-{
-    rz_probe_init(&store->probe);
-    store->probe_next = 0;
-    store->probing = true;
-    store->probe_due_ms = rz_now_ms() + PROBE_EVERY_MS;
-    for (size_t i = 0; i < RZ_PROBES; i++) {
-        rz_probe_command_t command = rz_probe_command[i];
-        if (rz_channel_send(store->channel, command.argc, command.argv, NULL, on_probe, store))
-            store_enter(store);
+    if (rc != RZ_OK) {
+        store->verdict = rc;
+        rz_channel_drop(store->channel, why);
+        return;
     }
+    memcpy(store->durability, rz_guard_seen(store->guard)->durability, sizeof(store->durability));
+    store->verify_due_ms = rz_now_ms() + VERIFY_EVERY_MS;
+    rz_channel_settled(store->channel);
+    store_enter(store);
+    if (store->on_mark != NULL)
+        store->on_mark(rz_guard_mark(store->guard), store->arg);
+    if (!store->closed)
+        tell(store, RZ_OK, "");
+    store_flush(store);
+    store_leave(store);
 }
 
 static void on_open(void *arg)
 {
-    probe_start(arg);
+    rz_guard_ask(((rz_store_t *)arg)->guard);
 }
 
 static void on_lost(const char *detail, void *arg)
 {
     rz_store_t *store = arg;
-    store->probing = false;
+    rz_guard_lost(store->guard);
     store->stats.reconnects += store->up;
-    tell(store, false, detail);
+    rz_rc_t state = store->verdict == RZ_BAD_STORE ? RZ_BAD_STORE : RZ_UNAVAILABLE;
+    store->verdict = RZ_OK;
+    tell(store, state, detail);
 }
 
 /* What waits too long was never sent. While the link is up this happens only when Redis is far behind. */
@@ -431,12 +409,13 @@ static void on_tick(void *arg)
     rz_store_t *store = arg;
     uint64_t now_ms = rz_now_ms();
     store_enter(store);
+    uint64_t asking_ms = rz_guard_asking_ms(store->guard);
     if (store->flying_count > 0 && rz_now_us() - store->flying[0]->sent_us > store->timeout_ms * 1000)
         rz_channel_drop(store->channel, "redis did not answer in time");
-    else if (store->up && store->probing && now_ms - store->probe_due_ms + PROBE_EVERY_MS > store->timeout_ms)
+    else if (store->up && asking_ms != 0 && now_ms - asking_ms > store->timeout_ms)
         rz_channel_drop(store->channel, "redis did not answer in time");
-    else if (store->up && !store->probing && now_ms >= store->probe_due_ms)
-        probe_start(store);
+    else if (store->up && asking_ms == 0 && now_ms >= store->verify_due_ms)
+        rz_guard_ask(store->guard);
     expire_waiting(store, now_ms);
     store_leave(store);
 }
@@ -454,10 +433,11 @@ rz_store_t *rz_store_open(uv_loop_t *loop, const rz_store_options_t *options, rz
     store->timeout_ms = options->call_timeout_ms != 0 ? options->call_timeout_ms : RZ_STORE_TIMEOUT_MS;
     store->queue_max = options->queue_max != 0 ? options->queue_max : QUEUE_MAX;
     store->queue_bytes_max = options->queue_bytes_max != 0 ? options->queue_bytes_max : QUEUE_BYTES_MAX;
-    (void)snprintf(store->expected_id, sizeof(store->expected_id), "%s",
-                   options->expected_id != NULL ? options->expected_id : "");
     (void)snprintf(store->durability, sizeof(store->durability), "relaxed");
     store->on_state = options->on_state;
+    store->on_mark = options->on_mark;
+    store->state = RZ_UNAVAILABLE;
+    store->guard = rz_guard_create(store->channel, options->mark, on_verdict, store);
     store->arg = options->arg;
     store->refusal = rz_timer_open(loop, on_refusal, store);
     store->tick = rz_timer_open(loop, on_tick, store);
@@ -475,12 +455,14 @@ void rz_store_close(rz_store_t **handle)
     store_enter(store);
     store->closed = true;
     store->up = false;
+    store->state = RZ_UNAVAILABLE;
     rz_timer_close(&store->tick);
     rz_timer_close(&store->refusal);
     for (size_t i = 0; i < store->flying_count; i++) /* their batches end when hiredis lets go */
         list_answer(&store->flying[i]->ops, RZ_UNKNOWN);
     list_answer(&store->waiting, RZ_UNAVAILABLE);
     list_answer(&store->refused, RZ_UNAVAILABLE);
+    rz_guard_destroy(&store->guard);
     rz_channel_close(&store->channel);
     store_leave(store);
 }
@@ -490,9 +472,19 @@ bool rz_store_up(const rz_store_t *store)
     return store->up;
 }
 
+rz_rc_t rz_store_state(const rz_store_t *store)
+{
+    return store->state;
+}
+
 const char *rz_store_id(const rz_store_t *store)
 {
-    return store->id;
+    return rz_guard_mark(store->guard)->id;
+}
+
+const rz_store_mark_t *rz_store_mark(const rz_store_t *store)
+{
+    return rz_guard_mark(store->guard);
 }
 
 const char *rz_store_durability(const rz_store_t *store)

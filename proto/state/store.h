@@ -21,6 +21,13 @@
 
 typedef struct rz_store rz_store_t;
 
+/* What is remembered of a store: a later meeting is judged by it (mark.h). */
+typedef struct {
+    char id[40];      /* "": nothing is known */
+    char lineage[48]; /* of the Redis that held it */
+    uint64_t term, tick;
+} rz_store_mark_t;
+
 typedef struct {
     const char *url; /* "unix:/path/redis.sock", "redis://host:port", "redis://:password@host:port/db"     */
     const char *user, *password; /* NULL: from the url, or none */
@@ -29,9 +36,11 @@ typedef struct {
     size_t queue_max;            /* operations waiting here before RZ_UNAVAILABLE is answered; 0 = 100,000 */
     size_t queue_bytes_max;      /* and their bytes, unless it is one alone; 0 = 256 MiB                  */
     const char *who;             /* name written beside what is done, for `explain`; NULL: "-" */
-    const char *expected_id;     /* the store id that must be met, or NULL: the first one met */
-    /* up: verified and usable. down: not. Called on each change, from the loop. detail: why it is down. */
+    const rz_store_mark_t *mark; /* what is known of the store from before, copied; NULL: nothing */
+    /* up: verified and usable. down: not. Called on each change, also of detail: why it is down. From the loop. */
     void (*on_state)(bool up, const char *detail, void *arg);
+    /* What is known of the store now: at each verification, every second while up. */
+    void (*on_mark)(const rz_store_mark_t *mark, void *arg);
     void *arg;
 } rz_store_options_t;
 
@@ -53,8 +62,12 @@ bool rz_store_up(const rz_store_t *store);
 /* The address of this machine that the store sees us by: others on that network can reach us there. False: not
  * connected now, or through a Unix socket or loopback. */
 bool rz_store_local_host(const rz_store_t *store, char out[RZ_HOST_TEXT_MAX]);
+/* RZ_OK while up; RZ_BAD_STORE: it was met and is not used until an operator did something; else RZ_UNAVAILABLE. */
+rz_rc_t rz_store_state(const rz_store_t *store);
+/* Of the last verification; all zero before. */
+const rz_store_mark_t *rz_store_mark(const rz_store_t *store);
 const char *rz_store_id(const rz_store_t *store); /* "" before the first verification */
-/* "strict" | "relaxed" (DESIGN.md 5), read from Redis at each connect and every 10 s while up. */
+/* "strict" | "relaxed" (DESIGN.md 5), read from Redis at each connect and every second while up. */
 const char *rz_store_durability(const rz_store_t *store);
 
 /* Queues one operation; args are copied. fn may be NULL. */
@@ -79,13 +92,16 @@ rz_tail_t *rz_tail_open(uv_loop_t *loop, const rz_store_options_t *options, cons
                         size_t n, rz_tail_fn fn, void *arg, rz_err_t *err);
 void rz_tail_close(rz_tail_t **tail);
 
-/* ---- synchronous, for the CLI's `store init|upgrade|check` and for tests; never in a daemon ---- */
+/* ---- synchronous, for the CLI's `store init|upgrade|check|accept` and for tests; never in a daemon ---- */
 typedef struct {
     char id[40];
     unsigned shards;
     char library[24]; /* version of the library in Redis, "" if none */
     char durability[12];
+    char libraries[96]; /* all that are loaded: "rz1 1.2, rz2 2.0" */
     char redis_version[24];
+    bool accepted; /* by an operator, in this life of Redis */
+    uint64_t term, tick_ms;
     uint64_t queued, live, sessions;
 } rz_store_info_t;
 /* Writes the store record (a fresh id) if there is none and loads the library; RZ_CONFLICT if the store was
@@ -96,5 +112,8 @@ rz_rc_t rz_store_upgrade(const rz_store_options_t *options, rz_store_info_t *out
 /* Verifies record, library and writability. RZ_NOT_FOUND: not initialised. RZ_BAD_STORE: other library
  * version. */
 rz_rc_t rz_store_check(const rz_store_options_t *options, rz_store_info_t *out, rz_err_t *err);
-extern const char rz_store_library[]; /* the text of rhizome.lua, built in */
-#define RZ_STORE_LIBRARY_VERSION "1.1"
+/* Records that brokers shall go on with what is there, whatever they remember: a new term begins. RZ_NOT_FOUND: there is no
+ * store; rz_store_init() makes one. */
+rz_rc_t rz_store_accept(const rz_store_options_t *options, rz_store_info_t *out, rz_err_t *err);
+extern const char rz_store_library[];         /* the text of rhizome*.lua, built in */
+extern const char rz_store_library_version[]; /* "1.2": major.minor */

@@ -52,16 +52,18 @@ static void read_fields(rz_str_t text)
 
 static void read_probe(rz_str_t text)
 {
+    static const rz_store_mark_t unknown, known = { .id = "s-1", .lineage = "aa", .term = 7, .tick = 100000 };
     rz_probe_t probe;
     char *bytes = rz_strndup(text.p, text.n); /* hiredis ends strings with a NUL */
     redisReply line = { .type = REDIS_REPLY_STRING, .str = bytes, .len = text.n },
-               *four[] = { &line, &line, &line, &line };
-    redisReply list = { .type = REDIS_REPLY_ARRAY, .elements = 4, .element = four };
+               *many[] = { &line, &line, &line, &line, &line };
+    redisReply list = { .type = REDIS_REPLY_ARRAY, .elements = 5, .element = many };
     for (size_t i = 0; i < RZ_PROBES; i++) {
         rz_probe_init(&probe);
         rz_probe_take(&probe, i, &line);
         rz_probe_take(&probe, i, &list);
-        (void)rz_probe_verdict(&probe, "");
+        (void)rz_probe_verdict(&probe, &unknown);
+        (void)rz_probe_verdict(&probe, &known);
     }
     rz_free(bytes);
 }

@@ -31,9 +31,9 @@ static const char *write_config(char *path, size_t size)
     return path;
 }
 
-static void broker_up(void)
+static void broker_start(void)
 {
-    char program[400], log[128], config[128], line[2048];
+    char program[400], log[128], config[128];
     const char *bin = getenv("RZ_BIN_DIR");
     snprintf(program, sizeof program, "%s/rhizome-broker", bin != NULL ? bin : "build/asan/bin");
     snprintf(log, sizeof log, "%s/broker.log", stage.redis.dir);
@@ -68,6 +68,12 @@ static void broker_up(void)
     for (const char *const *flag = stage.flags; flag != NULL && *flag != NULL; flag++)
         argv[n++] = *flag;
     process_start(&stage.broker, argv, log, 1);
+}
+
+static void broker_up(void)
+{
+    char line[2048];
+    broker_start();
     process_ready(&stage.broker, line, sizeof line, PATIENCE_MS);
     cJSON *ready = cJSON_Parse(line);
     take_endpoint(ready, "control", stage.control_at);
@@ -153,6 +159,14 @@ void stage_broker_again(void)
     process_end(&stage.broker, SIGKILL, PATIENCE_MS);
     disconnected(stage.control);
     broker_up();
+    stage.control = connected(ZMQ_REQ, stage.control_at);
+}
+
+void stage_broker_unready(void)
+{
+    process_end(&stage.broker, SIGKILL, PATIENCE_MS);
+    disconnected(stage.control);
+    broker_start();
     stage.control = connected(ZMQ_REQ, stage.control_at);
 }
 

@@ -58,6 +58,8 @@ int strict_stage_up(void **state);
 int stage_down(void **state);
 /* Kills the broker; starts another in its place, at other endpoints. */
 void stage_broker_again(void);
+/* The same for one that cannot become ready: flags have told where its control is. */
+void stage_broker_unready(void);
 /* Sends bytes to `jobs`, as a producer that nobody answers. */
 void push_job(const char *bytes);
 void frames_fini(frames_t *frames);

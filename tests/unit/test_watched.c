@@ -37,8 +37,9 @@ static void after_a_gap_nothing_has_passed_until_the_next_answer(void **state)
     watched_saw(&watched, 700, 5000);
     watched_gap(&watched);
     assert_int_equal(watched_ms(&watched, 5500), 0);
-    assert_int_equal(watched.tick, 700);
+    assert_int_equal(watched_tick(&watched), 0);
     watched_saw(&watched, 700, 5600);
+    assert_int_equal(watched_tick(&watched), 700);
     assert_int_equal(watched_ms(&watched, 6000), 400);
 }
 
