@@ -8,6 +8,7 @@
 
 struct call {
     desk_t *desk;
+    uint32_t version;
     const char *op; /* static, NULL: it could not be read */
     rz_buf_t reply;
     rz_str_t part[ENVELOPE_FRAMES + 1]; /* in bytes: the envelope; behind it room for the reply */
@@ -36,7 +37,7 @@ static rz_str_t copy(rz_str_t text, char **at)
     return copied;
 }
 
-call_t *call_create(desk_t *desk, const envelope_t *envelope, rz_str_t id, const char *op)
+call_t *call_create(desk_t *desk, const envelope_t *envelope, rz_str_t id, uint32_t version, const char *op)
 {
     size_t bytes = id.n;
     for (size_t i = 0; i < envelope->n; i++)
@@ -44,6 +45,7 @@ call_t *call_create(desk_t *desk, const envelope_t *envelope, rz_str_t id, const
     call_t *call = rz_alloc(sizeof *call + bytes);
     char *at = call->bytes;
     call->desk = desk;
+    call->version = version;
     call->op = op;
     call->frames = envelope->n;
     for (size_t i = 0; i < envelope->n; i++)
@@ -72,7 +74,7 @@ rz_buf_t *call_reply(call_t *call, rz_rc_t code, const rz_err_t *err)
     }
     if (code != RZ_OK && code != RZ_DUPLICATE)
         call->desk->counters->calls_refused++;
-    rz_control_reply(&call->reply, call->op, call->id, code, err);
+    rz_control_reply(&call->reply, call->version, call->op, call->id, code, err);
     return &call->reply;
 }
 

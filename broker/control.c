@@ -4,6 +4,7 @@
 #include "act.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "wire/version.h"
 
 typedef struct {
     op_handler_t handle;
@@ -105,12 +106,14 @@ static void serve(control_t *control, const envelope_t *envelope, rz_str_t body)
     rz_control_request_t request;
     rz_err_t err = { 0 };
     if (rz_control_decode(body.p, body.n, &request, &err) != RZ_OK) {
-        call_t *call = call_create(control->part.desk, envelope, request.id, NULL);
+        call_t *call = call_create(control->part.desk, envelope, request.id, RZ_PROTOCOL_MIN, NULL);
         call_refuse_err(&call, &err);
         return;
     }
     const op_t *op = &ops[request.op];
-    call_t *call = call_create(control->part.desk, envelope, request.id, rz_control_op_name(request.op));
+    call_t *call =
+        call_create(control->part.desk, envelope, request.id,
+                    rz_version_common(request.version, request.version_max), rz_control_op_name(request.op));
     call_about(call, request.child);
     if (op->needs_store && !rz_store_up(control->part.store))
         refuse_without_store(control, call);

@@ -18,6 +18,7 @@ void op_hello(control_t *control, call_t *call, const rz_control_request_t *requ
     rz_json_put_str(out, "broker", control->part.broker);
     rz_json_put_str(out, "version", RZ_VERSION);
     rz_json_put_u64(out, "protocol", RZ_PROTOCOL_VERSION);
+    rz_json_put_u64(out, "protocol_min", RZ_PROTOCOL_MIN);
     rz_json_put_str(out, "store", store_state(control));
     if (!rz_store_up(control->part.store))
         rz_json_put_str(out, "store_reason", control->part.store_detail);

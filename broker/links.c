@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "syncs.h"
+#include "wire/version.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -52,15 +53,15 @@ typedef struct {
 static void welcome(links_t *links, runner_t *runner)
 {
     rz_link_t link = { .kind = RZ_LINK_WELCOME,
-                       .version = RZ_PROTOCOL_VERSION,
+                       .version = runner->version,
                        .broker = links->part.broker,
                        .publish = links->part.publish,
                        .sync_ms = links->part.sync_ms,
                        .brokers = brokers_links(links->part.brokers) };
     runner->joined = true;
     links->part.counters->joins++;
-    rz_log_info("runner.joined", "runner=%s incarnation=%s slots=%" PRIu64, runner->name, runner->incarnation,
-                runner->slots);
+    rz_log_info("runner.joined", "runner=%s incarnation=%s slots=%" PRIu64 " protocol=%" PRIu32, runner->name,
+                runner->incarnation, runner->slots, runner->version);
     sender_tell(links->part.sender, runner, &link);
     placement_pump(links->part.placement); /* it may have said its credit, after a hello it sent twice */
 }
@@ -131,6 +132,7 @@ static void on_hello(links_t *links, rz_str_t peer, const rz_link_t *hello)
                                                                          .profiles = hello->profiles,
                                                                          .facts = facts.data });
     runner->heard_ms = rz_now_ms();
+    runner->version = rz_version_common(hello->version, hello->version_max);
     joining_t *joining = rz_alloc(sizeof *joining);
     *joining = (joining_t){ .links = links, .serial = runner->serial };
     rz_op_join(links->part.store, hello->incarnation, hello->runner, facts.data, on_joined, joining);

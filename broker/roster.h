@@ -34,6 +34,7 @@ typedef struct {
     char **labels, **profiles; /* NULL-terminated */
     char **full;               /* profiles that have no room of their own, until the next credit */
     uint64_t slots;
+    uint32_t version;  /* of the protocol, spoken with it                                   */
     bool joined;       /* the store knows the incarnation; before that it gets nothing      */
     uint64_t granted;  /* assignments allowed since welcome                                 */
     uint64_t sent;     /* assignments made since welcome                                    */

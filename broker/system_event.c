@@ -9,7 +9,7 @@ void system_header(bool kept, rz_buf_t *out)
     char now[RZ_RFC3339_LEN + 1];
     rz_rfc3339_now(now);
     rz_json_open(out, '{');
-    rz_json_put_u64(out, "v", RZ_PROTOCOL_VERSION);
+    rz_json_put_u64(out, "v", RZ_EVENT_VERSION);
     rz_json_put_str(out, "ts", now);
     rz_json_put_str(out, "class", rz_event_class_name(kept ? RZ_CLASS_DURABLE : RZ_CLASS_EPHEMERAL));
     rz_json_close(out, '}');

@@ -31,7 +31,8 @@ struct link_peer {
     uint64_t heard_ms; /* last message */
     uint64_t assigned; /* assignments since the welcome */
     uint64_t sync_ms;
-    bool outdated; /* what it says next may still be about our incarnation before this one */
+    uint32_t version; /* of the protocol, since the welcome */
+    bool outdated;    /* what it says next may still be about our incarnation before this one */
     char broker[RZ_ID_MAX + 1];
 };
 
@@ -87,7 +88,8 @@ static void say_hello(link_peer_t *peer, uint64_t now_ms)
         return;
     const settings_t *s = peer->links->settings;
     rz_link_t hello = { .kind = RZ_LINK_HELLO,
-                        .version = RZ_PROTOCOL_VERSION,
+                        .version = RZ_PROTOCOL_MIN,
+                        .version_max = RZ_PROTOCOL_VERSION,
                         .runner = s->name,
                         .incarnation = peer->links->incarnation,
                         .host = s->host,
@@ -304,6 +306,7 @@ static void on_welcome(link_peer_t *peer, const rz_link_t *welcome)
     peer->state = PEER_UP;
     peer->outdated = false;
     peer->assigned = 0;
+    peer->version = (uint32_t)welcome->version;
     peer->sync_ms = welcome->sync_ms > 0 ? welcome->sync_ms : SYNC_MS;
     snprintf(peer->broker, sizeof peer->broker, "%s", welcome->broker);
     publish_endpoint(peer, welcome->publish, endpoint, sizeof endpoint);

@@ -197,7 +197,7 @@ void publish_sync(publisher_t *publisher, const char *nonce, const char *name)
     rz_buf_clear(&publisher->header);
     rz_buf_clear(&publisher->event);
     rz_buf_printf(&publisher->topic, "$sys/sync/%s/%s", nonce, name);
-    rz_buf_printf(&publisher->header, "{\"v\":%d,\"ts\":\"%s\",\"class\":\"ephemeral\"}", RZ_PROTOCOL_VERSION,
+    rz_buf_printf(&publisher->header, "{\"v\":%d,\"ts\":\"%s\",\"class\":\"ephemeral\"}", RZ_EVENT_VERSION,
                   ts);
     rz_buf_printf(&publisher->event, "{\"type\":\"sync\",\"nonce\":\"%s\",\"name\":\"%s\"}", nonce, name);
     send_event(publisher, rz_buf_str(&publisher->header), rz_buf_str(&publisher->event));

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/json.h"
+#include "wire/version.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -36,6 +37,7 @@ struct client {
     unsigned moves;
     control_source_t source;
     uint64_t last_id;
+    uint32_t version; /* of the protocol, that both speak; 0 before hello was answered */
     reply_t hello;
     stashed_t *stash, **stash_end;
 };
@@ -184,7 +186,9 @@ static void monitor_close(void *control, void *monitor)
 /* The broker's answer to hello; NULL: none, *why says why. */
 static bool greet(client_t *client, void *control, reply_t *hello, const char **why)
 {
-    rz_control_request_t request = { .op = RZ_OP_HELLO };
+    rz_control_request_t request = { .op = RZ_OP_HELLO,
+                                     .version = RZ_PROTOCOL_MIN,
+                                     .version_max = RZ_PROTOCOL_VERSION };
     void *monitor = monitor_open(client, control);
     send_to(client, control, &request);
     zmq_pollitem_t items[] = { { control, 0, ZMQ_POLLIN, 0 }, { monitor, 0, ZMQ_POLLIN, 0 } };
@@ -195,16 +199,27 @@ static bool greet(client_t *client, void *control, reply_t *hello, const char **
     return answered;
 }
 
-static bool is_welcome(const char *endpoint, const reply_t *hello)
+/* Which version of the protocol both speak; 0, said: none. A broker of before the ranges tells one. */
+static uint32_t agree(const char *endpoint, const cJSON *hello)
 {
-    uint64_t protocol = pick_count(hello->tree, "protocol");
+    char clash[RZ_VERSION_TEXT_MAX];
+    uint64_t highest = pick_count(hello, "protocol"), lowest = pick_count(hello, "protocol_min");
+    lowest = lowest != 0 ? lowest : highest;
+    uint32_t version = rz_version_common(lowest, highest);
+    if (version == 0) {
+        rz_version_clash(lowest, highest, "broker", "program", clash);
+        say("%s: %s", endpoint, clash);
+    }
+    return version;
+}
+
+static bool is_welcome(client_t *client, const char *endpoint, const reply_t *hello)
+{
     if (hello->code != RZ_OK)
         reply_refused(hello);
-    else if (protocol != RZ_PROTOCOL_VERSION)
-        say("the broker at %s speaks protocol %" PRIu64
-            ", this program speaks %d: use the same release on both sides",
-            endpoint, protocol, RZ_PROTOCOL_VERSION);
-    return hello->code == RZ_OK && protocol == RZ_PROTOCOL_VERSION;
+    else
+        client->version = agree(endpoint, hello->tree);
+    return hello->code == RZ_OK && client->version != 0;
 }
 
 /* Whoever knows one broker knows all. */
@@ -244,7 +259,7 @@ static bool try_at(client_t *client, const char *endpoint)
         why = zmq_strerror(errno);
     if (!connected || !greet(client, control, &hello, &why))
         explain_unreachable(client, endpoint, why);
-    else if (is_welcome(endpoint, &hello)) {
+    else if (is_welcome(client, endpoint, &hello)) {
         settle_at(client, endpoint, control, &hello);
         return true;
     }
@@ -309,6 +324,7 @@ const char *client_control(const client_t *client)
 
 uint64_t client_send(client_t *client, rz_control_request_t *request)
 {
+    request->version = client->version; /* that of the broker it goes to: it may have been another's before */
     return send_to(client, client->control, request);
 }
 

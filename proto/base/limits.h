@@ -3,7 +3,9 @@
  * "limits.*"), never higher. */
 #pragma once
 
-#define RZ_PROTOCOL_VERSION  1                   /* control, broker<->runner and event header `v`      */
+#define RZ_PROTOCOL_VERSION  2                   /* control and broker<->runner: the newest spoken     */
+#define RZ_PROTOCOL_MIN      1                   /* and the oldest: the one before                     */
+#define RZ_EVENT_VERSION     1                   /* event header `v`                                   */
 #define RZ_ID_MAX            128                 /* bytes of an id: [A-Za-z0-9][A-Za-z0-9._:-]{0,127}  */
 #define RZ_JOB_MAX           ((size_t)1 << 20)   /* a spawn job without its session, bytes of JSON     */
 #define RZ_SESSION_MAX       ((size_t)8 << 20)   /* a session, bytes of JSON                           */

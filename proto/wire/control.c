@@ -1,6 +1,7 @@
 /* control.c - requests and replies of the control socket. What an operation takes stands in one table;
  * decoder and encoder both follow it. */
 #include "wire/control.h"
+#include "wire/version.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #define TIMEOUT_MAX_MS 86400000
 #define OP_NAME_MAX    64
 #define CURSOR_MAX     64
+#define UNVERSIONED    1 /* a request that does not say its version */
 
 enum {
     M_CHILD = 1 << 0,
@@ -88,12 +90,12 @@ static bool takes(const rz_control_request_t *request, unsigned member)
 
 /* ---- decoding ---- */
 
-static void read_version(rz_fields_t *f)
+static void read_version(rz_fields_t *f, rz_control_request_t *out)
 {
-    uint64_t version = rz_field_u64(f, "v", RZ_OPTIONAL, RZ_PROTOCOL_VERSION, 0, INTEGER_MAX);
-    if (version != RZ_PROTOCOL_VERSION)
-        rz_fail_field(f->err, RZ_BAD_VERSION, "v", "version %llu is not spoken here, only %d",
-                      (unsigned long long)version, RZ_PROTOCOL_VERSION);
+    out->version = rz_field_u64(f, "v", RZ_OPTIONAL, UNVERSIONED, 0, INTEGER_MAX);
+    out->version_max = rz_field_u64(f, "v_max", RZ_OPTIONAL, 0, 0, INTEGER_MAX);
+    if (f->err->rc == RZ_OK)
+        rz_version_check(out->version, out->version_max, "client", "broker", f->err);
 }
 
 static rz_rc_t read_op(rz_fields_t *f, rz_control_op_t *op)
@@ -223,7 +225,7 @@ static void read_request(rz_control_request_t *out, rz_err_t *err)
         rz_fail_field(err, RZ_TOO_LARGE, "id", "at most %zu bytes", ID_BYTES_MAX);
     else
         out->id = out->object.raw[0];
-    read_version(&f);
+    read_version(&f, out);
     if (read_op(&f, &out->op) != RZ_OK)
         return;
     read_members(&f, out);
@@ -296,8 +298,11 @@ static void put_choices(const rz_control_request_t *request, rz_buf_t *out)
 
 void rz_control_encode(const rz_control_request_t *request, rz_buf_t *out)
 {
+    uint64_t version = request->version != 0 ? request->version : RZ_PROTOCOL_MIN;
     rz_json_open(out, '{');
-    rz_json_put_u64(out, "v", RZ_PROTOCOL_VERSION);
+    rz_json_put_u64(out, "v", version);
+    if (request->version_max > version)
+        rz_json_put_u64(out, "v_max", request->version_max);
     rz_json_put_str(out, "op", rz_control_op_name(request->op));
     if (request->id.n > 0)
         rz_json_put_raw(out, "id", request->id);
@@ -325,10 +330,11 @@ void rz_control_encode(const rz_control_request_t *request, rz_buf_t *out)
 
 /* ---- replies ---- */
 
-void rz_control_reply(rz_buf_t *out, const char *op, rz_str_t id, rz_rc_t code, const rz_err_t *err)
+void rz_control_reply(rz_buf_t *out, uint32_t version, const char *op, rz_str_t id, rz_rc_t code,
+                      const rz_err_t *err)
 {
     rz_json_open(out, '{');
-    rz_json_put_u64(out, "v", RZ_PROTOCOL_VERSION);
+    rz_json_put_u64(out, "v", version);
     rz_json_opt_str(out, "op", op);
     if (id.n > 0)
         rz_json_put_raw(out, "id", id);

@@ -44,6 +44,8 @@ typedef enum { RZ_WAIT_ALL, RZ_WAIT_ANY, RZ_WAIT_FIRST_ERROR } rz_wait_for_t;
 const char *rz_wait_for_name(rz_wait_for_t wait_for); /* "all" "any" "first_error" */
 
 typedef struct {
+    uint64_t version,
+        version_max; /* from, to, as sent: of hello a client's range; 0: RZ_PROTOCOL_MIN, as from   */
     rz_control_op_t op;
     rz_str_t id;            /* raw JSON value, empty span when absent                     */
     const char *child;      /* required by those about one child; wait takes children instead    */
@@ -72,13 +74,14 @@ typedef struct {
     rz_object_t object;
 } rz_control_request_t;
 
-/* RZ_BAD_KIND names the unknown op and lists the known ones; RZ_BAD_VERSION for v other than 1 (absent counts
- * as 1). The `id` is filled in even on failure whenever it could be read, so that the refusal can repeat it.
+/* RZ_BAD_KIND names the unknown op and lists the known ones; RZ_BAD_VERSION for a range from v (absent: 1) to
+ * v_max (absent: v) that has no version of ours. The `id` is filled in even on failure whenever it could be read, so that the refusal can repeat it.
  */
 rz_rc_t rz_control_decode(const char *bytes, size_t len, rz_control_request_t *out, rz_err_t *err);
 void rz_control_fini(rz_control_request_t *request);
 void rz_control_encode(const rz_control_request_t *request, rz_buf_t *out);
 
-/* Opens a reply and leaves its object open: add members with rz_json_put_*, end with rz_json_close(out,'}').
+/* Opens a reply, in the given version of the protocol, and leaves its object open: add members with rz_json_put_*, end with rz_json_close(out,'}').
  * `message` is added for codes other than OK and DUPLICATE: err->text, or the sentence of the code. */
-void rz_control_reply(rz_buf_t *out, const char *op, rz_str_t id, rz_rc_t code, const rz_err_t *err);
+void rz_control_reply(rz_buf_t *out, uint32_t version, const char *op, rz_str_t id, rz_rc_t code,
+                      const rz_err_t *err);

@@ -23,9 +23,9 @@ const char *rz_event_class_name(rz_event_class_t class_)
 static void read_header(rz_fields_t *f, rz_event_header_t *out)
 {
     uint64_t version = rz_field_u64(f, "v", RZ_REQUIRED, 0, 0, INTEGER_MAX);
-    if (f->err->rc == RZ_OK && version != RZ_PROTOCOL_VERSION)
+    if (f->err->rc == RZ_OK && version != RZ_EVENT_VERSION)
         rz_fail_field(f->err, RZ_BAD_VERSION, "v", "version %llu is not spoken here, only %d",
-                      (unsigned long long)version, RZ_PROTOCOL_VERSION);
+                      (unsigned long long)version, RZ_EVENT_VERSION);
     out->parent = rz_field_id(f, "parent", RZ_REQUIRED);
     out->child = rz_field_id(f, "child", RZ_REQUIRED);
     out->job = rz_field_id(f, "job", RZ_OPTIONAL);
@@ -62,7 +62,7 @@ void rz_event_header_fini(rz_event_header_t *header)
 void rz_event_header_encode(const rz_event_header_t *header, rz_buf_t *out)
 {
     rz_json_open(out, '{');
-    rz_json_put_u64(out, "v", RZ_PROTOCOL_VERSION);
+    rz_json_put_u64(out, "v", RZ_EVENT_VERSION);
     rz_json_put_str(out, "parent", header->parent);
     rz_json_put_str(out, "child", header->child);
     rz_json_opt_str(out, "job", header->job);

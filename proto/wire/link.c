@@ -1,6 +1,7 @@
 /* link.c - broker <-> runner headers. Two tables say everything: how each member is spelled and judged, and
  * which members each kind must and may have. Decoder and encoder only walk them. */
 #include "wire/link.h"
+#include "wire/version.h"
 
 #include <inttypes.h>
 #include <openssl/evp.h>
@@ -27,7 +28,6 @@ typedef enum {
     WRITE_OP, /* one of write_ops                                    */
     CODE,     /* name of an rz_rc_t                                  */
     NUMBER,   /* uint64_t, 0..2^53-1                                 */
-    VERSION,  /* uint32_t, RZ_PROTOCOL_VERSION                       */
     FLAG,     /* bool                                                */
     SEQS,     /* ascending integers; spelled by seqs and seq_count   */
     IDS,      /* array of ids, at most RZ_LIST_MAX                   */
@@ -40,7 +40,8 @@ typedef enum {
 
 /* In the order in which they are written. X(member of the struct, name on the wire, form) */
 #define MEMBERS(X)                                                                                           \
-    X(version, "v", VERSION)                                                                                 \
+    X(version, "v", NUMBER)                                                                                  \
+    X(version_max, "v_max", NUMBER)                                                                          \
     X(runner, "runner", ID)                                                                                  \
     X(broker, "broker", ID)                                                                                  \
     X(incarnation, "incarnation", ID)                                                                        \
@@ -115,7 +116,7 @@ typedef struct {
 static const shape_t shapes[RZ_LINK_KIND_COUNT] = {
     [RZ_LINK_HELLO] = { M(version) | M(runner) | M(incarnation) | M(host) | M(pid) | M(slots) |
                             M(program_version) | M(labels) | M(profiles),
-                        0 },
+                        M(version_max) },
     [RZ_LINK_CREDIT] = { M(granted), M(idle) | M(full) },
     [RZ_LINK_START] = { WRITE, 0 },
     [RZ_LINK_APPEND] = { WRITE, 0 },
@@ -172,15 +173,6 @@ static const char *read_choice(rz_fields_t *f, const char *key, rz_need_t need, 
 {
     int choice = rz_field_enum(f, key, need, choices, -1);
     return choice >= 0 ? choices[choice] : NULL;
-}
-
-static uint32_t read_version(rz_fields_t *f, const char *key, rz_need_t need)
-{
-    uint64_t version = rz_field_u64(f, key, need, RZ_PROTOCOL_VERSION, 0, INTEGER_MAX);
-    if (version != RZ_PROTOCOL_VERSION)
-        rz_fail_field(f->err, RZ_BAD_VERSION, key, "version %llu is not spoken here, only %d",
-                      (unsigned long long)version, RZ_PROTOCOL_VERSION);
-    return RZ_PROTOCOL_VERSION;
 }
 
 static const cJSON *read_array(rz_fields_t *f, const char *key, rz_need_t need)
@@ -358,9 +350,6 @@ static void read_member(rz_fields_t *f, const member_t *m, rz_need_t need, rz_li
     case NUMBER:
         *(uint64_t *)at = rz_field_u64(f, m->name, need, 0, 0, INTEGER_MAX);
         return;
-    case VERSION:
-        *(uint32_t *)at = read_version(f, m->name, need);
-        return;
     case FLAG:
         *(bool *)at = rz_field_bool(f, m->name, need, false);
         return;
@@ -378,6 +367,15 @@ static void read_member(rz_fields_t *f, const member_t *m, rz_need_t need, rz_li
     default:
         *(const char **)at = read_text(f, m, need);
     }
+}
+
+/* A broker reads hello, a runner welcome. */
+static void check_version(const rz_link_t *link, rz_err_t *err)
+{
+    if (link->kind == RZ_LINK_HELLO)
+        rz_version_check(link->version, link->version_max, "runner", "broker", err);
+    else if (link->kind == RZ_LINK_WELCOME)
+        rz_version_check(link->version, 0, "broker", "runner", err);
 }
 
 static rz_rc_t read_kind(rz_fields_t *f, rz_link_kind_t *kind)
@@ -409,6 +407,8 @@ rz_rc_t rz_link_decode(const char *bytes, size_t len, rz_link_t *out, rz_err_t *
                 read_member(&f, &members[i], RZ_REQUIRED, out);
             else if ((shape->optional >> i & 1) != 0)
                 read_member(&f, &members[i], RZ_OPTIONAL, out);
+            if (i == INDEX_version_max && err->rc == RZ_OK)
+                check_version(out, err); /* first: what another version lacks is not missing */
         }
     }
     if (err->rc != RZ_OK)
@@ -466,9 +466,6 @@ static void put_member(const rz_link_t *link, const member_t *m, rz_buf_t *out)
         return;
     case NUMBER:
         rz_json_put_u64(out, m->name, *(const uint64_t *)at);
-        return;
-    case VERSION:
-        rz_json_put_u64(out, m->name, RZ_PROTOCOL_VERSION);
         return;
     case FLAG:
         rz_json_put_bool(out, m->name, *(const bool *)at);

@@ -4,7 +4,8 @@
  * kind does not name are ignored. Sequence pictures: proto/README.md, "Link".
  *
  * runner -> broker
- *   hello    {v,runner,incarnation,host,pid,slots,version,labels[],profiles[]}
+ *   hello    {v,v_max?,runner,incarnation,host,pid,slots,version,labels[],profiles[]}
+ *                                                 the versions of the protocol it speaks, from v to v_max
  *   credit   {granted,idle?:{"<affinity>":n},full?:[profile...]}
  *                                                 granted: cumulative assignments allowed on this link; full:
  *                                                 profiles that have no room of their own now
@@ -22,6 +23,7 @@
  *   bye      {incarnation}                        draining is done: the incarnation ends
  * broker -> runner
  *   welcome  {v,broker,publish,sync_ms,brokers?:{"<broker>":runners endpoint}}
+ *                                                 v: the version that both use from here
  *   refused  {code,message}
  *   assign   {child,parent,job?,epoch,token,attempt,previous_error?,profile,affinity,model,
  *             disabled_tools?,tenant?,traceparent?,cancelled?}
@@ -75,12 +77,12 @@ const char *rz_link_kind_name(rz_link_kind_t kind);
 /* One struct for all kinds: a kind uses the members its line above names, the others are zero. */
 typedef struct {
     rz_link_kind_t kind;
-    uint32_t version;
     const char *runner, *incarnation, *host, *program_version, *broker, *publish;
     const char *child, *parent, *job, *token, *id, *nonce;
     const char *profile, *affinity, *model, *tenant, *traceparent;
     const char *status, *error, *reason, *previous_error, *digest, *op, *message;
     rz_rc_t code;
+    uint64_t version, version_max; /* hello: from, to (0: the same); welcome: the one of both */
     uint64_t pid, slots, granted, epoch, seq, counter, count, attempt, sync_ms;
     bool now, live, cancelled, approved;
     const uint64_t *seqs; /* start append finish: ascending; on decode owned by the struct */

@@ -83,6 +83,8 @@ seen_t *stand_in_seen(stand_in_t *s, const char *child)
     return seen;
 }
 
+uint64_t stand_in_version = RZ_PROTOCOL_VERSION;
+
 static void ack(stand_in_t *s, const rz_link_t *write)
 {
     if (s->write_code == RZ_AGAIN)
@@ -121,9 +123,12 @@ static void welcome(stand_in_t *s, const rz_link_t *hello)
 {
     s->hellos++;
     snprintf(s->incarnation, sizeof s->incarnation, "%s", hello->incarnation);
-    rz_link_t link = {
-        .kind = RZ_LINK_WELCOME, .version = 1, .broker = "stand-in", .publish = s->publish, .sync_ms = 100
-    };
+    assert_in_range(stand_in_version, hello->version, hello->version_max);
+    rz_link_t link = { .kind = RZ_LINK_WELCOME,
+                       .version = stand_in_version,
+                       .broker = "stand-in",
+                       .publish = s->publish,
+                       .sync_ms = 100 };
     stand_in_send(s, &link, NULL);
 }
 

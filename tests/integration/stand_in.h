@@ -47,6 +47,9 @@ typedef struct {
     size_t seen_count;
 } stand_in_t;
 
+/* What it speaks: the newest, unless a fact says otherwise before stand_in_up(). */
+extern uint64_t stand_in_version;
+
 /* Starts a runner with further flags (NULL-terminated, may be NULL) and members of its configuration file (""
  * none). Returns when it is welcomed and its events arrive. */
 void stand_in_up(stand_in_t *s, const char *members, const char *const *flags);

@@ -73,7 +73,7 @@ class Stage:
 
 def hello_names_every_other_socket(stage):
     reply = stage.client.ok("hello")
-    holds(reply, protocol=1, store="up")
+    holds(reply, protocol=2, protocol_min=1, store="up")
     assert reply["durability"] in ("strict", "relaxed") and reply["runners"] >= 1, reply
     same(sorted(reply["endpoints"]), ["control", "events", "http", "jobs", "publish", "runners"])
 
@@ -144,7 +144,7 @@ def refusals_name_code_and_field(stage):
     other = child_session("another", "x")
     table = [
         ({"op": "explode"}, "BAD_KIND", "op"),
-        ({"v": 2, "op": "hello"}, "BAD_VERSION", "v"),
+        ({"v": 4, "op": "hello"}, "BAD_VERSION", "v"),
         ({"op": "get"}, "MISSING_FIELD", "child"),
         ({"op": "get", "child": "a b"}, "BAD_ID", "child"),
         ({"op": "wait", "child": child, "timeout_ms": 0}, "BAD_FIELD", "timeout_ms"),

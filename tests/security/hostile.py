@@ -57,7 +57,7 @@ class Form:
         if isinstance(node.get("additionalProperties"), dict):
             self.entries = (node["additionalProperties"], base)
         for word in ("const", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "uniqueItems",
-                     "maxProperties", "additionalProperties", "propertyNames", "prefixItems", "x-max-bytes"):
+                     "maxProperties", "additionalProperties", "propertyNames", "prefixItems", "x-max-bytes", "x-code"):
             if word in node:
                 self.words[word] = node[word]
         for values in ([node["const"]] if "const" in node else [], node.get("enum", [])):
@@ -237,10 +237,10 @@ def number_rules(form):
     yield "not exact", str(EXACT).encode(), bad("BAD_FIELD")
     if form.minimum is not None:
         yield "at the least", str(form.minimum).encode(), GOOD
-        yield "below the least", str(form.minimum - 1).encode(), bad("BAD_FIELD", str(form.minimum))
+        yield "below the least", str(form.minimum - 1).encode(), bad(form.words.get("x-code", "BAD_FIELD"), str(form.minimum))
     if form.maximum is not None:
         yield "at the limit", str(form.maximum).encode(), GOOD
-        yield "beyond", str(form.maximum + 1).encode(), bad("BAD_FIELD", str(form.maximum))
+        yield "beyond", str(form.maximum + 1).encode(), bad(form.words.get("x-code", "BAD_FIELD"), str(form.maximum))
 
 
 def entries_of(form, n):

@@ -294,7 +294,7 @@ static void hostile_requests_are_refused_by_field(void **state)
         { "{\"op\":7}", RZ_BAD_FIELD, "op" },
         { "{\"op\":\"explode\"}", RZ_BAD_KIND, "op" },
         { "{\"op\":\"Hello\"}", RZ_BAD_KIND, "op" },
-        { "{\"op\":\"hello\",\"v\":2}", RZ_BAD_VERSION, "v" },
+        { "{\"op\":\"hello\",\"v\":3}", RZ_BAD_VERSION, "v" },
         { "{\"op\":\"hello\",\"v\":\"1\"}", RZ_BAD_FIELD, "v" },
         { "{\"op\":\"submit\",\"job\":[]}", RZ_BAD_FIELD, "job" },
         { "{\"op\":\"hello\",\"op\":\"hello\"}", RZ_BAD_JSON, "" },
@@ -394,7 +394,7 @@ static void replies_are_written_as_agreed(void **state)
 {
     (void)state;
     rz_buf_t written = { 0 }, agreed = vector_load("control-reply", "ok");
-    rz_control_reply(&written, "hello", RZ_STR("1"), RZ_OK, NULL);
+    rz_control_reply(&written, 1, "hello", RZ_STR("1"), RZ_OK, NULL);
     rz_json_put_str(&written, "broker", "b-1");
     rz_json_put_u64(&written, "protocol", 1);
     rz_json_close(&written, '}');
@@ -404,7 +404,7 @@ static void replies_are_written_as_agreed(void **state)
     rz_err_t err = { 0 };
     rz_fail_field(&err, RZ_BAD_ID, "child_session_id", "must be an id");
     agreed = vector_load("control-reply", "bad-id");
-    rz_control_reply(&written, "submit", RZ_STR("7"), RZ_BAD_ID, &err);
+    rz_control_reply(&written, 1, "submit", RZ_STR("7"), RZ_BAD_ID, &err);
     rz_json_close(&written, '}');
     assert_bytes(&written, &agreed);
     rz_buf_fini(&agreed);
@@ -412,7 +412,7 @@ static void replies_are_written_as_agreed(void **state)
     rz_err_t unreadable = { 0 };
     rz_fail(&unreadable, RZ_BAD_JSON, "byte 3: a value was expected");
     agreed = vector_load("control-reply", "not-json");
-    rz_control_reply(&written, NULL, (rz_str_t){ NULL, 0 }, RZ_BAD_JSON, &unreadable);
+    rz_control_reply(&written, 1, NULL, (rz_str_t){ NULL, 0 }, RZ_BAD_JSON, &unreadable);
     rz_json_close(&written, '}');
     assert_bytes(&written, &agreed);
     rz_buf_fini(&agreed);
@@ -422,7 +422,7 @@ static void a_code_without_an_error_brings_its_sentence(void **state)
 {
     (void)state;
     rz_buf_t written = { 0 };
-    rz_control_reply(&written, "get", (rz_str_t){ NULL, 0 }, RZ_NOT_FOUND, NULL);
+    rz_control_reply(&written, 1, "get", (rz_str_t){ NULL, 0 }, RZ_NOT_FOUND, NULL);
     rz_json_close(&written, '}');
     assert_true(rz_json_is(rz_json_member(rz_buf_str(&written), "message"), rz_rc_text(RZ_NOT_FOUND)));
     rz_buf_fini(&written);
@@ -434,7 +434,7 @@ static void success_has_no_message(void **state)
     static const rz_rc_t codes[] = { RZ_OK, RZ_DUPLICATE };
     for (size_t i = 0; i < COUNT(codes); i++) {
         rz_buf_t written = { 0 };
-        rz_control_reply(&written, "submit", (rz_str_t){ NULL, 0 }, codes[i], NULL);
+        rz_control_reply(&written, 1, "submit", (rz_str_t){ NULL, 0 }, codes[i], NULL);
         rz_json_close(&written, '}');
         assert_int_equal(rz_json_member(rz_buf_str(&written), "message").n, 0);
         rz_buf_fini(&written);

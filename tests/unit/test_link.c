@@ -325,7 +325,7 @@ static void hostile_headers_are_refused_by_field(void **state)
         { "{\"kind\":7}", RZ_BAD_FIELD, "kind" },
         { "{\"kind\":\"explode\"}", RZ_BAD_KIND, "kind" },
         { "{\"kind\":\"welcome\",\"broker\":\"b\",\"publish\":\"\",\"sync_ms\":1}", RZ_MISSING_FIELD, "v" },
-        { "{\"kind\":\"welcome\",\"v\":2,\"broker\":\"b\",\"publish\":\"\",\"sync_ms\":1}", RZ_BAD_VERSION,
+        { "{\"kind\":\"welcome\",\"v\":3,\"broker\":\"b\",\"publish\":\"\",\"sync_ms\":1}", RZ_BAD_VERSION,
           "v" },
         { "{\"kind\":\"start\",\"child\":\"c\",\"epoch\":1,\"seqs\":[]}", RZ_MISSING_FIELD, "token" },
         { "{\"kind\":\"start\",\"child\":\"c\",\"epoch\":1,\"token\":7,\"seqs\":[]}", RZ_BAD_FIELD, "token" },
