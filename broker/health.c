@@ -98,6 +98,9 @@ static void put_runners(const broker_health_t *health, rz_buf_t *out)
     rz_metric(out, "rhizome_broker_slots", RZ_GAUGE, "Slots of those runners.", (double)slots);
     rz_metric(out, "rhizome_broker_free_slots", RZ_GAUGE,
               "Activations that this broker may assign now: sum over brokers.", (double)free_slots);
+    rz_metric(out, "rhizome_broker_homed_slots", RZ_GAUGE,
+              "Slots of runners whose home is this broker, which runners keep even: sum over brokers.",
+              (double)roster_load(roster));
 }
 
 static void put_store(const broker_health_t *health, rz_buf_t *out)

@@ -14,9 +14,14 @@
 #define HEADER_PART 1
 #define BODY_PART   2
 
+#define PING_MS      500
+#define PINGS_MISSED 6
+#define LOOK_LATE_MS 2000 /* links_expire() is called each second */
+
 struct links {
     links_parts_t part;
     syncs_t *syncs;
+    uint64_t looked_ms; /* for silent ones */
 };
 
 links_t *links_create(const links_parts_t *parts)
@@ -57,6 +62,8 @@ static void welcome(links_t *links, runner_t *runner)
                        .broker = links->part.broker,
                        .publish = links->part.publish,
                        .sync_ms = links->part.sync_ms,
+                       .ping_ms = PING_MS,
+                       .load = roster_load(links->part.roster),
                        .brokers = brokers_links(links->part.brokers) };
     runner->joined = true;
     links->part.counters->joins++;
@@ -153,6 +160,20 @@ static void on_credit(links_t *links, runner_t *runner, const rz_link_t *credit,
     (void)msg;
     runner_credit(runner, credit->granted, credit->idle, credit->full);
     placement_pump(links->part.placement);
+}
+
+/* The link keeps order: when the pong arrives, every assign that `sent` counts has arrived as well or never will. */
+static void on_ping(links_t *links, runner_t *runner, const rz_link_t *ping, const rz_msg_t *msg)
+{
+    (void)msg;
+    bool more = runner_pinged(runner, ping->granted, ping->home);
+    rz_link_t pong = { .kind = RZ_LINK_PONG,
+                       .load = roster_load(links->part.roster),
+                       .sent = runner->sent,
+                       .promised = runner->reserved,
+                       .down = !rz_store_up(links->part.store) };
+    if (sender_tell(links->part.sender, runner, &pong) && more)
+        placement_pump(links->part.placement);
 }
 
 /* ---- writes of a running activation: start, append, finish, release ---- */
@@ -321,7 +342,7 @@ static const handler_t handlers[RZ_LINK_KIND_COUNT] = {
     [RZ_LINK_CREDIT] = on_credit,   [RZ_LINK_START] = on_start,     [RZ_LINK_APPEND] = on_append,
     [RZ_LINK_FINISH] = on_finish,   [RZ_LINK_RELEASE] = on_release, [RZ_LINK_STEERED] = on_steered,
     [RZ_LINK_DECIDED] = on_decided, [RZ_LINK_OUTPUT] = on_output,   [RZ_LINK_SYNC] = on_sync,
-    [RZ_LINK_BYE] = on_bye,
+    [RZ_LINK_PING] = on_ping,       [RZ_LINK_BYE] = on_bye,
 };
 
 static void malformed(links_t *links, rz_str_t peer, const rz_err_t *err)
@@ -385,12 +406,19 @@ void links_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
     rz_link_fini(&link);
 }
 
+static uint64_t patience_ms(const links_t *links, const runner_t *runner)
+{
+    return runner->pings ? (uint64_t)PINGS_MISSED * PING_MS : 2 * links->part.lease_ms;
+}
+
 void links_expire(links_t *links, uint64_t now_ms)
 {
     roster_t *roster = links->part.roster;
-    for (size_t i = roster_count(roster); i-- > 0;) {
+    bool late = now_ms - links->looked_ms > LOOK_LATE_MS;
+    links->looked_ms = now_ms;
+    for (size_t i = roster_count(roster); !late && i-- > 0;) {
         runner_t *runner = roster_at(roster, i);
-        if (now_ms - runner->heard_ms < 2 * links->part.lease_ms)
+        if (now_ms - runner->heard_ms < patience_ms(links, runner))
             continue;
         rz_log_warn("link.silent", "runner=%s incarnation=%s ms=%" PRIu64, runner->name, runner->incarnation,
                     now_ms - runner->heard_ms);

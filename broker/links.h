@@ -31,8 +31,9 @@ void links_destroy(links_t **links); /* after the store was closed */
 
 /* For the runners ROUTER: part 0 is the peer, part 1 the header. */
 void links_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg);
-/* Forgets runners that have said nothing here for two leases: after one the reaper condemns who is silent
- * everywhere, so these are well but talk to another broker. Called now and then. */
+/* Forgets runners that have said nothing here for too long: six pings, and of those that do not ping two leases (after
+ * one the reaper condemns who is silent everywhere, so these are well but talk to another broker). Whoever lives says
+ * hello again. Called each second: after a longer pause it was us who did not listen, and nobody is judged. */
 void links_expire(links_t *links, uint64_t now_ms);
 /* The incarnation is dead: whoever is linked under it is told and forgotten. */
 void links_dead(links_t *links, const char *incarnation);

@@ -191,6 +191,7 @@ static void idle_take(runner_t *runner, const cJSON *idle)
 void runner_credit(runner_t *runner, uint64_t granted, const cJSON *idle, const cJSON *full)
 {
     runner->granted = granted;
+    runner->homed = true;
     idle_take(runner, idle);
     words_free(runner->full);
     runner->full = words_copy(full);
@@ -203,6 +204,15 @@ void runner_put_room(const runner_t *runner, rz_buf_t *out)
     for (size_t i = 0; i < runner->idle_count; i++)
         rz_json_put_u64(out, runner->idle[i].key, runner->idle[i].n);
     rz_json_close(out, '}');
+}
+
+bool runner_pinged(runner_t *runner, uint64_t granted, bool home)
+{
+    bool more = granted > runner->granted;
+    runner->pings = true;
+    runner->homed = home;
+    runner->granted = granted;
+    return more;
 }
 
 void runner_reserve(runner_t *runner, uint64_t n)
@@ -393,4 +403,13 @@ bool roster_has_credit(const roster_t *roster)
         if (runner_free(roster->runner[i]) > 0)
             return true;
     return false;
+}
+
+uint64_t roster_load(const roster_t *roster)
+{
+    uint64_t load = 0;
+    for (size_t i = 0; i < roster->n; i++)
+        if (roster->runner[i]->joined && roster->runner[i]->homed)
+            load += roster->runner[i]->slots;
+    return load;
 }

@@ -39,6 +39,8 @@ typedef struct {
     uint64_t granted;  /* assignments allowed since welcome                                 */
     uint64_t sent;     /* assignments made since welcome                                    */
     uint64_t reserved; /* promised to a store call that is under way                        */
+    bool homed;        /* all its credit is here: it said so, or gave some                  */
+    bool pings;        /* it has said ping: silence of seconds means something              */
     uint64_t heard_ms; /* when it last said anything, monotonic                             */
     char *facts;       /* JSON object shown by `runners`; never NULL                        */
     idle_t *idle;
@@ -80,6 +82,8 @@ uint64_t runner_free(const runner_t *runner); /* how many more it may be given; 
 void runner_credit(runner_t *runner, uint64_t granted, const cJSON *idle, const cJSON *full);
 /* Adds the members "free": n and "idle": {"<affinity key>": n}. */
 void runner_put_room(const runner_t *runner, rz_buf_t *out);
+/* What a ping says: the same `granted`, and whether this broker is the runner's home. True: there is more to give. */
+bool runner_pinged(runner_t *runner, uint64_t granted, bool home);
 void runner_reserve(runner_t *runner, uint64_t n);
 void runner_unreserve(runner_t *runner, uint64_t n);
 /* Counts one assignment and takes one idle worker of its key, until the next credit tells the truth. */
@@ -104,3 +108,4 @@ runner_t *roster_pick(const roster_t *roster, const char *profile, const char *l
 size_t roster_candidates(const roster_t *roster, const char *profile, const char *labels, runner_t **out,
                          size_t max);
 bool roster_has_credit(const roster_t *roster); /* anybody, for anything */
+uint64_t roster_load(const roster_t *roster);   /* slots of the runners that are homed here */

@@ -123,6 +123,10 @@ static void on_metrics(rz_buf_t *out, void *arg)
           rz_health_ready(&health_events, health, NULL, 0));
     gauge(out, "rhizome_runner_linked", "1 while a broker is linked.",
           links_home(health->runner->house.links) != NULL);
+    gauge(out, "rhizome_runner_links", "Brokers that welcomed it.",
+          (double)links_welcomed(health->runner->house.links));
+    counter(out, "rhizome_runner_homes_total", "Times that a broker became its home.",
+            links_moves(health->runner->house.links));
     put_runs(health->runner, out);
     put_workers(health->runner, out);
 }

@@ -3,8 +3,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "home.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,7 +14,10 @@
 #define HELLO_RETRY_MS   100  /* while not connected              */
 #define WELCOME_WAIT_MS  1000 /* after a hello was sent           */
 #define REFUSED_PAUSE_MS 5000 /* after a refusal that will not mend itself at once */
-#define SILENT_SYNCS     3    /* home is lost after so many unanswered intervals   */
+#define CHOICE_MS        300  /* how long the first that welcomes us waits for the others  */
+#define SILENT_PINGS     4    /* a broker is lost after so many intervals without a word   */
+#define SILENT_SYNCS     3    /* and after so many of these, when it knows no ping         */
+#define UNSEEN_MS        1000 /* of a longer pause between two ticks, so much counts       */
 #define SYNC_MS          3000
 #define BROKERS_MAX      64    /* links at a time, those of the configuration included       */
 #define FOUND_PAUSE_MS   3000  /* so long a configured endpoint may take to say whose it is  */
@@ -27,11 +32,14 @@ struct link_peer {
     bool found;     /* by what a broker told, not by the configuration */
     char *publish;  /* where it takes events; NULL: it never welcomed us */
     peer_state_t state;
-    uint64_t due_ms;   /* next hello */
-    uint64_t heard_ms; /* last message */
-    uint64_t assigned; /* assignments since the welcome */
-    uint64_t sync_ms;
+    uint64_t due_ms;       /* next hello; UP: next ping     */
+    uint64_t silent_ms;    /* since it said anything        */
+    uint64_t pings, pongs; /* since the welcome             */
+    uint64_t assigned;     /* assignments since the welcome */
+    uint64_t load;         /* as it last told               */
+    uint64_t sync_ms, ping_ms;
     uint32_t version; /* of the protocol, since the welcome */
+    bool down;        /* its store is away */
     bool outdated;    /* what it says next may still be about our incarnation before this one */
     char broker[RZ_ID_MAX + 1];
 };
@@ -46,6 +54,12 @@ struct links {
     size_t count;       /* of places that were ever used */
     uint64_t opened_ms;
     link_peer_t *home;
+    link_peer_t *next;   /* home as soon as the present one can assign nothing more; or NULL */
+    uint64_t next_pongs; /* of home: that many tell of it                                   */
+    uint64_t room;       /* what home may assign beyond what came, as last told             */
+    uint64_t choose_ms;  /* without a home: when it is chosen from those who are there      */
+    uint64_t look_ms;    /* with one: when it is compared with the others                   */
+    uint64_t ticked_ms, moves;
     char incarnation[RZ_UUID_LEN + 1];
     rz_buf_t scratch;
 };
@@ -70,17 +84,36 @@ rz_rc_t links_send(links_t *links, const rz_link_t *link, const rz_str_t *payloa
     return links->home == NULL ? RZ_AGAIN : link_answer(links->home, link, payload, n);
 }
 
+/* ---- credit ---- */
+
+/* Cumulative, so that one that is repeated says nothing new and the next one makes good for one that was lost. */
+static uint64_t granted(const link_peer_t *peer)
+{
+    const links_t *links = peer->links;
+    return peer->assigned + (peer == links->home && links->next == NULL ? links->room : 0);
+}
+
 rz_rc_t links_credit(links_t *links, uint64_t room, const cJSON *idle, const cJSON *full)
 {
     if (links->home == NULL)
         return RZ_AGAIN;
+    links->room = room;
     rz_link_t credit = {
-        .kind = RZ_LINK_CREDIT, .granted = links->home->assigned + room, .idle = idle, .full = full
+        .kind = RZ_LINK_CREDIT, .granted = granted(links->home), .idle = idle, .full = full
     };
     return links_send(links, &credit, NULL, 0);
 }
 
-/* ---- hello ---- */
+/* One more came: as much less may come, until the runner says how much room there is. */
+static void count_assign(link_peer_t *peer)
+{
+    links_t *links = peer->links;
+    peer->assigned++;
+    if (links->room > 0)
+        links->room--;
+}
+
+/* ---- hello and ping ---- */
 
 static void say_hello(link_peer_t *peer, uint64_t now_ms)
 {
@@ -103,38 +136,179 @@ static void say_hello(link_peer_t *peer, uint64_t now_ms)
     peer->due_ms = now_ms + (sent ? WELCOME_WAIT_MS : HELLO_RETRY_MS);
 }
 
-static void lose(link_peer_t *peer, uint64_t due_ms)
+/* False: it could not be sent, so the connection is gone. */
+static bool say_ping(link_peer_t *peer, uint64_t now_ms)
 {
-    peer->state = PEER_DOWN;
-    peer->due_ms = due_ms;
+    rz_link_t ping = { .kind = RZ_LINK_PING, .granted = granted(peer), .home = peer == peer->links->home };
+    if (peer->ping_ms == 0)
+        return true;
+    peer->due_ms = now_ms + peer->ping_ms;
+    peer->pings++;
+    return link_answer(peer, &ping, NULL, 0) == RZ_OK;
 }
 
-/* Another welcomed broker may have forgotten us meanwhile, so it is asked again: its welcome makes it home.
- */
-static void lose_home(links_t *links, uint64_t now_ms)
+/* ---- losing ---- */
+
+static void lose(link_peer_t *peer, uint64_t due_ms)
 {
-    rz_log_warn("link.home_lost", "broker=%s endpoint=%s", links->home->broker, links->home->endpoint);
-    links->home = NULL;
+    links_t *links = peer->links;
+    peer->state = PEER_DOWN;
+    peer->due_ms = due_ms;
+    if (peer == links->next)
+        links->next = NULL;
+    if (peer != links->home)
+        return;
+    rz_log_warn("link.home_lost", "broker=%s endpoint=%s", peer->broker, peer->endpoint);
+    links->home = links->next = NULL;
+}
+
+/* A connection that is cut somewhere on its way would wait for TCP; another one need not. Its end takes a moment: until
+ * then it would swallow our hello. */
+static void drop(link_peer_t *peer, const char *why, uint64_t now_ms)
+{
+    rz_err_t err = { 0 };
+    rz_log_warn("link.lost", "broker=%s endpoint=%s why=%s", peer->broker, peer->endpoint, why);
+    lose(peer, now_ms + HELLO_RETRY_MS);
+    rz_sock_disconnect(peer->sock, peer->endpoint);
+    if (rz_sock_connect(peer->sock, peer->endpoint, &err) != RZ_OK)
+        rz_log_error("link.connect", "endpoint=%s error=%s", peer->endpoint, err.text);
+}
+
+/* One that knows no ping is only heard as our home. */
+static bool is_silent(const link_peer_t *peer)
+{
+    if (peer->ping_ms > 0)
+        return peer->silent_ms > SILENT_PINGS * peer->ping_ms;
+    return peer == peer->links->home && peer->silent_ms > SILENT_SYNCS * peer->sync_ms;
+}
+
+/* ---- home ---- */
+
+static uint64_t chance(void)
+{
+    uint64_t number = 0;
+    uv_random(NULL, NULL, &number, sizeof number, 0, NULL);
+    return number;
+}
+
+static size_t index_of(const link_peer_t *peer)
+{
+    return (size_t)(peer - peer->links->peers);
+}
+
+static void take_home(links_t *links, size_t at, uint64_t now_ms)
+{
+    link_peer_t *before = links->home;
+    links->home = &links->peers[at];
+    links->next = NULL;
+    links->room = 0; /* told anew */
+    links->look_ms = now_ms + home_look_ms(chance());
+    links->moves++;
+    rz_log_info("link.home", "broker=%s endpoint=%s load=%" PRIu64, links->home->broker,
+                links->home->endpoint, links->home->load);
+    if (before != NULL)
+        say_ping(before, now_ms);
+    links->events->on_home(links->home->broker, links->home->sync_ms, links->arg);
+    say_ping(links->home, now_ms);
+}
+
+/* First it is told that no more credit is left, and then it tells that nothing is on its way any more: so what we
+ * offer elsewhere is not taken twice. */
+static void begin_move(links_t *links, size_t at, uint64_t now_ms)
+{
+    links->next = &links->peers[at];
+    say_ping(links->home, now_ms);
+    links->next_pongs = links->home->pings;
+}
+
+static void list_brokers(const links_t *links, home_broker_t *out)
+{
+    for (size_t i = 0; i < links->count; i++) {
+        const link_peer_t *peer = &links->peers[i];
+        out[i] = (home_broker_t){ .up = peer->state == PEER_UP, .able = !peer->down, .load = peer->load };
+    }
+}
+
+static bool all_are_up(const links_t *links)
+{
+    bool up = true;
     for (size_t i = 0; i < links->count; i++)
-        lose(&links->peers[i], now_ms);
+        up = up && (links->peers[i].endpoint == NULL || links->peers[i].state == PEER_UP);
+    return up;
+}
+
+static void find_home(links_t *links, uint64_t now_ms)
+{
+    home_broker_t brokers[BROKERS_MAX];
+    list_brokers(links, brokers);
+    size_t at = home_pick(brokers, links->count, chance());
+    if (at != HOME_NONE && (all_are_up(links) || now_ms >= links->choose_ms))
+        take_home(links, at, now_ms);
+}
+
+static void compare_home(links_t *links, uint64_t now_ms)
+{
+    home_broker_t brokers[BROKERS_MAX];
+    if (links->home->down)
+        links->next = NULL; /* nothing more can come from there, and nobody there can say so */
+    else if (links->next != NULL || now_ms < links->look_ms)
+        return;
+    list_brokers(links, brokers);
+    size_t at = home_better(brokers, links->count, index_of(links->home), links->settings->slots, chance());
+    links->look_ms = now_ms + home_look_ms(chance());
+    if (at == HOME_NONE)
+        return;
+    if (links->home->down)
+        take_home(links, at, now_ms);
+    else
+        begin_move(links, at, now_ms);
+}
+
+/* After whatever may have cost or brought a broker. */
+static void settle(links_t *links, bool was_homed, uint64_t now_ms)
+{
+    if (links->home == NULL)
+        find_home(links, now_ms);
+    else
+        compare_home(links, now_ms);
+    if (was_homed && links->home == NULL)
+        links->events->on_homeless(links->arg);
+}
+
+/* ---- time ---- */
+
+/* Time in which we did not look, because we were stopped or busy, is nobody's silence. */
+static void count_silence(links_t *links, uint64_t now_ms)
+{
+    uint64_t passed_ms = now_ms - links->ticked_ms;
+    links->ticked_ms = now_ms;
+    for (size_t i = 0; i < links->count; i++)
+        links->peers[i].silent_ms += passed_ms < UNSEEN_MS ? passed_ms : UNSEEN_MS;
+}
+
+static void tick_peer(link_peer_t *peer, uint64_t now_ms)
+{
+    if (peer->state == PEER_UP && is_silent(peer))
+        drop(peer, "silent", now_ms);
+    else if (peer->state == PEER_UP && now_ms >= peer->due_ms && !say_ping(peer, now_ms))
+        drop(peer, "disconnected", now_ms);
+    if (peer->state != PEER_UP && now_ms >= peer->due_ms)
+        say_hello(peer, now_ms);
 }
 
 void links_tick(links_t *links, uint64_t now_ms)
 {
-    const link_peer_t *home = links->home;
-    if (home != NULL && now_ms > home->heard_ms + SILENT_SYNCS * home->sync_ms)
-        lose_home(links, now_ms);
-    for (size_t i = 0; i < links->count; i++) {
-        link_peer_t *peer = &links->peers[i];
-        if (peer->state != PEER_UP && now_ms >= peer->due_ms)
-            say_hello(peer, now_ms);
-    }
+    bool was_homed = links->home != NULL;
+    count_silence(links, now_ms);
+    for (size_t i = 0; i < links->count; i++)
+        tick_peer(&links->peers[i], now_ms);
+    settle(links, was_homed, now_ms);
 }
 
 void links_rejoin(links_t *links)
 {
     rz_uuid_new(links->incarnation);
-    links->home = NULL;
+    links->home = links->next = NULL;
     uint64_t now_ms = rz_now_ms();
     for (size_t i = 0; i < links->count; i++) {
         lose(&links->peers[i], now_ms);
@@ -259,11 +433,12 @@ static bool merge_double(link_peer_t *peer, const char *broker)
             continue;
         link_peer_t *spare = peer->found ? peer : other, *kept = peer->found ? other : peer;
         rz_log_info("link.double", "broker=%s kept=%s left=%s", broker, kept->endpoint, spare->endpoint);
-        if (links->home == spare || links->home == kept)
-            lose_home(links, now_ms);
-        close_peer(spare);
+        bool was_homed = links->home != NULL;
+        lose(spare, now_ms);
         lose(kept, now_ms);
-        links_tick(links, now_ms);
+        close_peer(spare);
+        say_hello(kept, now_ms);
+        settle(links, was_homed, now_ms);
         return true;
     }
     return false;
@@ -298,6 +473,7 @@ static void told_publish(link_peer_t *peer, const char *endpoint)
 static void on_welcome(link_peer_t *peer, const rz_link_t *welcome)
 {
     links_t *links = peer->links;
+    uint64_t now_ms = rz_now_ms();
     char endpoint[1024];
     if (peer->state == PEER_UP)
         return; /* the answer to a hello that was sent twice */
@@ -305,18 +481,41 @@ static void on_welcome(link_peer_t *peer, const rz_link_t *welcome)
         return;
     peer->state = PEER_UP;
     peer->outdated = false;
-    peer->assigned = 0;
     peer->version = (uint32_t)welcome->version;
+    peer->down = false; /* the store has just taken us */
+    peer->assigned = peer->pings = peer->pongs = 0;
     peer->sync_ms = welcome->sync_ms > 0 ? welcome->sync_ms : SYNC_MS;
+    peer->ping_ms = welcome->ping_ms;
+    peer->load = welcome->load;
+    peer->due_ms = now_ms + peer->ping_ms;
     snprintf(peer->broker, sizeof peer->broker, "%s", welcome->broker);
     publish_endpoint(peer, welcome->publish, endpoint, sizeof endpoint);
     told_publish(peer, endpoint);
-    rz_log_info("link.welcome", "broker=%s endpoint=%s home=%d", peer->broker, peer->endpoint,
-                links->home == NULL);
-    if (links->home != NULL)
+    rz_log_info("link.welcome", "broker=%s endpoint=%s load=%" PRIu64, peer->broker, peer->endpoint,
+                peer->load);
+    if (links->home == NULL && links_welcomed(links) == 1)
+        links->choose_ms = now_ms + CHOICE_MS;
+    links_set_brokers(links, welcome->brokers);
+    settle(links, false, now_ms);
+}
+
+/* A number of assigns that differs was lost between us, unreadable or before the welcome: then the broker's counts, for
+ * it is the one who spends. */
+static void on_pong(link_peer_t *peer, const rz_link_t *pong)
+{
+    links_t *links = peer->links;
+    if (peer->state != PEER_UP)
         return;
-    links->home = peer;
-    links->events->on_home(peer->broker, peer->sync_ms, links->arg);
+    peer->pongs++;
+    peer->load = pong->load;
+    peer->down = pong->down;
+    if (pong->sent != peer->assigned) {
+        rz_log_warn("link.assigns_differ", "broker=%s sent=%" PRIu64 " came=%" PRIu64, peer->broker,
+                    pong->sent, peer->assigned);
+        peer->assigned = pong->sent;
+    }
+    if (peer == links->home && links->next != NULL && peer->pongs >= links->next_pongs && pong->promised == 0)
+        take_home(links, index_of(links->next), rz_now_ms());
 }
 
 /* Two brokers, or one twice, may tell us the same death. Taken for that of the incarnation that came after, it
@@ -342,9 +541,9 @@ static void on_refused(link_peer_t *peer, const rz_link_t *refused)
                 refused->message);
     if (forgotten && peer->state == PEER_ASKING)
         return; /* an older message was refused; our hello is on its way */
-    if (peer == links->home)
-        lose_home(links, now_ms);
+    bool was_homed = links->home != NULL;
     lose(peer, forgotten ? now_ms : now_ms + REFUSED_PAUSE_MS);
+    settle(links, was_homed, now_ms);
     links_tick(links, now_ms);
 }
 
@@ -353,19 +552,24 @@ static void dispatch(link_peer_t *peer, rz_link_t *link, const rz_msg_t *msg)
     links_t *links = peer->links;
     if (link->kind == RZ_LINK_WELCOME) {
         on_welcome(peer, link);
-        links_set_brokers(links, link->brokers);
         return;
     }
-    if (link->kind == RZ_LINK_SYNCED)
-        links_set_brokers(links, link->brokers);
     if (link->kind == RZ_LINK_REFUSED) {
         on_refused(peer, link);
         return;
     }
-    if (link->kind == RZ_LINK_ASSIGN && peer->state != PEER_UP)
-        return; /* it waited in the queue of a link that was given up: what is still ours comes with the next sync */
+    if (link->kind == RZ_LINK_PONG) {
+        on_pong(peer, link);
+        return;
+    }
+    /* It waited in the queue of a link that was given up, or is about an incarnation of before: what is still ours comes
+     * with the next sync. */
+    if ((link->kind == RZ_LINK_ASSIGN || link->kind == RZ_LINK_SYNCED) && peer->state != PEER_UP)
+        return;
+    if (link->kind == RZ_LINK_SYNCED)
+        links_set_brokers(links, link->brokers);
     if (link->kind == RZ_LINK_ASSIGN)
-        peer->assigned++;
+        count_assign(peer);
     links->events->on_message(peer, link, msg, links->arg);
 }
 
@@ -375,7 +579,7 @@ static void on_msg(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
     link_peer_t *peer = arg;
     rz_err_t err = { 0 };
     rz_link_t link;
-    peer->heard_ms = rz_now_ms();
+    peer->silent_ms = 0;
     if (rz_link_decode(msg->part[0].p, msg->part[0].n, &link, &err) != RZ_OK) {
         rz_log_warn("link.bad_message", "endpoint=%s error=%s", peer->endpoint, err.text);
         return;
@@ -395,7 +599,7 @@ links_t *links_open(uv_loop_t *loop, void *zctx, const settings_t *settings, con
     links->arg = arg;
     links->loop = loop;
     links->zctx = zctx;
-    links->opened_ms = rz_now_ms();
+    links->opened_ms = links->ticked_ms = rz_now_ms();
     links->peers = rz_alloc(BROKERS_MAX * sizeof *links->peers);
     rz_uuid_new(links->incarnation);
     const cJSON *endpoint;
@@ -441,4 +645,17 @@ const char *links_home(const links_t *links)
 uint64_t links_sync_ms(const links_t *links)
 {
     return links->home == NULL ? 0 : links->home->sync_ms;
+}
+
+size_t links_welcomed(const links_t *links)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < links->count; i++)
+        n += links->peers[i].state == PEER_UP;
+    return n;
+}
+
+uint64_t links_moves(const links_t *links)
+{
+    return links->moves;
 }

@@ -1,12 +1,16 @@
 /* link.h - the runner's connections to its brokers (proto/README.md 5).
  *
- *     DOWN ──hello──► ASKING ──welcome──► UP         refused NOT_FOUND, silence of an UP home: back to DOWN
+ *     DOWN ──hello──► ASKING ──welcome──► UP         refused NOT_FOUND, 2 s of silence, disconnected: back to DOWN
  *
  * One DEALER per broker: those of the configuration, and all that they tell of, also later (`brokers` of welcome and
- * synced). One that was found, is not told of any more and does not answer is left. The first that welcomes us is home: writes, credit and sync go there. When home
- * falls silent, is gone or forgets us, the next one that welcomes us is home; on_home then says that whatever
- * waits for an answer must be sent again. An incarnation is one life of this process as the brokers know it:
- * a DEAD one is replaced by links_rejoin(). Loop thread only. */
+ * synced). One that was found, is not told of any more and does not answer is left. Each that is UP is pinged twice a
+ * second. One of them is home (home.h): writes, credit and sync go there. When home is lost another takes over at once, if
+ * any is UP, and on_home says that whatever waits for an answer must be sent again; otherwise the next one that welcomes us,
+ * and until then on_homeless. When home is moved although it is well, nothing that it may still assign comes on top of
+ * what the new one may.
+ *
+ * An incarnation is one life of this process as the brokers know it: a DEAD one is replaced by links_rejoin(). Loop
+ * thread only. */
 #pragma once
 
 #include "base/sock.h"
@@ -20,7 +24,8 @@ typedef struct {
     void (*on_publish)(const char *endpoint, void *arg);   /* a broker's, ready to connect to */
     void (*on_unpublish)(const char *endpoint, void *arg); /* that broker left */
     void (*on_home)(const char *broker, uint64_t sync_ms, void *arg);
-    void (*on_dead)(void *arg); /* this incarnation was declared dead: stop, then links_rejoin() */
+    void (*on_homeless)(void *arg); /* the home was lost and no other broker is there */
+    void (*on_dead)(void *arg);     /* this incarnation was declared dead: stop, then links_rejoin() */
     /* Any other message. The callee may take the header's memory by zeroing *link. */
     void (*on_message)(link_peer_t *peer, rz_link_t *link, const rz_msg_t *msg, void *arg);
 } links_events_t;
@@ -32,6 +37,8 @@ void links_close(links_t **links);
 const char *links_incarnation(const links_t *links);
 const char *links_home(const links_t *links);     /* the broker's name, NULL when there is none */
 uint64_t links_sync_ms(const links_t *links);     /* how often it wants to be told; 0: there is none */
+size_t links_welcomed(const links_t *links);      /* how many are UP */
+uint64_t links_moves(const links_t *links);       /* how often one became home */
 void links_rejoin(links_t *links);                /* with a fresh incarnation */
 void links_tick(links_t *links, uint64_t now_ms); /* a few times a second */
 

@@ -137,6 +137,13 @@ static void on_home(const char *broker, uint64_t sync_ms, void *arg)
     say_ready(runner, broker);
 }
 
+/* Nobody is told, and nobody would answer. */
+static void on_homeless(void *arg)
+{
+    runner_t *runner = arg;
+    rz_timer_stop(runner->sync);
+}
+
 /* Everything we hold belongs to somebody else now. */
 void runner_on_dead(void *arg)
 {
@@ -185,5 +192,6 @@ static void on_message(link_peer_t *peer, rz_link_t *link, const rz_msg_t *msg, 
 const links_events_t runner_links_events = { .on_publish = on_publish,
                                              .on_unpublish = on_unpublish,
                                              .on_home = on_home,
+                                             .on_homeless = on_homeless,
                                              .on_dead = runner_on_dead,
                                              .on_message = on_message };

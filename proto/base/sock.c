@@ -23,6 +23,7 @@
 #define KEEPALIVE_PAUSE_S    5
 #define UNACKED_MAX_MS       25000 /* and one that stops acknowledging what we sent, as soon     */
 #define CONNECT_RETRY_MAX_MS 1000  /* reconnection backs off from 100 ms to this                 */
+#define CONNECT_MAX_MS       2000  /* for one try: the kernel's own repeats come ever more rarely */
 
 struct rz_sock {
     void *raw; /* the libzmq socket; NULL once closed */
@@ -209,7 +210,8 @@ static bool set_liveness(void *raw)
            set_int(raw, ZMQ_TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT) &&
            set_int(raw, ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_PAUSE_S) &&
            set_int(raw, ZMQ_TCP_MAXRT, UNACKED_MAX_MS) &&
-           set_int(raw, ZMQ_RECONNECT_IVL_MAX, CONNECT_RETRY_MAX_MS);
+           set_int(raw, ZMQ_RECONNECT_IVL_MAX, CONNECT_RETRY_MAX_MS) &&
+           set_int(raw, ZMQ_CONNECT_TIMEOUT, CONNECT_MAX_MS);
 }
 
 /* IMMEDIATE: without it a connecting socket queues for a peer that may never come. */

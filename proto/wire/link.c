@@ -53,7 +53,13 @@ typedef enum {
     X(profiles, "profiles", IDS)                                                                             \
     X(publish, "publish", ENDPOINT)                                                                          \
     X(sync_ms, "sync_ms", NUMBER)                                                                            \
+    X(ping_ms, "ping_ms", NUMBER)                                                                            \
+    X(load, "load", NUMBER)                                                                                  \
+    X(sent, "sent", NUMBER)                                                                                  \
+    X(promised, "promised", NUMBER)                                                                          \
     X(granted, "granted", NUMBER)                                                                            \
+    X(home, "home", FLAG)                                                                                    \
+    X(down, "down", FLAG)                                                                                    \
     X(idle, "idle", COUNTS)                                                                                  \
     X(full, "full", IDS)                                                                                     \
     X(op, "op", WRITE_OP)                                                                                    \
@@ -126,8 +132,10 @@ static const shape_t shapes[RZ_LINK_KIND_COUNT] = {
     [RZ_LINK_DECIDED] = { M(child) | M(id) | M(live), 0 },
     [RZ_LINK_OUTPUT] = { M(id) | M(code), 0 },
     [RZ_LINK_SYNC] = { M(incarnation) | M(counter) | M(count) | M(digest), M(held) | M(facts) | M(states) },
+    [RZ_LINK_PING] = { M(granted), M(home) },
     [RZ_LINK_BYE] = { M(incarnation), 0 },
-    [RZ_LINK_WELCOME] = { M(version) | M(broker) | M(publish) | M(sync_ms), M(brokers) },
+    [RZ_LINK_WELCOME] = { M(version) | M(broker) | M(publish) | M(sync_ms),
+                          M(ping_ms) | M(load) | M(brokers) },
     [RZ_LINK_REFUSED] = { M(code) | M(message), 0 },
     [RZ_LINK_ASSIGN] = { M(child) | M(parent) | M(epoch) | M(token) | M(attempt) | M(profile) | M(affinity) |
                              M(model),
@@ -138,6 +146,7 @@ static const shape_t shapes[RZ_LINK_KIND_COUNT] = {
     [RZ_LINK_DECIDE] = { M(child) | M(epoch) | M(id) | M(approved), 0 },
     [RZ_LINK_ACK] = { M(op) | M(child) | M(epoch) | M(code), M(seq) },
     [RZ_LINK_SYNCED] = { M(code) | M(counter), M(cancels) | M(cancels_now) | M(owned) | M(brokers) },
+    [RZ_LINK_PONG] = { M(load) | M(sent) | M(promised), M(down) },
     [RZ_LINK_EMIT] = { M(nonce), 0 },
     [RZ_LINK_LOGS] = { M(id) | M(child), 0 },
 };

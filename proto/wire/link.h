@@ -20,10 +20,13 @@
  *   output   {id,code}                            + [text]: answer to `logs`
  *   sync     {incarnation,counter,count,digest,held?:[holding...],facts?:{...},states?:{"<child>":{...}}}
  *                                                 states: what changed since the last sync, see proto/README.md
+ *   ping     {granted,home?}                      each ping_ms on every link; granted as in credit, home: this
+ *                                                 broker is the runner's
  *   bye      {incarnation}                        draining is done: the incarnation ends
  * broker -> runner
- *   welcome  {v,broker,publish,sync_ms,brokers?:{"<broker>":runners endpoint}}
- *                                                 v: the version that both use from here
+ *   welcome  {v,broker,publish,sync_ms,ping_ms?,load?,brokers?:{"<broker>":runners endpoint}}
+ *                                                 v: the version that both use from here; no ping_ms: this broker
+ *                                                 knows no ping
  *   refused  {code,message}
  *   assign   {child,parent,job?,epoch,token,attempt,previous_error?,profile,affinity,model,
  *             disabled_tools?,tenant?,traceparent?,cancelled?}
@@ -35,6 +38,9 @@
  *   synced   {code,counter,cancels?:[holding...],cancels_now?:[holding...],owned?:[holding...],
  *             brokers?:{"<broker>":runners endpoint}}
  *                                                 owned only when the digests differ
+ *   pong     {load,sent,promised,down?}           one for each ping. load: slots of the runners homed here; sent:
+ *                                                 assigns since welcome; promised: those that a call to the store
+ *                                                 may still bring; down: its store is away
  *   emit     {nonce}                              publish $sys/sync/<nonce>/<runner>
  *   logs     {id,child}
  *
@@ -57,6 +63,7 @@
     X(DECIDED, "decided")                                                                                    \
     X(OUTPUT, "output")                                                                                      \
     X(SYNC, "sync")                                                                                          \
+    X(PING, "ping")                                                                                          \
     X(BYE, "bye")                                                                                            \
     X(WELCOME, "welcome")                                                                                    \
     X(REFUSED, "refused")                                                                                    \
@@ -66,6 +73,7 @@
     X(DECIDE, "decide")                                                                                      \
     X(ACK, "ack")                                                                                            \
     X(SYNCED, "synced")                                                                                      \
+    X(PONG, "pong")                                                                                          \
     X(EMIT, "emit")                                                                                          \
     X(LOGS, "logs")
 
@@ -83,8 +91,8 @@ typedef struct {
     const char *status, *error, *reason, *previous_error, *digest, *op, *message;
     rz_rc_t code;
     uint64_t version, version_max; /* hello: from, to (0: the same); welcome: the one of both */
-    uint64_t pid, slots, granted, epoch, seq, counter, count, attempt, sync_ms;
-    bool now, live, cancelled, approved;
+    uint64_t pid, slots, granted, epoch, seq, counter, count, attempt, sync_ms, ping_ms, load, sent, promised;
+    bool now, live, cancelled, approved, home, down;
     const uint64_t *seqs; /* start append finish: ascending; on decode owned by the struct */
     size_t seq_count;
     const cJSON *labels, *profiles, *disabled_tools, *idle, *full, *held, *owned, *cancels, *cancels_now,

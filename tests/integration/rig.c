@@ -14,19 +14,24 @@
 #include <zmq.h>
 
 #define RUNNERS_MAX 8
+#define BROKERS_MAX 3
 #define SUBS_MAX    16
 
 static const char *const endpoint_names[] = { "jobs", "control", "events", "runners", "publish", "http" };
-enum { HTTP = 5, ENDPOINTS };
+enum { RUNNERS = 3, HTTP = 5, ENDPOINTS };
 
 struct rig {
     char dir[128], config[192];
     char bin[256];
-    char endpoint[ENDPOINTS][128];
+    struct {
+        process_t process;
+        char endpoint[ENDPOINTS][128];
+    } broker[BROKERS_MAX];
+    unsigned brokers, at; /* at: the one of which the talk is */
     const char *const *broker_flags, *const *runner_flags;
     redis_t redis;
     const rig_t *beside; /* whose Redis it is, when not ours */
-    process_t broker, runner[RUNNERS_MAX];
+    process_t runner[RUNNERS_MAX];
     unsigned runners;
     void *zmq, *control;
     void *sub[SUBS_MAX]; /* sockets: what a failing fact leaves open must not hang its end */
@@ -89,43 +94,59 @@ static void take_endpoints(rig_t *rig, const char *line)
     for (int i = 0; i < ENDPOINTS; i++) {
         const cJSON *text = cJSON_GetObjectItemCaseSensitive(ready, endpoint_names[i]);
         assert_true(cJSON_IsString(text));
-        snprintf(rig->endpoint[i], sizeof rig->endpoint[i], "%s", text->valuestring);
+        snprintf(rig->broker[rig->at].endpoint[i], sizeof rig->broker[0].endpoint[i], "%s",
+                 text->valuestring);
     }
-    char *http = rig->endpoint[HTTP]; /* told as a URL */
+    char *http = rig->broker[rig->at].endpoint[HTTP]; /* told as a URL */
     memmove(http, http + 1, strlen(http));
     memcpy(http, "tcp", 3);
     cJSON_Delete(ready);
 }
 
+/* "rig", "rig-1", ..., and "beside": also of its log */
+static const char *broker_name(const rig_t *rig, char *out, size_t max)
+{
+    snprintf(out, max, rig->at > 0 ? "%s-%u" : "%s", rig->beside != NULL ? "beside" : "rig", rig->at);
+    return out;
+}
+
 void rig_broker_up(rig_t *rig)
 {
-    char path[300], log[256], line[2048], flag[ENDPOINTS][32];
+    char path[300], log[256], line[2048], flag[ENDPOINTS][32], name[32];
+    process_t *process = &rig->broker[rig->at].process;
     const char *other = getenv("RZ_BROKER"); /* another build of it */
     const char *argv[64] = { other != NULL ? other : program(rig, "rhizome-broker", path, sizeof path),
-                             "--config", rig->config, "--broker-name",
-                             rig->beside != NULL ? "beside" : "rig" };
+                             "--config", rig->config, "--broker-name", broker_name(rig, name, sizeof name) };
     size_t n = 5;
     for (int i = 0; i < ENDPOINTS; i++) {
         snprintf(flag[i], sizeof flag[i], "--broker-%s", endpoint_names[i]);
         argv[n++] = flag[i];
-        argv[n++] = rig->endpoint[i][0] != '\0' ? rig->endpoint[i] : "tcp://127.0.0.1:*";
+        const char *at = rig->broker[rig->at].endpoint[i];
+        argv[n++] = *at != '\0' ? at : "tcp://127.0.0.1:*";
     }
     add_flags(argv, n, rig->broker_flags);
-    start_broker(&rig->broker, argv, log_path(rig, "broker", log, sizeof log));
-    process_ready(&rig->broker, line, sizeof line, RIG_PATIENCE_MS);
+    start_broker(process, argv, log_path(rig, name, log, sizeof log));
+    process_ready(process, line, sizeof line, RIG_PATIENCE_MS);
     take_endpoints(rig, line);
 }
 
 void rig_broker_end(rig_t *rig, int signal)
 {
-    process_end(&rig->broker, signal, RIG_PATIENCE_MS);
+    process_end(&rig->broker[rig->at].process, signal, RIG_PATIENCE_MS);
 }
 
-void rig_runner_up(rig_t *rig)
+/* Every broker's, comma-separated. */
+static const char *link_endpoints(const rig_t *rig, char *out, size_t max)
 {
-    assert_true(rig->runners < RUNNERS_MAX);
-    unsigned i = rig->runners++;
-    char path[300], log[256], name[32], dir[192], line[1024];
+    size_t n = 0;
+    for (unsigned i = 0; i < rig->brokers; i++)
+        n += (size_t)snprintf(out + n, max - n, "%s%s", i > 0 ? "," : "", rig->broker[i].endpoint[RUNNERS]);
+    return out;
+}
+
+static void start_runner(rig_t *rig, unsigned i)
+{
+    char path[300], log[256], name[32], dir[192], line[1024], brokers[512];
     snprintf(name, sizeof name, "%s-%u", rig->beside != NULL ? "beside" : "runner", i);
     snprintf(dir, sizeof dir, "%s/%s", rig->dir, name);
     const char *argv[64] = { program(rig, "rhizome-runner", path, sizeof path),
@@ -136,10 +157,22 @@ void rig_runner_up(rig_t *rig)
                              "--runner-state-dir",
                              dir,
                              "--runner-brokers",
-                             rig_endpoint(rig, "runners") };
+                             link_endpoints(rig, brokers, sizeof brokers) };
     add_flags(argv, 9, rig->runner_flags);
     process_start(&rig->runner[i], argv, log_path(rig, name, log, sizeof log), 1);
     process_ready(&rig->runner[i], line, sizeof line, RIG_PATIENCE_MS);
+}
+
+void rig_runner_up(rig_t *rig)
+{
+    assert_true(rig->runners < RUNNERS_MAX);
+    start_runner(rig, rig->runners++);
+}
+
+void rig_runner_again(rig_t *rig, unsigned i)
+{
+    assert_int_equal(rig->runner[i].pid, 0);
+    start_runner(rig, i);
 }
 
 void rig_runner_end(rig_t *rig, unsigned i, int signal)
@@ -154,7 +187,7 @@ pid_t rig_runner_pid(const rig_t *rig, unsigned i)
 
 pid_t rig_broker_pid(const rig_t *rig)
 {
-    return rig->broker.pid;
+    return rig->broker[rig->at].process.pid;
 }
 
 size_t rig_descendants(const rig_t *rig, unsigned i, pid_t *out, size_t max)
@@ -200,6 +233,14 @@ static void connect_control(rig_t *rig)
     assert_int_equal(zmq_connect(rig->control, rig_endpoint(rig, "control")), 0);
 }
 
+void rig_turn_to(rig_t *rig, unsigned i)
+{
+    assert_true(i < rig->brokers);
+    rig->at = i;
+    zmq_close(rig->control);
+    connect_control(rig);
+}
+
 static const char *const redis_settings[] = { "--appendonly", "yes", NULL };
 
 rig_t *rig_up(const rig_options_t *options)
@@ -213,6 +254,8 @@ rig_t *rig_up(const rig_options_t *options)
     snprintf(rig->dir, sizeof rig->dir, "/tmp/rhizome-rig-XXXXXX");
     assert_non_null(mkdtemp(rig->dir));
     snprintf(rig->config, sizeof rig->config, "%s/config.json", rig->dir);
+    rig->brokers = options->brokers > 0 ? options->brokers : 1;
+    assert_true(rig->brokers <= BROKERS_MAX);
     rig->broker_flags = options->broker;
     rig->runner_flags = options->runner;
     rig->zmq = zmq_ctx_new();
@@ -222,7 +265,10 @@ rig_t *rig_up(const rig_options_t *options)
     write_config(rig, options->config);
     if (rig->beside == NULL)
         init_store(rig);
-    rig_broker_up(rig);
+    for (unsigned i = rig->brokers; i-- > 0;) {
+        rig->at = i;
+        rig_broker_up(rig);
+    }
     connect_control(rig);
     while (rig->runners < options->runners)
         rig_runner_up(rig);
@@ -257,7 +303,8 @@ void rig_down(rig_t **owner)
             n += rig_descendants(rig, i, before + n, 512 - n);
     for (unsigned i = 0; i < rig->runners; i++)
         end_cleanly(&rig->runner[i]);
-    end_cleanly(&rig->broker);
+    for (unsigned i = 0; i < rig->brokers; i++)
+        end_cleanly(&rig->broker[i].process);
     if (rig->beside == NULL) {
         redis_down(&rig->redis);
         left = process_descendants(getpid(), after, 512);
@@ -284,7 +331,7 @@ const char *rig_endpoint(const rig_t *rig, const char *name)
 {
     for (int i = 0; i < ENDPOINTS; i++)
         if (strcmp(endpoint_names[i], name) == 0)
-            return rig->endpoint[i];
+            return rig->broker[rig->at].endpoint[i];
     fail_msg("no endpoint %s", name);
     return "";
 }
@@ -310,8 +357,8 @@ static cJSON *ask_text(rig_t *rig, const char *request)
 {
     cJSON *reply = rig_try(rig, RIG_PATIENCE_MS, request);
     if (reply == NULL) {
-        char log[256];
-        process_show_log(log_path(rig, "broker", log, sizeof log));
+        char log[256], name[32];
+        process_show_log(log_path(rig, broker_name(rig, name, sizeof name), log, sizeof log));
         fail_msg("no answer to %s", request);
     }
     return reply;

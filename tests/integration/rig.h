@@ -16,6 +16,8 @@
 typedef struct rig rig_t;
 
 typedef struct {
+    unsigned
+        brokers; /* 0 is 1; every runner links to all of them, everything else is about one: rig_turn_to() */
     unsigned runners;   /* 0: none yet, see rig_runner_up()                                             */
     const char *config; /* members of the configuration, JSON without the outer braces; NULL: none      */
     const char *const *broker; /* further broker flags, NULL-terminated, or NULL */
@@ -30,7 +32,10 @@ void rig_down(rig_t **rig);
 const char *rig_dir(const rig_t *rig); /* a folder for the test's own files, removed by rig_down      */
 const char *rig_endpoint(const rig_t *rig, const char *name); /* jobs control events runners publish http */
 
+/* From here on rig_broker_...(), rig_endpoint(), rig_subscribe() and all that asks are about broker i; at first it is 0. */
+void rig_turn_to(rig_t *rig, unsigned i);
 void rig_runner_up(rig_t *rig); /* one more; returns when a broker welcomed it                 */
+void rig_runner_again(rig_t *rig, unsigned i);      /* one that has ended, under the same name */
 pid_t rig_runner_pid(const rig_t *rig, unsigned i); /* of the keeper                                       */
 pid_t rig_broker_pid(const rig_t *rig);
 void rig_runner_end(rig_t *rig, unsigned i, int signal); /* sends it and waits for the exit                */

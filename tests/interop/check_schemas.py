@@ -170,6 +170,10 @@ SPOILT = [
     ("link", "decide", "epoch", GONE),
     ("link", "decided", "live", "yes"),
     ("link", "ack", "op", "explode"),
+    ("link", "ping", "granted", GONE),
+    ("link", "ping", "home", "yes"),
+    ("link", "pong", "promised", -1),
+    ("link", "welcome-pings", "load", "16"),
 ]
 
 

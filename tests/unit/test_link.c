@@ -236,6 +236,39 @@ static void a_decision_travels_to_the_worker_and_its_fate_back(void **state)
     rz_link_fini(&link);
 }
 
+static void a_ping_says_what_credit_said_and_a_pong_what_came_of_it(void **state)
+{
+    (void)state;
+    rz_link_t link = link_of("ping");
+    assert_int_equal(link.granted, 12);
+    assert_true(link.home);
+    rz_link_fini(&link);
+
+    link = link_of("ping-elsewhere");
+    assert_false(link.home);
+    rz_link_fini(&link);
+
+    link = link_of("pong");
+    assert_int_equal(link.load, 24);
+    assert_int_equal(link.sent, 9);
+    assert_int_equal(link.promised, 2);
+    assert_false(link.down);
+    rz_link_fini(&link);
+
+    link = link_of("pong-down");
+    assert_true(link.down);
+    rz_link_fini(&link);
+
+    link = link_of("welcome-pings");
+    assert_int_equal(link.ping_ms, 500);
+    assert_int_equal(link.load, 16);
+    rz_link_fini(&link);
+
+    link = link_of("welcome");
+    assert_int_equal(link.ping_ms, 0);
+    rz_link_fini(&link);
+}
+
 static void a_code_from_a_later_version_is_not_ours(void **state)
 {
     (void)state;
@@ -287,7 +320,15 @@ static void every_member_of_a_header_is_judged(void **state)
                                      { "full", IDS, RZ_OPTIONAL, 0, 0 } };
     static const rule_t welcome[] = { { "broker", AN_ID, RZ_REQUIRED, 0, 0 },
                                       { "publish", A_TEXT, RZ_REQUIRED, 0, 512 },
-                                      { "sync_ms", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX } };
+                                      { "sync_ms", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
+                                      { "ping_ms", A_NUMBER, RZ_OPTIONAL, 0, EXACT_MAX },
+                                      { "load", A_NUMBER, RZ_OPTIONAL, 0, EXACT_MAX } };
+    static const rule_t ping[] = { { "granted", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
+                                   { "home", A_FLAG, RZ_OPTIONAL, 0, 0 } };
+    static const rule_t pong[] = { { "load", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
+                                   { "sent", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
+                                   { "promised", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
+                                   { "down", A_FLAG, RZ_OPTIONAL, 0, 0 } };
     static const rule_t refused[] = { { "message", A_TEXT, RZ_REQUIRED, 0, 1024 } };
     static const rule_t release[] = { { "reason", A_TEXT, RZ_REQUIRED, 0, 1024 } };
     static const rule_t steered[] = { { "id", AN_ID, RZ_REQUIRED, 0, 0 },
@@ -308,6 +349,8 @@ static void every_member_of_a_header_is_judged(void **state)
     assert_rules_hold(decode, "link", "sync", sync, COUNT(sync));
     assert_rules_hold(decode, "link", "credit", credit, COUNT(credit));
     assert_rules_hold(decode, "link", "welcome", welcome, COUNT(welcome));
+    assert_rules_hold(decode, "link", "ping", ping, COUNT(ping));
+    assert_rules_hold(decode, "link", "pong", pong, COUNT(pong));
     assert_rules_hold(decode, "link", "refused", refused, COUNT(refused));
     assert_rules_hold(decode, "link", "release", release, COUNT(release));
     assert_rules_hold(decode, "link", "steered", steered, COUNT(steered));
@@ -422,6 +465,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(credit_names_the_profiles_that_are_full),
     cmocka_unit_test(a_sync_tells_what_its_runs_do),
     cmocka_unit_test(a_decision_travels_to_the_worker_and_its_fate_back),
+    cmocka_unit_test(a_ping_says_what_credit_said_and_a_pong_what_came_of_it),
     cmocka_unit_test(a_code_from_a_later_version_is_not_ours),
     cmocka_unit_test(every_member_of_a_header_is_judged),
     cmocka_unit_test(hostile_headers_are_refused_by_field),

@@ -232,6 +232,34 @@ static void what_was_handed_over_is_remembered_until_it_is_answered(void **state
     assert_false(runner_was_handed(runner, "c1", 3, 1500, 600));
 }
 
+static void only_runners_at_home_here_are_a_load(void **state)
+{
+    (void)state;
+    runner_t *runner = add("r1", "[]", "[\"echo\"]", 8);
+    add("r2", "[]", "[\"echo\"]", 0)->slots = 3;
+    assert_int_equal(roster_load(roster), 11);
+    runner_pinged(runner, 0, false); /* it went elsewhere */
+    assert_int_equal(roster_load(roster), 3);
+    assert_int_equal(runner_free(runner), 0);
+    runner_pinged(runner, 0, true);
+    runner->joined = false;
+    assert_int_equal(roster_load(roster), 3);
+}
+
+static void a_ping_makes_good_for_a_credit_that_was_lost(void **state)
+{
+    (void)state;
+    runner_t *runner = add("r1", "[]", "[\"echo\"]", 2);
+    give_idle(runner, "{\"k1\":1}");
+    assert_false(runner_pinged(runner, 2, true)); /* a repeat says nothing new */
+    assert_int_equal(runner_free(runner), 2);
+    assert_true(runner_pinged(runner, 5, true));
+    assert_int_equal(runner_free(runner), 5);
+    assert_false(runner_pinged(runner, 1, true));
+    assert_int_equal(runner_free(runner), 1);
+    assert_int_equal(runner->idle_count, 1); /* of that it says nothing */
+}
+
 static void a_runner_that_links_again_has_another_serial(void **state)
 {
     (void)state;
@@ -265,6 +293,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(less_credit_than_was_sent_is_none, roster_up, roster_down),
     cmocka_unit_test_setup_teardown(candidates_come_most_free_first_and_the_least_free_fall_off, roster_up, roster_down),
     cmocka_unit_test_setup_teardown(what_was_handed_over_is_remembered_until_it_is_answered, roster_up, roster_down),
+    cmocka_unit_test_setup_teardown(only_runners_at_home_here_are_a_load, roster_up, roster_down),
+    cmocka_unit_test_setup_teardown(a_ping_makes_good_for_a_credit_that_was_lost, roster_up, roster_down),
     cmocka_unit_test_setup_teardown(a_runner_that_links_again_has_another_serial, roster_up, roster_down),
     /* clang-format on */
 };
