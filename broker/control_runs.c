@@ -169,8 +169,7 @@ void op_explain(control_t *control, call_t *call, const rz_control_request_t *re
 
 /* ---- replay ---- */
 
-static void on_replay(rz_rc_t rc, const rz_act_t *act, const rz_log_item_t *items, size_t n,
-                      const char *first_available, const char *logged_to, void *arg)
+static void on_replay(rz_rc_t rc, const rz_replay_t *replay, void *arg)
 {
     const control_t *control = ((asking_t *)arg)->control;
     call_t *call = asking_end(arg);
@@ -178,17 +177,18 @@ static void on_replay(rz_rc_t rc, const rz_act_t *act, const rz_log_item_t *item
         call_refuse(&call, rc, NULL);
         return;
     }
-    rz_buf_t *out = reply_with(control, call, RZ_OK, act);
+    rz_buf_t *out = reply_with(control, call, RZ_OK, &replay->act);
     rz_json_open_key(out, "events", '[');
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < replay->count; i++) {
         rz_json_open(out, '{');
-        rz_json_put_raw(out, "header", items[i].header);
-        rz_json_put_raw(out, "event", items[i].event);
+        rz_json_put_raw(out, "header", replay->items[i].header);
+        rz_json_put_raw(out, "event", replay->items[i].event);
         rz_json_close(out, '}');
     }
     rz_json_close(out, ']');
-    rz_json_put_str(out, "first_available", first_available);
-    rz_json_put_str(out, "logged_to", logged_to);
+    rz_json_put_str(out, "first_available", replay->first_available);
+    rz_json_put_str(out, "logged_to", replay->logged_to);
+    rz_json_put_u64(out, "trimmed", replay->trimmed);
     call_send(&call);
 }
 

@@ -61,6 +61,7 @@ rz_rc_t setup_read(rz_config_t *config, setup_t *out, rz_err_t *err)
         name_from_host(out->name);
     if (rz_store_access_read(config, &out->store, err) != RZ_OK || check_times(out, err) != RZ_OK)
         return err->rc;
+    out->store.log_max = (uint64_t)rz_config_int(config, "retention.log_events");
     out->agents = rz_agents_create(rz_config_table(config, "externalAgents"),
                                    rz_config_table(config, "subagentRouting"),
                                    rz_config_table(config, "subagents"), err);

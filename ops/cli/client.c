@@ -328,9 +328,8 @@ uint64_t client_send(client_t *client, rz_control_request_t *request)
     return send_to(client, client->control, request);
 }
 
-bool client_ask(client_t *client, rz_control_request_t *request, uint64_t timeout_ms, reply_t *out)
+bool client_ask_again(client_t *client, rz_control_request_t *request, uint64_t timeout_ms, reply_t *out)
 {
-    const char *op = rz_control_op_name(request->op);
     uint64_t id = client_send(client, request);
     uint64_t deadline = rz_now_ms() + timeout_ms;
     for (uint64_t now = rz_now_ms(); id != 0 && now < deadline; now = rz_now_ms()) {
@@ -342,9 +341,21 @@ bool client_ask(client_t *client, rz_control_request_t *request, uint64_t timeou
         reply_fini(out); /* the late answer to something we gave up on */
     }
     *out = (reply_t){ 0 };
-    say("no answer from %s to `%s` within %" PRIu64 " ms: it may have been done or not", client->endpoint, op,
-        timeout_ms);
     return false;
+}
+
+bool client_ask(client_t *client, rz_control_request_t *request, uint64_t timeout_ms, reply_t *out)
+{
+    if (client_ask_again(client, request, timeout_ms, out))
+        return true;
+    say("no answer from %s to `%s` within %" PRIu64 " ms: it may have been done or not", client->endpoint,
+        rz_control_op_name(request->op), timeout_ms);
+    return false;
+}
+
+void client_pause(uint64_t ms)
+{
+    zmq_poll(NULL, 0, (long)ms);
 }
 
 outcome_t client_demand(client_t *client, rz_control_request_t *request, uint64_t timeout_ms, reply_t *out)

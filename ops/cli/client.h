@@ -50,6 +50,9 @@ uint64_t client_send(client_t *client, rz_control_request_t *request);
 /* Sends and waits for the answer; events that come in meanwhile wait their turn. False, said, when none came.
  */
 bool client_ask(client_t *client, rz_control_request_t *request, uint64_t timeout_ms, reply_t *out);
+/* The same without a word: whoever asks will ask again. */
+bool client_ask_again(client_t *client, rz_control_request_t *request, uint64_t timeout_ms, reply_t *out);
+void client_pause(uint64_t ms);
 /* The same for a whole verb: refusals are said too. EXIT_DONE: *out holds the reply. */
 outcome_t client_demand(client_t *client, rz_control_request_t *request, uint64_t timeout_ms, reply_t *out);
 

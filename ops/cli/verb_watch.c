@@ -3,16 +3,25 @@
 #include "out.h"
 #include "pick.h"
 #include "show.h"
+#include "trail.h"
 #include "verb.h"
 
 #include "base/id.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define QUIET_MS   150 /* tokens of one child are gathered into a line until nothing came for this long */
 #define NAME_LEAST 16  /* columns of a child's or an event's name, filled up  */
 #define NAME_MOST  40  /* and cut                                             */
+
+static const char *from;
+static const option_t options[] = {
+    { "--from", "PLACE", "from there on to the end of PARENT/CHILD: 0, an epoch, or EPOCH-SEQ",
+      .text = &from },
+    { NULL },
+};
 
 typedef struct {
     char child[RZ_ID_MAX + 1];
@@ -136,9 +145,84 @@ static bool topic_of(const char *filter, char out[2 * RZ_ID_MAX + 4])
     return true;
 }
 
+/* ---- from a place on, to the end ---- */
+
+static void on_event(const event_t *event, void *arg)
+{
+    if (!is_noise(event))
+        show_event(arg, event);
+}
+
+static void on_quiet(void *arg)
+{
+    flush_tokens(arg);
+}
+
+static void on_gap(const char *child, const gap_t *gap, void *arg)
+{
+    rz_buf_t text = { 0 };
+    flush_tokens(arg);
+    if (common.json) {
+        rz_buf_printf(&text,
+                      "{\"gap\":{\"child\":\"%s\",\"after\":\"%" PRIu64 "-%" PRIu64 "\",\"before\":\"%" PRIu64
+                      "-%" PRIu64 "\"",
+                      child, gap->after.epoch, gap->after.seq, gap->before.epoch, gap->before.seq);
+        if (gap->count > 0)
+            rz_buf_printf(&text, ",\"events\":%" PRIu64, gap->count);
+        rz_buf_puts(&text, "}}");
+        out_json_bytes(rz_buf_str(&text));
+    } else {
+        rz_buf_printf(&text, "behind %" PRIu64 "-%" PRIu64 " and before %" PRIu64 "-%" PRIu64 ": ",
+                      gap->after.epoch, gap->after.seq, gap->before.epoch, gap->before.seq);
+        if (gap->count > 0)
+            rz_buf_printf(&text, "%" PRIu64 " ", gap->count);
+        rz_buf_puts(&text, "durable events that the log has no more");
+        print_line("", child, "gap", rz_buf_str(&text));
+    }
+    rz_buf_fini(&text);
+}
+
+/* "PARENT/CHILD": both ids, in place. */
+static bool split_child(char *filter, const char **parent, const char **child)
+{
+    char *slash = strchr(filter, '/');
+    if (slash == NULL)
+        return false;
+    *slash = '\0';
+    *parent = filter;
+    *child = slash + 1;
+    return rz_id_valid(rz_str(*parent)) && rz_id_valid(rz_str(*child));
+}
+
+static outcome_t follow_child(char *filter)
+{
+    place_t place;
+    const char *parent = NULL, *child = NULL;
+    if (!place_parse(from, &place)) {
+        say("--from takes 0, an epoch, or EPOCH-SEQ as replay names it");
+        return EXIT_USAGE;
+    }
+    if (filter == NULL || !split_child(filter, &parent, &child)) {
+        say("--from needs PARENT/CHILD: only the events of a child are logged");
+        return EXIT_USAGE;
+    }
+    client_t *client = client_open();
+    if (client == NULL)
+        return EXIT_UNAVAILABLE;
+    note("watching %s/%s from %s", parent, child, from);
+    gathered_t gathered = { { 0 }, { 0 }, { 0 } };
+    const trail_sink_t sink = { on_event, on_gap, on_quiet, &gathered };
+    outcome_t outcome = trail_follow(client, parent, child, place, &sink);
+    rz_buf_fini(&gathered.text);
+    client_close(&client);
+    return outcome;
+}
+
 static outcome_t watch_verb(int argc, char **argv)
 {
     char topic[2 * RZ_ID_MAX + 4];
+    if (from != NULL)
+        return follow_child(argc > 0 ? argv[0] : NULL);
     if (!topic_of(argc > 0 ? argv[0] : "", topic)) {
         say("\"%s\" is longer than two ids", argv[0]);
         return EXIT_USAGE;
@@ -155,13 +239,21 @@ static outcome_t watch_verb(int argc, char **argv)
 
 const verb_t verb_watch = {
     .name = "watch",
-    .synopsis = "[PARENT[/CHILD]]",
-    .summary = "print events as they happen, until interrupted",
-    .detail = "Says `watching` on stderr when nothing can be missed any more. With --json each line is\n"
-              "{\"topic\",\"header\",\"event\"} as published (proto/README.md, 6).",
+    .synopsis = "[PARENT[/CHILD]] [--from PLACE]",
+    .summary =
+        "print events as they happen, until interrupted; with --from, those of one child from a place to its end",
+    .detail =
+        "Says `watching` on stderr when nothing can be missed any more. With --json each line is\n"
+        "{\"topic\",\"header\",\"event\"} as published (proto/README.md, 6).\n"
+        "--from begins in the child's log, 0 at its beginning, and goes on live through all its attempts: each durable\n"
+        "event once and in order, whichever broker answers. What the log has no more is a line `gap`. It ends with the\n"
+        "child; the exit code is that of `rhizome wait`, 3 when there is no such child, 74 when no broker answered for\n"
+        "a minute.",
     .examples = "rhizome watch\n"
                 "rhizome watch root-7\n"
-                "rhizome watch root-7/ch-41 --json",
+                "rhizome watch root-7/ch-41 --json\n"
+                "rhizome watch root-7/ch-41 --from 0",
+    .options = options,
     .min = 0,
     .max = 1,
     .run = watch_verb,

@@ -61,6 +61,7 @@ const rz_setting_t rz_settings[] = {
 
     INT("retention.session_secs", "604800", 1, 315360000, "how long an ended child keeps its session and events, s"),
     INT("retention.tombstone_secs", "2592000", 1, 315360000, "how long after that its id and outcome are known, s"),
+    INT("retention.log_events", "10000", 100, 10000000, "durable events of a child that are kept, about; older ones are trimmed"),
     INT("retention.completions", "100000", 100, 100000000, "entries of the completions stream that are kept; more while a reader group lags"),
 
     INT("limits.job_bytes", "1048576", 1024, (int64_t)RZ_JOB_MAX, "largest spawn job without its session, bytes"),

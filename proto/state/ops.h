@@ -308,9 +308,15 @@ void rz_op_groups(rz_store_t *store, rz_groups_fn fn, void *arg);
  * they may. */
 typedef void (*rz_backlog_fn)(rz_rc_t rc, uint64_t waiting, uint64_t oldest_ms, void *arg);
 void rz_op_backlog(rz_store_t *store, rz_backlog_fn fn, void *arg);
-/* Logged events from (epoch, seq) on, oldest first. */
-typedef void (*rz_replay_fn)(rz_rc_t rc, const rz_act_t *act, const rz_log_item_t *items, size_t n,
-                             const char *first_available, const char *logged_to, void *arg);
+/* Logged events from (epoch, seq) on, oldest first. trimmed: how many were logged before first_available. */
+typedef struct {
+    rz_act_t act;
+    const rz_log_item_t *items;
+    size_t count;
+    const char *first_available, *logged_to; /* "epoch-seq", "" when nothing is logged */
+    uint64_t trimmed;
+} rz_replay_t;
+typedef void (*rz_replay_fn)(rz_rc_t rc, const rz_replay_t *replay, void *arg);
 void rz_op_replay(rz_store_t *store, const char *child, uint64_t epoch, uint64_t seq, unsigned limit,
                   rz_replay_fn fn, void *arg);
 /* Waiting activations per class: what a broker that starts or has credit again must look at. */

@@ -160,7 +160,7 @@ void rz_op_explain(rz_store_t *store, const char *child, rz_explain_fn fn, void 
 /* the activation, first_available, logged_to, then seq header event each */
 static void on_replay(rz_rc_t rc, const rz_reply_t *reply, void *arg)
 {
-    enum { FIRST = RZ_ACT_FIELDS, TO, ITEMS };
+    enum { FIRST = RZ_ACT_FIELDS, TO, TRIMMED, ITEMS };
     rz_waiter_t waiter = *(rz_waiter_t *)arg;
     rz_free(arg);
     rz_packed_t packed;
@@ -172,8 +172,14 @@ static void on_replay(rz_rc_t rc, const rz_reply_t *reply, void *arg)
         items[i] = (rz_log_item_t){ rz_field_number(reply, at), reply->field[at + 1], reply->field[at + 2] };
     }
     char *first = rz_field_text(reply, FIRST), *to = rz_field_text(reply, TO);
+    const rz_replay_t replay = { .act = packed.act,
+                                 .items = items,
+                                 .count = n,
+                                 .first_available = first,
+                                 .logged_to = to,
+                                 .trimmed = rz_field_number(reply, TRIMMED) };
     if (waiter.fn.replay != NULL)
-        waiter.fn.replay(rc, &packed.act, items, n, first, to, waiter.arg);
+        waiter.fn.replay(rc, &replay, waiter.arg);
     rz_free(first);
     rz_free(to);
     rz_free(items);
@@ -184,11 +190,12 @@ void rz_op_replay(rz_store_t *store, const char *child, uint64_t epoch, uint64_t
                   rz_replay_fn fn, void *arg)
 {
     rz_args_t args;
-    rz_args_init(&args, 4);
+    rz_args_init(&args, 5);
     rz_args_text(&args, child);
     rz_args_u64(&args, epoch);
     rz_args_u64(&args, seq);
     rz_args_u64(&args, limit);
+    rz_args_u64(&args, 1); /* and how many were trimmed */
     rz_waiter_t *waiter = rz_waiter(arg);
     waiter->fn.replay = fn;
     rz_args_call(&args, store, "replay", on_replay, waiter);

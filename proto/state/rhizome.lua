@@ -57,6 +57,7 @@ local REAP_MAX = 64
 local NOTES_MAX = 200       -- transitions of a child, cut to half when there are so many
 local NOTED_STEERS_MAX = 20 -- of one run: they must not push out what else happened
 local STEER_IDS_MAX = 1000  -- a steering id is known for as long as so many did not follow it
+local LOG_MAX = 10000       -- log_max of who does not say
 local WAKES_MAX = 100       -- a broker that did not look for so long sees all queues when it asks
 local JOBS_MAX = 256        -- fields of a child, jobs that are remembered by id most of them
 local RERUN_MS, RERUN_MAX_MS = 1000, 60000 -- before the first rerun of an activation, doubled each time up to the second
@@ -66,6 +67,7 @@ local clock -- {seconds, microseconds} of this call, asked for at the first need
 local ticked -- the store's time, as far as this call has asked
 local base   -- the epoch that those of this term are above, as far as this call has asked
 local who -- the broker that calls, "-" when it is somebody else
+local log_max -- durable events of a child that it wants kept
 local known_incarnations -- incarnation -> {alive, runner}, as far as this call has asked
 -- While a library loads, Redis shows it nothing but redis.register_function: these are fetched by the first call.
 local call, match, find, format, concat, floor
@@ -348,7 +350,7 @@ end
 -- ---- events -------------------------------------------------------------------------------------------------
 -- The stream itself refuses an id that is not above its last one: then the event is there already.
 local function log_event(child, epoch, seq, header, event)
-    local answer = redis.pcall('XADD', P .. 'e:' .. child, 'MAXLEN', '~', 10000, epoch .. '-' .. seq, 'h', header, 'e',
+    local answer = redis.pcall('XADD', P .. 'e:' .. child, 'MAXLEN', '~', log_max, epoch .. '-' .. seq, 'h', header, 'e',
         event)
     if type(answer) == 'table' and answer.err and not find(answer.err, 'equal or smaller', 1, true) then
         error(answer.err)

@@ -258,7 +258,17 @@ ops.list = { n = 5, reads = true, fn = function(A, i, n, R)
     return 'OK'
 end }
 
--- child epoch seq limit; answers the activation, first_available, logged_to, then seq header event each
+-- Logged events of a child that are not there any more.
+local function trimmed(key)
+    if call('EXISTS', key) == 0 then
+        return '0'
+    end
+    local stream = pairs_of(call('XINFO', 'STREAM', key))
+    return format('%.0f', stream['entries-added'] - stream.length)
+end
+
+-- child epoch seq limit [count]; answers the activation, first_available, logged_to, how many were trimmed if `count` is 1,
+-- then seq header event each
 ops.replay = { n = 4, reads = true, fn = function(A, i, n, R)
     local child, limit = A[i], tonumber(A[i + 3])
     if not limit or not find(A[i + 1] .. A[i + 2], '^%d+$') then
@@ -273,6 +283,9 @@ ops.replay = { n = 4, reads = true, fn = function(A, i, n, R)
     put_act(R, child, c[1], c[2])
     R[#R + 1] = first[1] and first[1][1] or ''
     R[#R + 1] = last[1] and last[1][1] or ''
+    if n > 4 and A[i + 4] == '1' then
+        R[#R + 1] = trimmed(key)
+    end
     local from, bytes = A[i + 1] .. '-' .. A[i + 2], 0
     while limit > 0 and bytes < REPLY_BYTES do
         local entries = call('XRANGE', key, from, '+', 'COUNT', math.min(limit, 16))
@@ -325,7 +338,7 @@ end }
 
 -- ---- the frame ----------------------------------------------------------------------------------------------
 local function begin(keys)
-    P, clock, ticked, base, who, known_incarnations = keys[1] .. ':', nil, nil, nil, '-', {}
+    P, clock, ticked, base, who, log_max, known_incarnations = keys[1] .. ':', nil, nil, nil, '-', LOG_MAX, {}
     if not call then
         call, match, find, format = redis.call, string.match, string.find, string.format
         concat, floor = table.concat, math.floor
@@ -356,13 +369,14 @@ local function run(name, A, i, n, R)
     R[at + 1], R[at + 2] = code, #R - at - 2
 end
 
--- broker, then op n arg... op n arg...
+-- "broker" or "broker log_max", then op n arg... op n arg...
 local function batch(keys, A)
     begin(keys)
     if call('EXISTS', P .. 'store') == 0 then -- emptied under us: nothing is done to what is no store
         return redis.error_reply('NOSTORE the store has no record')
     end
-    who = A[1]
+    local name, most = match(A[1], '^(%S+) (%d+)$')
+    who, log_max = name or A[1], most or LOG_MAX
     local R, i, last = {}, 2, #A
     while i < last do
         local n = tonumber(A[i + 1])

@@ -22,6 +22,7 @@
 #define QUEUE_MAX       100000
 #define QUEUE_BYTES_MAX ((size_t)256 << 20)
 #define VERIFY_EVERY_MS 1000
+#define LOG_MAX         10000
 #define FIXED_ARGUMENTS 5 /* FCALL rz1_batch 1 <prefix> <who> */
 
 /* One allocation: the struct, argc lengths, then the bytes of op name, argument count and arguments. */
@@ -61,7 +62,7 @@ struct rz_store {
     bool closed;
     unsigned depth; /* commands in flight and callbacks of ours on the stack: memory stays until they end */
     rz_guard_t *guard;
-    char who[RZ_ID_MAX + 1];
+    char who[RZ_ID_MAX + 24]; /* "name log_max" */
     char durability[12];
     void (*on_mark)(const rz_store_mark_t *mark, void *arg);
     void (*on_state)(bool up, const char *detail, void *arg);
@@ -429,7 +430,8 @@ rz_store_t *rz_store_open(uv_loop_t *loop, const rz_store_options_t *options, rz
         rz_free(store);
         return NULL;
     }
-    (void)snprintf(store->who, sizeof(store->who), "%s", options->who != NULL ? options->who : "-");
+    (void)snprintf(store->who, sizeof(store->who), "%s %" PRIu64, options->who != NULL ? options->who : "-",
+                   options->log_max != 0 ? options->log_max : LOG_MAX);
     store->timeout_ms = options->call_timeout_ms != 0 ? options->call_timeout_ms : RZ_STORE_TIMEOUT_MS;
     store->queue_max = options->queue_max != 0 ? options->queue_max : QUEUE_MAX;
     store->queue_bytes_max = options->queue_bytes_max != 0 ? options->queue_bytes_max : QUEUE_BYTES_MAX;

@@ -36,6 +36,7 @@ typedef struct {
     size_t queue_max;            /* operations waiting here before RZ_UNAVAILABLE is answered; 0 = 100,000 */
     size_t queue_bytes_max;      /* and their bytes, unless it is one alone; 0 = 256 MiB                  */
     const char *who;             /* name written beside what is done, for `explain`; NULL: "-" */
+    uint64_t log_max;            /* durable events of a child that are kept, about; 0 = 10,000 */
     const rz_store_mark_t *mark; /* what is known of the store from before, copied; NULL: nothing */
     /* up: verified and usable. down: not. Called on each change, also of detail: why it is down. From the loop. */
     void (*on_state)(bool up, const char *detail, void *arg);

@@ -259,16 +259,18 @@ static void on_list(rz_rc_t rc, const rz_act_t *acts, size_t n, const char *next
         COPY(answer->text[answer->n++], acts[i].child);
 }
 
-static void on_replay(rz_rc_t rc, const rz_act_t *act, const rz_log_item_t *items, size_t n,
-                      const char *first, const char *last, void *arg)
+static void on_replay(rz_rc_t rc, const rz_replay_t *replay, void *arg)
 {
     answer_t *answer = answered(arg, rc);
-    take_act(answer, act);
-    COPY(answer->first, first);
-    COPY(answer->last, last);
-    for (size_t i = 0; i < n && i < ANSWERS_MAX; i++)
-        snprintf(answer->text[answer->n++], sizeof answer->text[0], "%" PRIu64 " %.*s %.*s", items[i].seq,
-                 (int)items[i].header.n, items[i].header.p, (int)items[i].event.n, items[i].event.p);
+    take_act(answer, &replay->act);
+    COPY(answer->first, replay->first_available);
+    COPY(answer->last, replay->logged_to);
+    answer->left = replay->trimmed;
+    for (size_t i = 0; i < replay->count && i < ANSWERS_MAX; i++) {
+        const rz_log_item_t *item = &replay->items[i];
+        snprintf(answer->text[answer->n++], sizeof answer->text[0], "%" PRIu64 " %.*s %.*s", item->seq,
+                 (int)item->header.n, item->header.p, (int)item->event.n, item->event.p);
+    }
 }
 
 static void on_classes(rz_rc_t rc, const rz_class_t *classes, size_t n, void *arg)
