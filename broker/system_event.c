@@ -6,10 +6,14 @@
 
 void system_header(bool kept, rz_buf_t *out)
 {
-    char now[RZ_RFC3339_LEN + 1];
+    char now[RZ_RFC3339_LEN + 1], id[RZ_TOKEN_LEN + 1];
     rz_rfc3339_now(now);
     rz_json_open(out, '{');
     rz_json_put_u64(out, "v", RZ_EVENT_VERSION);
+    if (kept) {
+        rz_token_new(id);
+        rz_json_put_str(out, "id", id);
+    }
     rz_json_put_str(out, "ts", now);
     rz_json_put_str(out, "class", rz_event_class_name(kept ? RZ_CLASS_DURABLE : RZ_CLASS_EPHEMERAL));
     rz_json_close(out, '}');
@@ -46,14 +50,16 @@ void system_rejected_event(const rz_err_t *err, rz_rc_t code, const char *parent
 void system_never_taken(const intake_who_t *who, const char *error, rz_buf_t *topic, rz_buf_t *header,
                         rz_buf_t *event)
 {
-    char now[RZ_RFC3339_LEN + 1];
+    char now[RZ_RFC3339_LEN + 1], id[RZ_TOKEN_LEN + 1];
     rz_rfc3339_now(now);
+    rz_token_new(id);
     const rz_event_header_t values = { .parent = who->parent,
                                        .child = who->child,
                                        .job = who->job[0] != '\0' ? who->job : NULL,
                                        .seq = 1,
                                        .ts = now,
-                                       .class_ = RZ_CLASS_DURABLE };
+                                       .class_ = RZ_CLASS_DURABLE,
+                                       .id = id };
     rz_topic(who->parent, who->child, "sub_agent_completed", NULL, topic);
     rz_event_header_encode(&values, header);
     rz_event_completed(who->parent, who->child, "error", error, event);

@@ -35,6 +35,7 @@ static void read_header(rz_fields_t *f, rz_event_header_t *out)
     out->ts = rz_field_str(f, "ts", RZ_REQUIRED, TIMESTAMP_MAX);
     out->class_ = (rz_event_class_t)rz_field_enum(f, "class", RZ_REQUIRED, class_names, 0);
     out->traceparent = rz_field_str(f, "traceparent", RZ_OPTIONAL, RZ_NAME_MAX);
+    out->id = rz_field_id(f, "id", RZ_OPTIONAL);
     if (f->err->rc == RZ_OK && out->prev_durable >= out->seq)
         rz_fail_field(f->err, RZ_BAD_FIELD, "prev_durable", "must be below seq");
 }
@@ -72,6 +73,7 @@ void rz_event_header_encode(const rz_event_header_t *header, rz_buf_t *out)
     rz_json_put_str(out, "ts", header->ts);
     rz_json_put_str(out, "class", rz_event_class_name(header->class_));
     rz_json_opt_str(out, "traceparent", header->traceparent);
+    rz_json_opt_str(out, "id", header->id);
     rz_json_close(out, '}');
 }
 

@@ -6,7 +6,7 @@
  *         selects one kind ("p/c/sub_agent_event.token"); an inner type that is no safe name becomes "other".
  *         System messages stand under $sys/: $sys/rejected, $sys/sync/<nonce>/<runner>.
  * Header  {"v":1,"parent":...,"child":...,"job":...,"epoch":3,"seq":7,"prev_durable":5,"ts":"...",
- *          "class":"durable","traceparent":...}     job and traceparent are omitted when none.
+ *          "class":"durable","traceparent":...,"id":...}     job, traceparent and id are omitted when none.
  * Event   sub_agent_started | sub_agent_event (the worker's event verbatim inside) | sub_agent_heartbeat |
  *         sub_agent_completed (spec 6.2). */
 #pragma once
@@ -26,6 +26,7 @@ typedef struct {
     const char *ts;        /* RFC 3339 */
     rz_event_class_t class_;
     const char *traceparent; /* NULL when none */
+    const char *id;          /* of an event that has no number in an epoch; NULL: it has one */
     rz_object_t object;      /* owns the strings after a decode */
 } rz_event_header_t;
 

@@ -10,7 +10,9 @@
 
 static rig_t *rig, *beside;
 
-static const char *const flags[] = { "--broker-poll-ms", LATE_POLL, "--broker-sync-ms", "200", NULL };
+static const char *const flags[] = {
+    "--broker-poll-ms", LATE_POLL, "--broker-sync-ms", "200", "--broker-lease-ms", "2000", NULL
+};
 
 static void second_broker(unsigned runners)
 {
@@ -190,6 +192,88 @@ static void a_queue_that_grows_wakes_nobody_again(void **state)
     out_is("1\n");
 }
 
+/* ---- what brokers originate ---- */
+
+typedef struct {
+    char header[1024], event[1024];
+} said_event_t;
+
+static void text_of(const cJSON *tree, char out[1024])
+{
+    char *text = cJSON_PrintUnformatted(tree);
+    snprintf(out, 1024, "%s", text);
+    cJSON_free(text);
+}
+
+/* Reads on to the next event of the topic. */
+static void hear(rig_sub_t *sub, const char *topic, said_event_t *out)
+{
+    rig_event_t event;
+    for (bool found = false; !found;) {
+        if (!rig_event_next(sub, &event, RIG_PATIENCE_MS))
+            fail_msg("nothing of %s", topic);
+        found = strcmp(event.topic, topic) == 0;
+        text_of(event.header, out->header);
+        text_of(event.event, out->event);
+        rig_event_fini(&event);
+    }
+}
+
+/* Both hear it, as the same event; its header holds `id`. */
+static void both_hear(rig_sub_t *const sub[2], const char *topic, const char *id, const char *part)
+{
+    said_event_t first, second;
+    hear(sub[0], topic, &first);
+    hear(sub[1], topic, &second);
+    assert_string_equal(first.header, second.header);
+    assert_string_equal(first.event, second.event);
+    has(first.header, id);
+    has(first.event, part);
+}
+
+static void push(rig_t *to, const char *bytes)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/push.py", rig_dir(rig));
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(
+        file,
+        "import sys, zmq\ns = zmq.Context().socket(zmq.PUSH)\ns.connect(sys.argv[1])\ns.send(sys.argv[2].encode())\n");
+    fclose(file);
+    shell("/usr/bin/python3 %s %s '%s'", path, rig_endpoint(to, "jobs"), bytes);
+    ended_with(0);
+}
+
+static void what_one_broker_originates_is_heard_at_every_broker_with_the_same_name(void **state)
+{
+    (void)state;
+    second_broker(0);
+    rig_sub_t *const sub[2] = { rig_subscribe(rig, ""), rig_subscribe(beside, "") };
+
+    push(rig, "{\"parent_session_id\":\"p\"}");
+    both_hear(sub, "$sys/rejected", "\"id\":\"", "MISSING_FIELD");
+    push(beside, "{\"parent_session_id\":\"p\",\"child_session_id\":\"unknown\"}");
+    both_hear(sub, "p/unknown/sub_agent_completed", "\"id\":\"", "child session not found");
+
+    cJSON_Delete(rig_ask(
+        rig, "{\"op\":\"wait_register\",\"parent\":\"p\",\"children\":[\"queued\"],\"wait_id\":\"w\"}"));
+    rig_submit(rig, "p", "queued", "echo", "never begins");
+    cJSON_Delete(rig_ask(beside, "{\"op\":\"cancel\",\"child\":\"queued\"}"));
+    both_hear(sub, "p/$wait/wait_satisfied", "\"wait\":\"w\"", "cancelled");
+    both_hear(sub, "p/queued/sub_agent_completed", "\"epoch\":1,\"seq\":1", "cancelled");
+
+    rig_runner_up(rig);
+    await_linked(beside, 1);
+    rig_submit(rig, "p", "lost", "echo", "__sleep_ms:60000 its runner dies");
+    rig_await(rig, "{\"op\":\"get\",\"child\":\"lost\"}", "activation.state", "running");
+    shell("kill -9 $(pgrep -P %d)", (int)rig_runner_pid(rig, 0));
+    rig_runner_end(rig, 0, 0);
+    both_hear(sub, "p/lost/sub_agent_completed", "\"seq\":1", "runner lost");
+    rig_sub_close(&(rig_sub_t *){ sub[0] });
+    rig_sub_close(&(rig_sub_t *){ sub[1] });
+}
+
 /* ---- any broker ---- */
 
 /* Without what only the asked broker counts. */
@@ -313,6 +397,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_runner_survives_the_only_broker_it_was_told_of, up, down),
     cmocka_unit_test_setup_teardown(a_job_queued_at_one_broker_is_taken_at_once_by_another_that_has_room, up, down),
     cmocka_unit_test_setup_teardown(a_queue_that_grows_wakes_nobody_again, up, down),
+    cmocka_unit_test_setup_teardown(what_one_broker_originates_is_heard_at_every_broker_with_the_same_name, up, down),
     cmocka_unit_test_setup_teardown(whichever_broker_is_asked_the_answer_is_the_same, up, down),
     cmocka_unit_test_setup_teardown(a_command_asks_the_next_broker_when_the_first_is_gone, up, down),
     cmocka_unit_test_setup_teardown(a_wait_outlives_the_broker_that_was_asked, up, down),

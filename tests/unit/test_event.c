@@ -80,6 +80,7 @@ static void every_member_of_a_header_is_judged(void **state)
         { "ts", A_TEXT, RZ_REQUIRED, 0, 64 },
         { "class", A_CHOICE, RZ_REQUIRED, 0, 0 },
         { "traceparent", A_TEXT, RZ_OPTIONAL, 0, RZ_NAME_MAX },
+        { "id", AN_ID, RZ_OPTIONAL, 0, 0 },
     };
     assert_rules_hold(decode, "event-header", "traced-token", rules, COUNT(rules));
 }
