@@ -353,7 +353,7 @@ static bool open_sockets(broker_t *broker, rz_err_t *err)
     if ((broker->jobs_sock = open_sock(broker, ZMQ_PULL, s->jobs, on_job, err)) == NULL ||
         (broker->control_sock = open_sock(broker, ZMQ_ROUTER, s->control, on_call, err)) == NULL ||
         (broker->runners_sock = open_sock(broker, ZMQ_ROUTER, s->runners, on_link, err)) == NULL ||
-        (broker->proxy = proxy_open(broker->zctx, s->publish, s->events, err)) == NULL)
+        (broker->proxy = proxy_open(broker->zctx, s->publish, s->events, s->subscriber_events, err)) == NULL)
         return false;
     broker->endpoints = (endpoints_t){ .jobs = rz_sock_endpoint(broker->jobs_sock),
                                        .control = rz_sock_endpoint(broker->control_sock),

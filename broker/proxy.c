@@ -59,11 +59,12 @@ static bool bind_one(void *sock, const char *endpoint, char bound[ENDPOINT_MAX],
     return false;
 }
 
-static bool open_all(proxy_t *proxy, void *zctx, const char *publish, const char *events, rz_err_t *err)
+static bool open_all(proxy_t *proxy, void *zctx, const char *publish, const char *events, int kept,
+                     rz_err_t *err)
 {
     char unused[ENDPOINT_MAX];
     return (proxy->xsub = open_one(zctx, ZMQ_XSUB, err)) != NULL &&
-           (proxy->xpub = open_one(zctx, ZMQ_XPUB, err)) != NULL &&
+           (proxy->xpub = open_one(zctx, ZMQ_XPUB, err)) != NULL && set_int(proxy->xpub, ZMQ_SNDHWM, kept) &&
            (proxy->orders = open_one(zctx, ZMQ_PAIR, err)) != NULL &&
            (proxy->stop = open_one(zctx, ZMQ_PAIR, err)) != NULL &&
            (proxy->pub = open_one(zctx, ZMQ_PUB, err)) != NULL &&
@@ -93,10 +94,10 @@ static int start_thread(proxy_t *proxy)
     return rc;
 }
 
-proxy_t *proxy_open(void *zctx, const char *publish, const char *events, rz_err_t *err)
+proxy_t *proxy_open(void *zctx, const char *publish, const char *events, int kept, rz_err_t *err)
 {
     proxy_t *proxy = rz_alloc(sizeof *proxy);
-    if (!open_all(proxy, zctx, publish, events, err))
+    if (!open_all(proxy, zctx, publish, events, kept, err))
         goto undo;
     int rc = start_thread(proxy);
     if (rc == 0)

@@ -3,20 +3,21 @@
  *   runners' PUB ──► XSUB (publish) ──► XPUB (events) ──► subscribers' SUB
  *   this broker ───► inproc ──┘
  *
- * Subscriptions travel the other way, up to the runners, so what nobody reads is not sent. A subscriber that
- * does not read loses events beyond PROXY_HWM of them; it sees the gap in `seq`. */
+ * Subscriptions travel the other way, up to the runners, so what nobody reads is not sent. For a subscriber that does not
+ * read, at most `kept` events are kept; it loses the others and sees the gap in `seq`. libzmq counts messages, not bytes:
+ * such a subscriber costs up to kept x (size of an event + 0.3 KiB), and nobody else anything. */
 #pragma once
 
 #include "base/mem.h"
 #include "base/rc.h"
 
-#define PROXY_HWM       100000 /* messages per peer, each way */
+#define PROXY_HWM       100000 /* messages from each runner that wait here */
 #define PROXY_LINGER_MS 200
 
 typedef struct proxy proxy_t;
 
-/* Binds both endpoints (":*" or ":0" for a free port) and starts the thread. NULL and err on failure. */
-proxy_t *proxy_open(void *zctx, const char *publish, const char *events, rz_err_t *err);
+/* Binds both endpoints (":*" or ":0" for a free port) and starts the thread. kept: see above. NULL and err on failure. */
+proxy_t *proxy_open(void *zctx, const char *publish, const char *events, int kept, rz_err_t *err);
 /* Stops the thread; what subscribers have not taken within PROXY_LINGER_MS is dropped. */
 void proxy_close(proxy_t **proxy);
 const char *proxy_publish_endpoint(const proxy_t *proxy); /* as bound; lent */
