@@ -18,7 +18,7 @@ typedef struct {
     uint64_t retention_ms, tombstone_ms; /* of sessions, and of what is known after them */
     uint64_t completions_max;
     size_t job_max, session_max;
-    int subscriber_events; /* kept for a subscriber that does not read */
+    int subscriber_events;    /* kept for a subscriber that does not read */
     rz_store_options_t store; /* without callbacks */
     rz_agents_t *agents;      /* owned */
 } setup_t;

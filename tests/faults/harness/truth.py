@@ -19,6 +19,10 @@ for _, key in ipairs(redis.call('KEYS', P .. 'q:*')) do
         for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do note(queued, entry, key) end
     end
 end
+for _, entry in ipairs(redis.call('ZRANGE', P .. 't', 0, -1)) do
+    local rerun = string.match(entry, '^r (.*)$')
+    if rerun then note(queued, rerun, 't') end
+end
 for _, key in ipairs(redis.call('KEYS', P .. 'o:*')) do
     for _, entry in ipairs(redis.call('ZRANGE', key, 0, -1)) do
         note(owned, string.match(entry, '^%S+'), { entry, string.sub(key, #P + 3) })
