@@ -18,6 +18,7 @@
 
 #define PREFIX     "run."
 #define RECORD_MAX 65536 /* bytes; upstream's records are a few hundred */
+#define COMPLAINTS 100   /* about the records of one worker             */
 
 struct fabric {
     char path[PATH_MAX];
@@ -33,7 +34,7 @@ struct folder {
     uv_fs_event_t watch;
     uv_timer_t first_look; /* once, for a record that came before the watch stood */
     bool watching;
-    bool complained; /* of a record: a worker may write as many as it likes */
+    unsigned long bad_records; /* a worker may write as many as it likes */
     int handles;
 };
 
@@ -174,11 +175,11 @@ void fabric_close(fabric_t **fabric_ref)
 
 /* ---- one spawn's folder ---- */
 
-static void complain(folder_t *folder, const char *why)
+static void complain(folder_t *folder, rz_rc_t rc, const char *why)
 {
-    if (!folder->complained)
-        rz_log_warn("fabric.bad_record", "path=%s/%s error=%s", folder->path, folder->name, why);
-    folder->complained = true;
+    if (++folder->bad_records <= COMPLAINTS)
+        rz_log_warn("fabric.bad_record", "path=%s/%s code=%s %s", folder->path, folder->name, rz_rc_name(rc),
+                    why);
 }
 
 /* The worker may have put anything there: a link elsewhere, or a FIFO on which we would wait for ever. */
@@ -195,7 +196,7 @@ static size_t read_record(folder_t *folder, char *bytes)
     ssize_t n = small ? read(fd, bytes, RECORD_MAX) : 0;
     close(fd);
     if (regular && !small)
-        complain(folder, "at most 65536 bytes are read");
+        complain(folder, RZ_TOO_LARGE, "at most 65536 bytes are read");
     return n > 0 ? (size_t)n : 0;
 }
 
@@ -208,7 +209,7 @@ static void look(folder_t *folder)
     rz_err_t err = { 0 };
     rz_record_t record;
     if (rz_record_decode(bytes, n, &record, &err) != RZ_OK) {
-        complain(folder, err.text);
+        complain(folder, err.rc, err.text);
         return;
     }
     if (rz_record_live(&record, rz_wall_us()))

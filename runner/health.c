@@ -83,6 +83,8 @@ static void put_runs(const runner_t *runner, rz_buf_t *out)
     counter(out, "rhizome_runner_bad_events_total",
             "Events of workers that are no object, have no type, or are too large.",
             house->counters.bad_events);
+    counter(out, "rhizome_runner_bad_frames_total",
+            "Frames of workers that could not be decoded; each ended its run.", house->counters.bad_frames);
     counter(out, "rhizome_runner_other_frames_total", "Frames of workers of an unknown kind.",
             house->counters.other_frames);
     counter(out, "rhizome_runner_refused_requests_total", "Requests of workers that were refused unasked.",
@@ -127,6 +129,8 @@ static void on_metrics(rz_buf_t *out, void *arg)
           (double)links_welcomed(health->runner->house.links));
     counter(out, "rhizome_runner_homes_total", "Times that a broker became its home.",
             links_moves(health->runner->house.links));
+    counter(out, "rhizome_runner_link_malformed_total", "Messages of brokers that could not be decoded.",
+            links_malformed(health->runner->house.links));
     put_runs(health->runner, out);
     put_workers(health->runner, out);
 }

@@ -62,6 +62,7 @@ struct links {
     uint64_t ticked_ms, moves;
     char incarnation[RZ_UUID_LEN + 1];
     rz_buf_t scratch;
+    uint64_t malformed; /* messages of brokers that could not be decoded */
 };
 
 /* ---- sending ---- */
@@ -581,7 +582,9 @@ static void on_msg(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
     rz_link_t link;
     peer->silent_ms = 0;
     if (rz_link_decode(msg->part[0].p, msg->part[0].n, &link, &err) != RZ_OK) {
-        rz_log_warn("link.bad_message", "endpoint=%s error=%s", peer->endpoint, err.text);
+        peer->links->malformed++;
+        rz_log_warn("link.bad_message", "endpoint=%s code=%s %s", peer->endpoint, rz_rc_name(err.rc),
+                    err.text);
         return;
     }
     dispatch(peer, &link, msg);
@@ -658,4 +661,9 @@ size_t links_welcomed(const links_t *links)
 uint64_t links_moves(const links_t *links)
 {
     return links->moves;
+}
+
+uint64_t links_malformed(const links_t *links)
+{
+    return links->malformed;
 }

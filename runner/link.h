@@ -39,6 +39,7 @@ const char *links_home(const links_t *links);     /* the broker's name, NULL whe
 uint64_t links_sync_ms(const links_t *links);     /* how often it wants to be told; 0: there is none */
 size_t links_welcomed(const links_t *links);      /* how many are UP */
 uint64_t links_moves(const links_t *links);       /* how often one became home */
+uint64_t links_malformed(const links_t *links);   /* messages of brokers that could not be decoded */
 void links_rejoin(links_t *links);                /* with a fresh incarnation */
 void links_tick(links_t *links, uint64_t now_ms); /* a few times a second */
 

@@ -35,6 +35,7 @@ typedef struct {
     void *arg;
     struct {
         uint64_t bad_events;   /* no object, no type, or too large      */
+        uint64_t bad_frames;   /* that could not be decoded              */
         uint64_t other_frames; /* of a kind that we do not know         */
         uint64_t refused;      /* requests of workers, without asking   */
         uint64_t ended;        /* activations whose finish is committed */

@@ -114,6 +114,8 @@ static void on_frame(void *user, const char *bytes, size_t len, void *arg)
     rz_err_t err = { 0 };
     rz_child_frame_t frame;
     if (rz_child_frame_decode(bytes, len, &frame, &err) != RZ_OK) {
+        run->house->counters.bad_frames++;
+        rz_log_warn("run.bad_frame", "child=%s code=%s %s", run_child(run), rz_rc_name(err.rc), err.text);
         lose(run, "actor transport error: ", err.text);
         return;
     }

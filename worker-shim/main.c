@@ -52,6 +52,13 @@ static int fail(const char *what, const char *why)
     return 1;
 }
 
+static int refuse(const rz_err_t *err)
+{
+    fprintf(stderr, "rhizome-worker failed: read ProvisionSpec from stdin: decode <provision>: %s (%s)\n",
+            err->text, rz_rc_name(err->rc));
+    return 1;
+}
+
 /* Descriptors 0 to 2 exist: whatever is opened later must not become somebody's stdin or stderr. */
 static void keep_standard_files(void)
 {
@@ -207,7 +214,7 @@ int main(int argc, char **argv)
     worker_t worker = { .served = SERVED_DONE };
     rz_err_t err = { 0 };
     if (brief_read(STDIN_FILENO, &worker.brief, &err) != RZ_OK)
-        return fail("read ProvisionSpec from stdin: decode <provision>: ", err.text);
+        return refuse(&err);
     worker.executor = executor_find(worker.brief.executor);
     int code = worker.executor != NULL ? work(&worker)
                                        : fail(rz_executor_name(worker.brief.executor),

@@ -3,6 +3,7 @@
  * Nothing here allocates or locks: it must work when the heap is used up and from any thread. */
 #include "base/log.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -59,16 +60,9 @@ static bool put(line_t *line, const char *bytes, size_t n)
     return true;
 }
 
-/* How many bytes at `at` are a control character a terminal might obey: C0, DEL, or C1 as UTF-8. */
-static size_t control_len(const unsigned char *at)
+static bool put_control(line_t *line, const char *text, size_t n)
 {
-    if (*at < 0x20 || *at == 0x7f)
-        return 1;
-    return at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0 ? 2 : 0;
-}
-
-static bool put_control(line_t *line, const unsigned char *at, size_t n)
-{
+    const unsigned char *at = (const unsigned char *)text;
     char escaped[9];
     int len = *at == '\n'   ? snprintf(escaped, sizeof(escaped), "\\n")
               : *at == '\t' ? snprintf(escaped, sizeof(escaped), "\\t")
@@ -79,12 +73,11 @@ static bool put_control(line_t *line, const unsigned char *at, size_t n)
 
 static bool put_escaped(line_t *line, const char *text)
 {
-    const unsigned char *at = (const unsigned char *)text;
-    while (*at != '\0') {
-        size_t control = control_len(at);
-        if (control > 0 ? !put_control(line, at, control) : !put(line, (const char *)at, 1))
+    while (*text != '\0') {
+        size_t control = rz_utf8_control(text);
+        if (control > 0 ? !put_control(line, text, control) : !put(line, text, 1))
             return false;
-        at += control > 0 ? control : 1;
+        text += control > 0 ? control : 1;
     }
     return true;
 }

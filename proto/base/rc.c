@@ -48,12 +48,14 @@ static bool vacant(const rz_err_t *err)
     return err != NULL && err->rc == RZ_OK;
 }
 
-/* The text may be sent to a peer as JSON: what strangers put into it, or a cut through a character, must not
- * make it invalid. */
+/* The text may be sent to a peer as JSON, or shown on a terminal: what strangers put into it, or a cut through a
+ * character, must not make it invalid, more than one line, or a command. */
 static void seal(rz_err_t *err, rz_rc_t rc)
 {
     rz_utf8_scrub(err->field);
     rz_utf8_scrub(err->text);
+    rz_utf8_flatten(err->field);
+    rz_utf8_flatten(err->text);
     err->rc = rc;
 }
 

@@ -49,3 +49,22 @@ void rz_utf8_scrub(char *text)
         n -= len;
     }
 }
+
+size_t rz_utf8_control(const char *text)
+{
+    unsigned char first = (unsigned char)text[0];
+    if (first != '\0' && (first < 0x20 || first == 0x7f))
+        return 1;
+    return first == 0xc2 && within(text[1], 0x80, 0x9f) ? 2 : 0;
+}
+
+void rz_utf8_flatten(char *text)
+{
+    char *to = text;
+    while (*text != '\0') {
+        size_t control = rz_utf8_control(text);
+        *to++ = control > 0 ? '?' : *text;
+        text += control > 0 ? control : 1;
+    }
+    *to = '\0';
+}

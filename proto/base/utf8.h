@@ -10,3 +10,8 @@ size_t rz_utf8_char(const char *bytes, size_t n);
 size_t rz_utf8_span(const char *text);
 /* Replaces every byte of text that belongs to no well-formed character by '?'. */
 void rz_utf8_scrub(char *text);
+/* Bytes of the control character at the start of a text that ends with NUL: what a terminal may obey (C0, DEL, and C1 as
+ * UTF-8). 0: it is none. */
+size_t rz_utf8_control(const char *text);
+/* Replaces every control character of text by '?': what is left is one line, and stays on it. */
+void rz_utf8_flatten(char *text);

@@ -87,12 +87,21 @@ rz_rc_t rz_credential_env_check(const cJSON *object, const char *field, rz_err_t
                 "\"%.40s\" is no variable; allowed: letters, digits and _, no digit first, not "
                 "RHIZOME_*",
                 item->string);
+        char inner[sizeof err->field];
+        snprintf(inner, sizeof inner, "%s.%s", field, item->string);
         if (!is_part_name(item))
-            return rz_fail_field(err, RZ_BAD_FIELD, field,
-                                 "%.40s: allowed: \"api_key\", \"base_url\", \"provider_type\", \"provider\"",
-                                 item->string);
+            return rz_fail_field(err, RZ_BAD_FIELD, inner,
+                                 "one of api_key, base_url, provider_type, provider");
     }
     return RZ_OK;
+}
+
+/* Of the argument at i. */
+static void refuse_arg(rz_err_t *err, size_t i, rz_rc_t rc, const char *text)
+{
+    char field[48];
+    snprintf(field, sizeof(field), "executor.args[%zu]", i);
+    rz_fail_field(err, rc, field, "%s", text);
 }
 
 static const cJSON *refuse_args(rz_err_t *err, rz_rc_t rc, const char *text)
@@ -111,11 +120,12 @@ static const cJSON *read_args(rz_fields_t *f)
         return refuse_args(f->err, RZ_BAD_FIELD, "allowed: an array of strings");
     if (cJSON_GetArraySize(args) > ARGS_MAX)
         return refuse_args(f->err, RZ_TOO_LARGE, "allowed: at most 1024 strings");
-    for (const cJSON *arg = args->child; arg != NULL; arg = arg->next) {
+    size_t i = 0;
+    for (const cJSON *arg = args->child; arg != NULL; arg = arg->next, i++) {
         if (!cJSON_IsString(arg))
-            return refuse_args(f->err, RZ_BAD_FIELD, "allowed: an array of strings");
-        if (strlen(arg->valuestring) > TEXT_BYTES_MAX)
-            return refuse_args(f->err, RZ_TOO_LARGE, "allowed: at most 65536 bytes an argument");
+            refuse_arg(f->err, i, RZ_BAD_FIELD, "allowed: a string");
+        else if (strlen(arg->valuestring) > TEXT_BYTES_MAX)
+            refuse_arg(f->err, i, RZ_TOO_LARGE, "allowed: at most 65536 bytes");
     }
     return args;
 }
@@ -175,6 +185,11 @@ static void read_credential(rz_err_t *err, const cJSON *item, size_t index, rz_c
     char where[64];
     snprintf(where, sizeof(where), "secrets.provider_credentials[%zu].", index);
     rz_fields_t f = { .obj = item, .where = where, .err = err };
+    if (!cJSON_IsObject(item)) { /* not shown either: it may be the key itself */
+        where[strlen(where) - 1] = '\0';
+        rz_fail_field(err, RZ_BAD_FIELD, where, "allowed: an object");
+        return;
+    }
     out->provider = rz_field_str(&f, "provider", RZ_REQUIRED, RZ_NAME_MAX);
     out->api_key = read_api_key(err, item, where);
     out->base_url = rz_field_str(&f, "base_url", RZ_OPTIONAL, TEXT_BYTES_MAX);

@@ -7,9 +7,10 @@ import sys
 import time
 
 import at_broker
+import at_worker
 from hostile import ACCEPTED, verdict
 
-ENTRIES = {**at_broker.ENTRIES}
+ENTRIES = {**at_broker.ENTRIES, **at_worker.ENTRIES}
 
 
 def run(name, entry, only):

@@ -304,7 +304,8 @@ def value_rules(place, head):
     if form.types and "object" in form.types:
         yield from object_rules(place)
     room = DEPTH_MAX - len(place.path)
-    yield "as deep as allowed", deep(room), GOOD if form.types is None else ("BAD_FIELD", "inside", ())
+    any_value = form.types is None or ("array" in form.types and form.items is None)
+    yield "as deep as allowed", deep(room), GOOD if any_value else ("BAD_FIELD", "inside", ())
     yield "deep", deep(room + 1), bad("TOO_DEEP", str(DEPTH_MAX), field=False)
     if isinstance(place.path[-1], str):
         yield "no value", b"", NOT_JSON

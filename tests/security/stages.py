@@ -57,15 +57,17 @@ class Folder:
                 sys.stderr.write(f"--- {log.name}, its end\n{text[-2000:]}\n")
         self.place.cleanup()
 
-    def start(self, name, *argv, ready=True, env=None):
-        """Starts a program; returns the line that it says when it is ready, as JSON."""
+    def start(self, name, *argv, ready=True, env=None, stdin=None):
+        """Starts a program, with these bytes on its stdin; returns the line that it says when it is ready, as JSON."""
         log = self.path / f"{name}.log"
         inner, outer = os.pipe()
         flags = ["--ready-fd", str(outer)] if ready else []
         with open(log, "wb") as file:
-            process = subprocess.Popen([*map(str, argv), *flags], stdin=subprocess.DEVNULL, stdout=file, stderr=file, pass_fds=[outer],
+            process = subprocess.Popen([*map(str, argv), *flags], stdin=subprocess.PIPE, stdout=file, stderr=file, pass_fds=[outer],
                                        cwd=self.path, env={**os.environ, **(env or {})})
         os.close(outer)
+        process.stdin.write(stdin or b"")
+        process.stdin.close()
         self.running.append((process, log))
         with open(inner, encoding="utf-8") as line:
             told = line.readline() if ready else "{}"

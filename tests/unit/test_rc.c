@@ -85,6 +85,15 @@ static void ill_formed_bytes_become_question_marks(void **state)
     assert_string_equal(text, "a?\xc3\xbc?????\xf0\x9f\x98\x80z");
 }
 
+static void what_strangers_write_into_a_failure_stays_on_its_line(void **state)
+{
+    (void)state;
+    rz_err_t err = { 0 };
+    rz_fail_field(&err, RZ_BAD_FIELD, "a\nb", "found \"%s\"", "x\r\n\x1b[2J\x7f\xc2\x9b\xc3\xbc\xc2\xa0");
+    assert_string_equal(err.field, "a?b");
+    assert_string_equal(err.text, "a?b: found \"x???[2J??\xc3\xbc\xc2\xa0\"");
+}
+
 static void spans_compare_by_length_and_bytes(void **state)
 {
     (void)state;
@@ -153,6 +162,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(field_and_reason_are_in_the_text),
     cmocka_unit_test(texts_are_cut_at_their_bound_and_stay_utf8),
     cmocka_unit_test(ill_formed_bytes_become_question_marks),
+    cmocka_unit_test(what_strangers_write_into_a_failure_stays_on_its_line),
     cmocka_unit_test(spans_compare_by_length_and_bytes),
     cmocka_unit_test(running_out_of_memory_ends_the_process_with_70_and_a_line),
     cmocka_unit_test(memory_comes_zeroed_and_copies_are_terminated),
