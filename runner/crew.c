@@ -417,6 +417,7 @@ crew_t *crew_open(uv_loop_t *loop, rz_ws_context_t *ws, fabric_t *fabric, const 
     crew->env = (worker_env_t){ .loop = loop,
                                 .ws = ws,
                                 .fabric = fabric,
+                                .confinement = &settings->confinement,
                                 .register_ms = settings->register_ms,
                                 .events = &worker_events,
                                 .arg = crew };

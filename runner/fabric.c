@@ -22,6 +22,7 @@
 
 struct fabric {
     char path[PATH_MAX];
+    const confinement_t *confinement;
     int lock; /* held for our life */
     unsigned long next;
 };
@@ -127,7 +128,46 @@ static bool is_ours(const char *path)
     return stat(path, &info) == 0 && info.st_uid == geteuid() && (info.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
-fabric_t *fabric_open(const char *state_dir, rz_err_t *err)
+/* A worker of another user must come through to its own folder; what else is there it cannot list. */
+static int let_pass(const confinement_t *confinement, const char *path)
+{
+    return !confinement->other_user || chmod(path, 0711) == 0 ? 0 : errno;
+}
+
+/* Found out now, by name, and not by every worker anew. */
+static bool is_reached_by_all(const char *path, rz_err_t *err)
+{
+    char part[PATH_MAX];
+    struct stat info;
+    snprintf(part, sizeof part, "%s", path);
+    for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        bool passable = stat(part, &info) == 0 && (info.st_mode & S_IXOTH) != 0;
+        if (!passable)
+            rz_fail_field(
+                err, RZ_BAD_FIELD, "runner.state_dir",
+                "%.300s does not let runner.worker_user pass; allowed: a folder that it can reach (chmod o+x)",
+                part);
+        if (!passable)
+            return false;
+        *slash = '/';
+    }
+    return true;
+}
+
+static int make_runners_folder(const confinement_t *confinement, const char *path)
+{
+    return mkdir(path, 0700) == 0 ? let_pass(confinement, path) : errno;
+}
+
+static int make_workers_folder(const confinement_t *confinement, const char *path)
+{
+    if (mkdir(path, 0700) != 0)
+        return errno;
+    return !confinement->other_user || chown(path, confinement->uid, confinement->gid) == 0 ? 0 : errno;
+}
+
+fabric_t *fabric_open(const char *state_dir, const confinement_t *confinement, rz_err_t *err)
 {
     int sys = make_folders(state_dir);
     if (sys != 0) {
@@ -139,14 +179,23 @@ fabric_t *fabric_open(const char *state_dir, rz_err_t *err)
                       "%s must be ours, and nobody else may write to it", state_dir);
         return NULL;
     }
+    sys = let_pass(confinement, state_dir);
+    if (sys != 0) {
+        rz_fail_sys(err, sys, "chmod 0711 %s", state_dir);
+        return NULL;
+    }
+    if (confinement->other_user && !is_reached_by_all(state_dir, err))
+        return NULL;
     remove_stale(state_dir);
     char token[RZ_TOKEN_LEN + 1], name[64];
     rz_token_new(token);
     snprintf(name, sizeof name, PREFIX "%d.%.8s", (int)getpid(), token);
 
     fabric_t *fabric = rz_alloc(sizeof *fabric);
-    if (!join(fabric->path, state_dir, name) || mkdir(fabric->path, 0700) != 0) {
-        rz_fail_sys(err, errno, "mkdir %s/%s", state_dir, name);
+    fabric->confinement = confinement;
+    sys = join(fabric->path, state_dir, name) ? make_runners_folder(confinement, fabric->path) : ENAMETOOLONG;
+    if (sys != 0) {
+        rz_fail_sys(err, sys, "mkdir %s/%s", state_dir, name);
         goto undo_fabric;
     }
     fabric->lock = lock_folder(fabric->path);
@@ -240,8 +289,11 @@ folder_t *folder_open(fabric_t *fabric, uv_loop_t *loop, const char *agent_id, f
     snprintf(folder->name, sizeof folder->name, "%.*s.json", RZ_ID_MAX, agent_id);
     folder->fn = fn;
     folder->arg = arg;
-    if (!join(folder->path, fabric->path, number) || mkdir(folder->path, 0700) != 0) {
-        rz_fail_sys(err, errno, "mkdir %s/%s", fabric->path, number);
+    int sys = join(folder->path, fabric->path, number)
+                  ? make_workers_folder(fabric->confinement, folder->path)
+                  : ENAMETOOLONG;
+    if (sys != 0) {
+        rz_fail_sys(err, sys, "mkdir %s/%s", fabric->path, number);
         rz_free(folder);
         return NULL;
     }

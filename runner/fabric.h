@@ -11,6 +11,7 @@
 #pragma once
 
 #include "base/rc.h"
+#include "confinement.h"
 #include "wire/record.h"
 
 #include <uv.h>
@@ -18,8 +19,9 @@
 typedef struct fabric fabric_t;
 typedef struct folder folder_t;
 
-/* state_dir is created (0700) when missing; one that others may write to is refused. NULL and err on failure. */
-fabric_t *fabric_open(const char *state_dir, rz_err_t *err);
+/* state_dir is created (0700) when missing; one that others may write to is refused. Workers with a user of their own must be let
+ * pass: then the two upper folders are 0711, and each spawn's is that user's. NULL and err on failure. */
+fabric_t *fabric_open(const char *state_dir, const confinement_t *confinement, rz_err_t *err);
 void fabric_close(fabric_t **fabric); /* removes everything in it */
 
 /* A live, readable record appeared under `agent_id`; lent until it returns. Comes from the loop, and again

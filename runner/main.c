@@ -168,6 +168,7 @@ int main(int argc, char **argv)
     options_t options;
     open_standard_fds();
     rz_keep_memory_private(); /* and with it the keeper */
+    rz_give_up_privileges();  /* and with it every worker */
     rz_config_t *config = rz_config_load(NULL, &argc, argv, &err);
     int code = 0;
     if (config == NULL) {

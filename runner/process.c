@@ -74,17 +74,21 @@ static void setup_fini(setup_t *setup)
 static int start(process_t *process, const process_options_t *options, int stdin_fd, int stderr_fd)
 {
     setup_t setup;
+    char **argv = confinement_argv(options->confinement, options->argv);
     int sys = setup_init(&setup, stdin_fd, stderr_fd);
     if (sys == 0)
-        sys = posix_spawnp(&process->pid, options->argv[0], &setup.actions, &setup.attr, options->argv,
-                           options->envp);
+        sys = posix_spawnp(&process->pid, argv[0], &setup.actions, &setup.attr, argv, options->envp);
     setup_fini(&setup);
+    confinement_argv_free(&argv);
     if (sys != 0)
         return sys;
+    sys = confinement_bound(options->confinement, process->pid); /* it waits for its stdin yet */
     process->pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
-    if (process->pidfd >= 0)
+    if (sys == 0 && process->pidfd >= 0)
         return 0;
-    sys = errno;
+    sys = sys != 0 ? sys : errno;
+    if (process->pidfd >= 0)
+        close(process->pidfd);
     kill(process->pid, SIGKILL);
     waitpid(process->pid, NULL, 0);
     return sys;

@@ -1,13 +1,14 @@
 /* process.h - one child process: started, fed on stdin, listened to on stderr, reaped (PITFALLS 21-23).
  *
  * The child gets a session and process group of its own, default signals, an empty mask, stdout on /dev/null
- * and no descriptor of ours. stdin is written without blocking and closed behind the last byte; stderr is
+ * and no descriptor of ours, and is confined (confinement.h). stdin is written without blocking and closed behind the last byte; stderr is
  * read all the time, so a child that talks before it listens cannot jam. Its end arrives through a pidfd,
  * never through waitpid(-1). Loop thread only; callbacks come from the loop. */
 #pragma once
 
 #include "base/buf.h"
 #include "base/rc.h"
+#include "confinement.h"
 
 #include <sys/types.h>
 #include <uv.h>
@@ -20,6 +21,7 @@ typedef struct {
     char *const *argv; /* argv[0] is looked up in PATH unless it holds a slash */
     char *const *envp;
     rz_str_t input; /* copied, and wiped once written */
+    const confinement_t *confinement;
     void (*on_stderr)(const char *bytes, size_t n, void *arg);
     void (*on_exit)(const char *status, void *arg); /* once; "exit status: 1", "signal: 9 (SIGKILL)" */
     void *arg;

@@ -5,7 +5,6 @@
 #include "binary.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define IDLE_SURPLUS_SECS 60 /* the worker's own idle limit lies above ours: the runner decides who goes */
@@ -131,12 +130,12 @@ static char **list_argv(const char *program, const cJSON *args)
     return argv;
 }
 
-static size_t add_env(char **envp, size_t n, const cJSON *names)
+static size_t add_env(const settings_t *settings, char **envp, size_t n, const cJSON *names)
 {
     const cJSON *name;
     cJSON_ArrayForEach(name, names)
     {
-        const char *value = getenv(name->valuestring);
+        const char *value = confinement_variable(&settings->confinement, name->valuestring);
         if (value == NULL)
             continue;
         rz_buf_t line = { 0 };
@@ -147,11 +146,12 @@ static size_t add_env(char **envp, size_t n, const cJSON *names)
 }
 
 /* Only what is named is passed on: a worker runs code that a model chose. */
-static char **list_envp(const cJSON *allowed, const cJSON *more)
+static char **list_envp(const settings_t *settings, const cJSON *more)
 {
+    const cJSON *allowed = settings->env_allow;
     int n = cJSON_GetArraySize(allowed) + (more != NULL ? cJSON_GetArraySize(more) : 0);
     char **envp = rz_alloc(((size_t)n + 1) * sizeof *envp);
-    add_env(envp, add_env(envp, 0, allowed), more);
+    add_env(settings, envp, add_env(settings, envp, 0, allowed), more);
     return envp;
 }
 
@@ -235,7 +235,7 @@ rz_rc_t profile_plan_init(profile_plan_t *plan, const profile_case_t *of, rz_err
     if (rc == RZ_OK) {
         plan->no_args = cJSON_CreateArray();
         plan->argv = list_argv(program_of(of->settings, of->agent), of->agent->worker_args);
-        plan->envp = list_envp(of->settings->env_allow, of->agent->env);
+        plan->envp = list_envp(of->settings, of->agent->env);
         set_provision(plan, of);
         set_token(plan);
         set_credential(plan, &choice);

@@ -246,7 +246,7 @@ static rz_rc_t open_parts(runner_t *runner, rz_err_t *err)
     house->credentials = credentials_open(runner->settings->credentials, err);
     if (house->credentials == NULL)
         return err->rc;
-    runner->fabric = fabric_open(runner->settings->state_dir, err);
+    runner->fabric = fabric_open(runner->settings->state_dir, &runner->settings->confinement, err);
     if (runner->fabric == NULL)
         return err->rc;
     runner->ws = rz_ws_context_open(&runner->loop, err);
@@ -364,6 +364,9 @@ int runner_run(const settings_t *settings, const runner_fds_t *fds)
         return fail_to_open(&runner, &err);
     open_signals(&runner);
     open_time(&runner);
+    if (geteuid() == 0 && !settings->confinement.other_user)
+        rz_log_warn("runner.workers_are_root",
+                    "text=\"workers run code that a model chose, as root; set runner.worker_user\"");
     rz_log_info("runner.up", "runner=%s slots=%zu state_dir=%s", settings->name, settings->slots,
                 settings->state_dir);
     uv_run(&runner.loop, UV_RUN_DEFAULT);

@@ -117,6 +117,8 @@ rz_rc_t settings_init(settings_t *settings, const rz_config_t *config, rz_err_t 
         return rz_fail_field(err, RZ_BAD_FIELD, "runner.brokers", "at least one broker must be named");
     set_numbers(settings, config);
     rz_rc_t rc = set_texts(settings, config, err);
+    if (rc == RZ_OK)
+        rc = confinement_read(config, &settings->confinement, err);
     if (rc != RZ_OK)
         return rc;
     settings->agents = rz_agents_create(rz_config_table(config, "externalAgents"),

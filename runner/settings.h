@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/config.h"
+#include "confinement.h"
 #include "wire/agents.h"
 
 typedef struct {
@@ -18,6 +19,7 @@ typedef struct {
     char state_dir[512], worker_bin[4096];
     char credentials[4096];                 /* path of the file, see credentials.h; "": none           */
     char default_provider[RZ_NAME_MAX + 1]; /* of children whose session names none; "": none          */
+    confinement_t confinement;              /* of workers */
     bool needs_credential;                  /* a named provider without one: an error, not a warning   */
 } settings_t;
 

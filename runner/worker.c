@@ -302,6 +302,7 @@ static process_t *spawn_worker(worker_t *worker, const worker_plan_t *plan, rz_e
     process_options_t options = { .argv = plan->argv,
                                   .envp = plan->envp,
                                   .input = rz_buf_str(&spec),
+                                  .confinement = worker->env->confinement,
                                   .on_stderr = on_stderr,
                                   .on_exit = on_exit,
                                   .arg = worker };

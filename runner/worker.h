@@ -39,6 +39,7 @@ typedef struct {
     uv_loop_t *loop;
     rz_ws_context_t *ws;
     fabric_t *fabric;
+    const confinement_t *confinement;
     uint64_t register_ms; /* from spawn to record                                  */
     const worker_events_t *events;
     void *arg;

@@ -22,3 +22,8 @@ void rz_keep_memory_private(void)
     prctl(PR_SET_DUMPABLE, 0);
 #endif
 }
+
+void rz_give_up_privileges(void)
+{
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}

@@ -7,3 +7,7 @@
  *
  * Under AddressSanitizer only the core file is given up: its leak check attaches to us like a debugger. */
 void rz_keep_memory_private(void);
+
+/* No program that is executed from here on, by us or by what descends from us, gets more rights than we have: setuid bits and
+ * file capabilities count for nothing. Cannot be taken back. */
+void rz_give_up_privileges(void);

@@ -413,6 +413,19 @@ static void open_sockets(stand_in_t *s)
     zmq_getsockopt(s->sub, ZMQ_LAST_ENDPOINT, s->publish, &m);
 }
 
+static unsigned runs_as;
+
+void stand_in_as(unsigned uid)
+{
+    runs_as = uid;
+}
+
+static void hand_over(const char *path)
+{
+    if (runs_as != 0)
+        assert_int_equal(chown(path, runs_as, runs_as), 0);
+}
+
 static void write_config(stand_in_t *s, const char *members)
 {
     snprintf(s->config, sizeof s->config, "%s/config.json", s->dir);
@@ -420,6 +433,8 @@ static void write_config(stand_in_t *s, const char *members)
     assert_non_null(file);
     fprintf(file, "{%s}", members);
     fclose(file);
+    hand_over(s->config);
+    hand_over(s->dir);
 }
 
 static void start_runner(stand_in_t *s, const char *const *flags)
@@ -430,7 +445,14 @@ static void start_runner(stand_in_t *s, const char *const *flags)
              bin != NULL ? bin : RZ_SOURCE_DIR "/build/asan/bin");
     snprintf(state, sizeof state, "%s/state", s->dir);
     snprintf(log, sizeof log, "%s/runner.log", s->dir);
-    const char *argv[40] = { program,
+    char reuid[32], regid[32];
+    snprintf(reuid, sizeof reuid, "--reuid=%u", runs_as);
+    snprintf(regid, sizeof regid, "--regid=%u", runs_as);
+    const char *argv[48] = { "setpriv",
+                             reuid,
+                             regid,
+                             "--clear-groups",
+                             program,
                              "--config",
                              s->config,
                              "--runner-name",
@@ -441,10 +463,10 @@ static void start_runner(stand_in_t *s, const char *const *flags)
                              s->endpoint,
                              "--runner-state-dir",
                              state };
-    size_t n = 11;
+    size_t n = 15;
     while (flags != NULL && *flags != NULL)
         argv[n++] = *flags++;
-    process_start(&s->runner, argv, log, 1);
+    process_start(&s->runner, runs_as != 0 ? argv : argv + 4, log, 1);
 }
 
 /* The runner's PUB learns of our subscription a moment after it connected: asked until its answer arrives. */

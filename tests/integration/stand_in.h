@@ -53,6 +53,8 @@ extern uint64_t stand_in_version;
 /* Starts a runner with further flags (NULL-terminated, may be NULL) and members of its configuration file (""
  * none). Returns when it is welcomed and its events arrive. */
 void stand_in_up(stand_in_t *s, const char *members, const char *const *flags);
+/* The runners that are started from here on belong to this user, and so does what they are given; takes a root. 0: to ours. */
+void stand_in_as(unsigned uid);
 /* Sends the signal (0: none), plays on until the runner's keeper has exited, and returns its exit code or
  * 128+signal. stand_in_down: with TERM; then nothing may be left of it. */
 int stand_in_end(stand_in_t *s, int signum);

@@ -132,7 +132,7 @@ static int stage_up(void **state)
     uv_timer_init(&stage.loop, &stage.pace);
     uv_timer_start(&stage.pace, on_pace, 10, 10);
     stage.ws = rz_ws_context_open(&stage.loop, &err);
-    stage.fabric = fabric_open(stage.dir, &err);
+    stage.fabric = fabric_open(stage.dir, &stage.settings.confinement, &err);
     assert_true(stage.ws != NULL && stage.fabric != NULL);
     stage.crew = crew_open(&stage.loop, stage.ws, stage.fabric, &stage.settings, &events, NULL);
     stage.seeker = (seeker_t){ .pool_key = KEY, .user = &stage };
