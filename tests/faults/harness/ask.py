@@ -7,7 +7,7 @@ import zmq
 
 TRY_S = 2.0           # without an answer for so long, the next broker is asked
 PAUSE_S = 0.3
-NO_ANSWER = {"UNAVAILABLE", "UNKNOWN", "FULL", "INTERNAL"}
+NO_ANSWER = {"UNAVAILABLE", "UNKNOWN", "FULL", "INTERNAL", "BAD_STORE"}  # the last: until an operator has mended it
 
 
 class Asker:

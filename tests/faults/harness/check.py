@@ -1,6 +1,6 @@
 """Judges a run: what was promised (DESIGN.md 5) against what clients heard and what the store holds. Pure functions over recorded facts.
 
-facts: {load, store, looks, losses, trees, samples, timeline, leftovers, stubborn}; load is what load.py wrote, store what truth.read_all() read.
+facts: {load, store, looks, losses, trees, samples, timeline, watched, leftovers, stubborn}; load is what load.py wrote, store what truth.read_all() read.
 Each check answers a Verdict; a broken promise comes with evidence that names children, epochs and times.
 """
 from collections import Counter, namedtuple
@@ -250,6 +250,35 @@ def replayed(facts):
     return verdict("Gaps are visible, and replay fills them", wrong, f"{whole} children with missed events, all filled by replay")
 
 
+ENDS = {"completed": 0, "error": 1, "cancelled": 4, "timeout": 5, "skipped": 6}
+
+
+def in_a_gap(place, gaps):
+    return any(after < place < before for after, before in gaps)
+
+
+def watched(facts):
+    """Whoever joins late sees each logged event once and in order, and ends as the child did."""
+    wrong, n = [], 0
+    for watch in facts["watched"]:
+        child, stored = watch["child"], facts["store"]["children"].get(watch["child"])
+        if stored is None:
+            continue
+        n += 1
+        shown, log = watch["shown"], [[e["epoch"], e["seq"]] for e in stored["log"]]
+        who = f"{child}, watched from {watch['at']:.1f} s"
+        if watch["code"] != ENDS.get(stored["a"]["status"]):
+            wrong.append(f"{who}: exit code {watch['code']}, the child is {stored['a']['status']}; {watch['said'][-1:]}")
+        elif sorted(shown) != shown or any(one == next_one for one, next_one in zip(shown, shown[1:])):
+            wrong.append(f"{who}: repeated or out of order: {shown}")
+        else:
+            wrong += [f"{who}: {epoch}-{seq} is missing" for epoch, seq in log if [epoch, seq] not in shown and not in_a_gap([epoch, seq], watch["gaps"])]
+            wrong += [f"{who}: {epoch}-{seq} is shown, and in a gap" for epoch, seq in shown if in_a_gap([epoch, seq], watch["gaps"])]
+            wrong += [f"{who}: {epoch}-{seq} is in the log, and called a gap" for epoch, seq in log if in_a_gap([epoch, seq], watch["gaps"])]
+    return verdict("Whoever joins late misses nothing and sees nothing twice", wrong, f"{n} late watchers, "
+                   f"{sum(len(watch['shown']) for watch in facts['watched'])} durable events, through every restart")
+
+
 def no_orphans(facts):
     wrong = [f"{tree['at']:.1f} s: of {tree['runner']} still there: {', '.join(tree['left'])}" for tree in facts["trees"] if tree["left"]]
     wrong += [f"after everything ended: {what}" for what in facts["leftovers"]]
@@ -318,7 +347,7 @@ def alive(facts):
 
 
 CHECKS = (nothing_lost, one_place, one_terminal, right_result, drained, strict, answered, fenced, no_rerun, causes, cancels, steering, order,
-          committed, logged, replayed, late_verdicts, credit, no_orphans, settled, consuming, bounded, alive)
+          committed, logged, replayed, watched, late_verdicts, credit, no_orphans, settled, consuming, bounded, alive)
 
 
 def judge(facts):

@@ -43,6 +43,46 @@ FAULTS = {
     "late_condemn": (3, RUNNERS, 0, 0),
 }
 
+# (what kind of thing is hurt, what is done to it), for whoever reads the report
+KINDS = ("process", "network", "store", "client")
+TOLD = {
+    "kill_worker": ("process", "a worker is killed in mid run"),
+    "stop_worker": ("process", "a worker is stopped for a while"),
+    "kill_runner": ("process", "a runner is killed and started again"),
+    "lose_runner": ("process", "a runner is killed and stays away"),
+    "kill_keeper": ("process", "a runner's keeper is killed"),
+    "stop_runner": ("process", "a runner is stopped, shorter than its keeper waits"),
+    "hang_runner": ("process", "a runner hangs until its keeper ends it"),
+    "restart_runner": ("process", "a runner is asked to end, and started again"),
+    "restart_broker": ("process", "a broker is asked to end, and started again"),
+    "kill_broker": ("process", "a broker is killed and started again"),
+    "stop_broker": ("process", "a broker is stopped for a while"),
+    "hang_broker": ("process", "a broker is stopped, longer than a lease"),
+    "no_descriptors": ("process", "a daemon gets not one descriptor more"),
+    "condemn": ("process", "a runner that lives is declared dead"),
+    "late_condemn": ("process", "a verdict comes that is from the past"),
+    "clock": ("process", "a wall clock jumps by an hour or a day"),
+    "partition": ("network", "a host is cut off, both ways"),
+    "long_partition": ("network", "a host is cut off for longer than a lease"),
+    "deaf": ("network", "a host hears nobody, and is heard"),
+    "mute": ("network", "a host is not heard, and hears"),
+    "cut_from_store": ("network", "a host does not reach Redis"),
+    "loss": ("network", "a tenth of a host's packets is lost"),
+    "slow_link": ("network", "a host's link carries 400 kbit/s"),
+    "delay": ("network", "120 ms more each way"),
+    "stall": ("network", "bytes stop, connections stay"),
+    "reset": ("network", "connections are reset"),
+    "kill_store": ("store", "Redis is killed and started again"),
+    "stop_store": ("store", "Redis is stopped for a while"),
+    "long_outage": ("store", "Redis is stopped for half a minute"),
+    "stutter_store": ("store", "the disk under Redis is slow"),
+    "disk_full": ("store", "the disk under Redis is full"),
+    "maxmemory": ("store", "Redis is at its maxmemory"),
+    "function_flush": ("store", "somebody removes our functions from Redis"),
+    "sleeping_subscriber": ("client", "a subscriber does not read"),
+    "flood": ("client", "a producer pushes 1,200 jobs at once"),
+}
+
 # Two faults of one thing at a time would only say what one of them says.
 GROUP = {"r1": "h1", "b1": "h1", "r2": "h2", "b2": "h2", "r3": "h3", "b2-store": "h2"}
 INSTANT = 0.5

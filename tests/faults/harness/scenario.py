@@ -15,6 +15,7 @@ import truth
 from daemons import Fleet
 from observe import Observer
 from resp import Down
+from watch import Watchers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DRAIN_S = 100.0     # longest job, lease and time to re-link, generously
@@ -48,6 +49,7 @@ class Scenario:
         self.observer.start()
         self.scene = faults.Scene(self.fleet, self.observer, self.order)
         self.scene.start_sleeper()
+        self.watchers = Watchers(self.fleet)
 
     def now(self):
         return time.monotonic() - self.began
@@ -92,6 +94,10 @@ class Scenario:
             self.tell(self.deaths[-1])
             daemon.start()
 
+    def look_at_load(self):
+        if self.load.poll() is not None:
+            raise hosts.Failed(f"the load ended by itself: {last_line(f'{self.fleet.dir}/load.log')}")
+
     def forge_stale(self):
         """The right token with the epoch before: what a runner that slept through its own loss would say."""
         if self.now() < self.forge_due:
@@ -110,7 +116,9 @@ class Scenario:
             if todo and todo[0]["at"] <= self.now():
                 self.inject(todo.pop(0))
             self.look_for_deaths()
+            self.look_at_load()
             self.forge_stale()
+            self.watchers.turn(self.now())
             time.sleep(TURN_S)
         self.heal_due(everything=True)
 
@@ -139,6 +147,7 @@ class Scenario:
         self.tell(f"{self.now():7.2f}  drained in {self.now() - began:.1f} s; roll call")
         self.order("rollcall " + " ".join(runner.name for runner in self.fleet.runners))
         self.drain(ROLLCALL_S)
+        watched = self.watchers.finish()
         path = f"{self.fleet.dir}/load.json"
         self.ask(f"finish {path}")
         self.load.wait()
@@ -152,7 +161,7 @@ class Scenario:
         self.observer.finish()
         return {"load": json.load(open(path)), "store": store, "looks": self.observer.looks, "losses": self.observer.losses,
                 "trees": self.observer.trees, "samples": self.observer.samples, "timeline": self.timeline, "deaths": self.deaths,
-                "verdicts": self.scene.verdicts, "slots": self.fleet.slots,
+                "verdicts": self.scene.verdicts, "slots": self.fleet.slots, "watched": watched,
                 "stubborn": stubborn + [name for name, ended in self.scene.restarts if not ended], "leftovers": self.leftovers()}
 
     def leftovers(self):

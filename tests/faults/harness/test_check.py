@@ -26,7 +26,8 @@ def history():
             "store": {"children": {"c-1": stored}, "completions": [{"child": "c-1", "epoch": "1", "status": "completed"}], "queued": 0,
                       "classes": [], "places": {"wrong": [], "counts": {"terminal": 1}, "live": [], "most": 0}},
             "looks": [{"at": 1.0, "counts": {"running": 1}, "wrong": [], "most": 1}], "losses": [], "trees": [], "samples": [], "timeline": [],
-            "deaths": [], "stubborn": [], "leftovers": [], "verdicts": [], "slots": 8}
+            "deaths": [], "stubborn": [], "leftovers": [], "verdicts": [], "slots": 8,
+            "watched": [{"child": "c-1", "at": 1.0, "code": 0, "shown": [[1, 2], [1, 4]], "gaps": [], "said": []}]}
 
 
 def broken(facts):
@@ -69,6 +70,17 @@ class Checker(unittest.TestCase):
     def test_a_completion_that_says_otherwise_is_seen(self):
         self.store["completions"][0]["status"] = "error"
         self.sees("one_terminal")
+
+    def test_a_watcher_that_misses_repeats_or_ends_otherwise_is_seen(self):
+        watch = self.facts["watched"][0]
+        for change in ({"code": 1}, {"shown": [[1, 4]]}, {"shown": [[1, 2], [1, 2], [1, 4]]}, {"shown": [[1, 4], [1, 2]]},
+                       {"shown": [[1, 2]], "gaps": [[[1, 2], [1, 5]]]}, {"gaps": [[[1, 1], [1, 3]]]}, {"code": None}):
+            self.facts["watched"] = [{**watch, **change}]
+            self.sees("watched")
+
+    def test_a_watcher_that_is_told_of_what_was_never_logged_is_fine(self):
+        self.facts["watched"][0]["gaps"] = [[[1, 2], [1, 4]]]
+        self.assertEqual(broken(self.facts), set())
 
     def test_two_answers_are_seen(self):
         self.child["messages"].append(self.child["messages"][-1])
@@ -212,6 +224,7 @@ class Plan(unittest.TestCase):
     def test_every_fault_of_the_plan_can_be_done(self):
         import faults
         self.assertEqual(set(plan.FAULTS), set(faults.HOW))
+        self.assertEqual(set(plan.FAULTS), set(plan.TOLD))
         self.assertEqual({step["fault"] for step in plan.make(1, 20000)}, set(plan.FAULTS))
 
 

@@ -98,6 +98,19 @@ def running_tokens(redis, at_most):
     return found[:at_most]
 
 
+def running(redis, but):
+    """[(parent, child)] of those that run, without these."""
+    found = []
+    for incarnation in redis("SMEMBERS", P + "is"):
+        for entry in owned_by(redis, incarnation):
+            child = entry.split()[0]
+            packed = None if child in but else redis("HGET", f"{P}c:{child}", "a")
+            facts = activation(packed) if packed else {}
+            if facts.get("state") == "running":
+                found.append((facts["parent"], child))
+    return found
+
+
 def read_all(redis):
     """Everything the checker needs, when nothing moves any more."""
     children = [key[len(P) + 2:] for key in redis("KEYS", P + "c:*")]
