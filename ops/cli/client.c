@@ -501,16 +501,21 @@ static bool listen_again(client_t *client)
     cJSON_ArrayForEach(prefix, client->prefixes)
         zmq_setsockopt(client->events, ZMQ_SUBSCRIBE, prefix->valuestring, strlen(prefix->valuestring));
     if (zmq_connect(client->events, endpoint) == 0)
-        return sync_emitters(client);
+        return true;
     say("events at \"%s\": %s", endpoint, zmq_strerror(errno));
     return false;
 }
 
-bool client_subscribe(client_t *client, const char *const *prefixes, size_t n)
+bool client_listen(client_t *client, const char *const *prefixes, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         cJSON_AddItemToArray(client->prefixes, cJSON_CreateString(prefixes[i]));
     return listen_again(client);
+}
+
+bool client_subscribe(client_t *client, const char *const *prefixes, size_t n)
+{
+    return client_listen(client, prefixes, n) && sync_emitters(client);
 }
 
 bool client_move(client_t *client)

@@ -66,6 +66,9 @@ outcome_t client_print(rz_control_request_t *request, void (*print)(const reply_
  * False if events cannot be had at all; emitters that stay silent are named, and we go on without them. */
 bool client_subscribe(client_t *client, const char *const *prefixes, size_t n);
 
+/* Subscribes and returns at once: for who has the log beside it. */
+bool client_listen(client_t *client, const char *const *prefixes, size_t n);
+
 typedef enum { CAME_NOTHING, CAME_REPLY, CAME_EVENT, CAME_SIGNAL } came_t;
 /* The next thing that happens, at most timeout_ms from now. signal_fd: -1, or a signalfd that the caller
  * reads. */

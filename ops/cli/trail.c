@@ -229,7 +229,7 @@ outcome_t trail_follow(client_t *client, const char *parent, const char *child, 
     };
     follow_init(&trail.follow, from);
     snprintf(topic, sizeof topic, "%s/%s/", parent, child);
-    if (!client_subscribe(client, &(const char *){ topic }, 1))
+    if (!client_listen(client, &(const char *){ topic }, 1))
         return EXIT_UNAVAILABLE;
     for (fetch(&trail); !trail.over; fetch(&trail))
         listen(&trail);

@@ -250,6 +250,7 @@ def replayed(facts):
     return verdict("Gaps are visible, and replay fills them", wrong, f"{whole} children with missed events, all filled by replay")
 
 
+ENDS_UNREACHED = 69
 ENDS = {"completed": 0, "error": 1, "cancelled": 4, "timeout": 5, "skipped": 6}
 
 
@@ -262,8 +263,8 @@ def watched(facts):
     wrong, n = [], 0
     for watch in facts["watched"]:
         child, stored = watch["child"], facts["store"]["children"].get(watch["child"])
-        if stored is None:
-            continue
+        if stored is None or watch["code"] == ENDS_UNREACHED and not watch["shown"]:
+            continue  # when it began, it reached no broker: it has said so
         n += 1
         shown, log = watch["shown"], [[e["epoch"], e["seq"]] for e in stored["log"]]
         who = f"{child}, watched from {watch['at']:.1f} s"
