@@ -99,6 +99,8 @@ def misbehave(conn, run):
     good = event({"type": "token", "content": "a "}) + terminal(result="good")
     if MODE in ("good", "stderr-first"):
         conn.sendall(good)
+    elif MODE == "says":
+        conn.sendall(frame(bytes.fromhex(run["assignment"])) + terminal(result="said"))
     elif MODE == "garbage":
         conn.sendall(frame(b"this is not json"))
     elif MODE == "truncated-json":

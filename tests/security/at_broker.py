@@ -4,7 +4,7 @@ import json
 import zmq
 
 from hostile import ACCEPTED, GOOD, STORE, bad, cases, pack, sample
-from stages import NOTICES, Broker, receive, socket_to
+from stages import NOTICES, Broker, field_of, receive, socket_to
 
 OPS = STORE["control-request.schema.json"]["properties"]["op"]["enum"]
 KINDS = STORE["link.schema.json"]["properties"]["kind"]["enum"]
@@ -180,12 +180,6 @@ class Link(Marked):
             self.send(pack(sample(STORE["link.schema.json"], "link.schema.json", {"kind": kind})))
             answer = self.hear()
             assert (answer["code"], answer["field"]) == ("BAD_KIND", "kind"), answer
-
-
-def field_of(message):
-    """A link's refusal names its field as the first word."""
-    name = message.split(": ", 1)[0]
-    return name if ": " in message and " " not in name else None
 
 
 ENTRIES = {"control": Control, "jobs": Jobs, "link": Link}

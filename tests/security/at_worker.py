@@ -10,7 +10,7 @@ import subprocess
 import time
 
 from hostile import cases, pack
-from stages import BIN, PATIENCE, Folder
+from stages import BIN, PATIENCE, Folder, field_of, is_text
 
 SECRET = "CANARY-4711"
 SPEC = {"version": 1, "executor": {"kind": "cli_adapter"}, "fabric_dir": "/dev/null/fabric",
@@ -50,12 +50,6 @@ class Provision(Folder):
         assert self.untouched() == {"files": []}
 
 
-def field_of(text):
-    """A failure names its field as the first word."""
-    name = text.split(": ", 1)[0]
-    return name if ": " in text and " " not in name else None
-
-
 class Connection:
     """Just enough of a WebSocket client: text messages of any bytes."""
 
@@ -93,13 +87,6 @@ class Connection:
 
     def close(self):
         self.socket.close()
-
-
-def is_text(body):
-    try:
-        return body.decode() is not None
-    except UnicodeDecodeError:
-        return False
 
 
 class Frames(Folder):
@@ -155,7 +142,9 @@ class Frames(Folder):
         deadline = time.monotonic() + PATIENCE
         line = ""
         while not line.endswith("\n"):
-            line += self.log.readline()
+            more = self.log.readline()
+            line += more
+            time.sleep(0 if more else 0.001)  # until it says more
             assert time.monotonic() < deadline, f"the worker says no more than {line!r}"
         told = re.search(r' frame\.refused rc=([A-Z_]+) text="(.*)"\n', line)
         return (told[1], field_of(told[2]), told[2]) if told else self.refusal()

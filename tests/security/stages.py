@@ -34,6 +34,20 @@ def receive(socket, patience=PATIENCE):
     return socket.recv_multipart() if socket.poll(int(patience * 1000)) else None
 
 
+def field_of(text):
+    """A failure names its field as the first word."""
+    name = text.split(": ", 1)[0]
+    return name if ": " in text and " " not in name else None
+
+
+def is_text(body):
+    """Whether bytes may be a text message of WebSocket's."""
+    try:
+        return body.decode() is not None
+    except UnicodeDecodeError:
+        return False
+
+
 class Folder:
     """A folder of the test's own, and the programs that run in it; all of them end with it."""
 
