@@ -6,15 +6,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define OTHERS     0077 /* mode bits that nobody may have */
-#define YOUNG_SECS 1 /* longer than a tick of any file system: writes within one tick leave the same stamps */
+#define OTHERS       0077 /* mode bits that nobody may have */
+#define OTHERS_WRITE 0022
+#define YOUNG_SECS   1 /* longer than a tick of any file system: writes within one tick leave the same stamps */
 
 /* ---- reading ---- */
 
-static rz_rc_t check(const struct stat *info, rz_err_t *err)
+typedef rz_rc_t (*check_fn)(const struct stat *info, rz_err_t *err);
+
+static rz_rc_t check_private(const struct stat *info, rz_err_t *err)
 {
-    if (!S_ISREG(info->st_mode))
-        return rz_fail(err, RZ_NOT_ALLOWED, "must be a regular file");
     if (info->st_uid != geteuid())
         return rz_fail(err, RZ_NOT_ALLOWED, "belongs to user %u, must belong to ours, %u",
                        (unsigned)info->st_uid, (unsigned)geteuid());
@@ -24,8 +25,20 @@ static rz_rc_t check(const struct stat *info, rz_err_t *err)
     return RZ_OK;
 }
 
+static rz_rc_t check_trusted(const struct stat *info, rz_err_t *err)
+{
+    if (info->st_uid != geteuid() && info->st_uid != 0)
+        return rz_fail(err, RZ_NOT_ALLOWED, "belongs to user %u, must belong to root or to ours, %u",
+                       (unsigned)info->st_uid, (unsigned)geteuid());
+    if ((info->st_mode & OTHERS_WRITE) != 0)
+        return rz_fail(err, RZ_NOT_ALLOWED,
+                       "has mode %04o, must not be writable by group and others (chmod 644)",
+                       (unsigned)info->st_mode & 07777);
+    return RZ_OK;
+}
+
 /* Without waiting: a pipe of that name must not hold us. */
-static int open_checked(const char *path, rz_err_t *err)
+static int open_checked(const char *path, check_fn check, rz_err_t *err)
 {
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     struct stat info;
@@ -33,6 +46,8 @@ static int open_checked(const char *path, rz_err_t *err)
         rz_fail(err, RZ_NOT_ALLOWED, "must not be a symbolic link");
     else if (fd < 0 || fstat(fd, &info) != 0)
         rz_fail_sys(err, errno, "cannot be opened");
+    else if (!S_ISREG(info.st_mode))
+        rz_fail(err, RZ_NOT_ALLOWED, "must be a regular file");
     else if (check(&info, err) == RZ_OK)
         return fd;
     if (fd >= 0)
@@ -56,11 +71,12 @@ static rz_rc_t read_all(int fd, size_t max, char *bytes, size_t *len, rz_err_t *
     return rz_fail(err, RZ_TOO_LARGE, "has more than the %zu bytes that are allowed", max);
 }
 
-rz_rc_t rz_private_file_read(const char *path, size_t max, char **bytes, size_t *len, rz_err_t *err)
+static rz_rc_t read_checked(const char *path, check_fn check, size_t max, char **bytes, size_t *len,
+                            rz_err_t *err)
 {
     *bytes = NULL;
     *len = 0;
-    int fd = open_checked(path, err);
+    int fd = open_checked(path, check, err);
     if (fd < 0)
         return err->rc;
     *bytes = rz_alloc(max + 1);
@@ -69,6 +85,16 @@ rz_rc_t rz_private_file_read(const char *path, size_t max, char **bytes, size_t 
     if (rc != RZ_OK)
         rz_private_file_free(bytes, *len);
     return rc;
+}
+
+rz_rc_t rz_private_file_read(const char *path, size_t max, char **bytes, size_t *len, rz_err_t *err)
+{
+    return read_checked(path, check_private, max, bytes, len, err);
+}
+
+rz_rc_t rz_trusted_file_read(const char *path, size_t max, char **bytes, size_t *len, rz_err_t *err)
+{
+    return read_checked(path, check_trusted, max, bytes, len, err);
 }
 
 void rz_private_file_free(char **bytes, size_t len)

@@ -13,6 +13,9 @@
 /* At most max bytes. The caller ends *bytes with rz_private_file_free(), which wipes them. A failure's text says
  * what is wrong with "the file", without its path or content. */
 rz_rc_t rz_private_file_read(const char *path, size_t max, char **bytes, size_t *len, rz_err_t *err);
+/* The same for a file that others may read and nobody else may write: owned by our user or by root, without the write
+ * bits of group and others. */
+rz_rc_t rz_trusted_file_read(const char *path, size_t max, char **bytes, size_t *len, rz_err_t *err);
 void rz_private_file_free(char **bytes, size_t len);
 
 /* Tells one state of a file from the next. */

@@ -48,6 +48,7 @@ const rz_setting_t rz_settings[] = {
     ENDPOINT("broker.jobs", "tcp://127.0.0.1:7410", "where producers push spawn jobs"),
     ENDPOINT("broker.control", "tcp://127.0.0.1:7411", "where clients ask"),
     ENDPOINT("broker.events", "tcp://127.0.0.1:7412", "where subscribers listen to events"),
+    ENDPOINT("broker.scoped_events", "", "where keys limited to topics listen: a port each from this one up; empty: any free ones beside broker.events"),
     ENDPOINT("broker.runners", "tcp://127.0.0.1:7413", "where runners link up"),
     ENDPOINT("broker.publish", "tcp://127.0.0.1:7415", "where runners publish events to"),
     HTTP("broker.http", "tcp://127.0.0.1:7414", "where health and metrics are served; empty: nowhere"),
@@ -93,6 +94,10 @@ const rz_setting_t rz_settings[] = {
     TEXT("runner.default_provider", "", "provider of children whose model names none"),
     { "runner.missing_credential", RZ_SETTING_TEXT, "error", 0, 0, "a child's provider has no credential: error, or warn and run" },
     { "runner.env_allow", RZ_SETTING_TEXTS, "PATH,HOME,LANG,LC_ALL,TZ,TMPDIR", 0, 0, "variables that workers inherit" },
+
+    TEXT("security.key", "", "file of this program's key, mode 0600 (`rhizome key new`); empty: in the clear"),
+    TEXT("security.allow", "", "a broker's list of the keys that may connect (`rhizome key list`)"),
+    { "security.insecure", RZ_SETTING_BOOL, "false", 0, 0, "a broker may listen beyond this host without keys: whoever reaches it rules it" },
 
     ENDPOINT("control", "", "control endpoint to ask; empty: from the context file of `rhizome up`"),
     TEXT("up.state_dir", "", "where `rhizome up` keeps its data; empty: the user's state folder"),

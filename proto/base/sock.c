@@ -22,6 +22,8 @@
 #define KEEPALIVE_COUNT      3
 #define KEEPALIVE_PAUSE_S    5
 #define UNACKED_MAX_MS       25000 /* and one that stops acknowledging what we sent, as soon     */
+#define HANDSHAKE_MS         5000  /* a peer that does not finish its greeting is disconnected  */
+#define BACKLOG              1024  /* connections that wait to be accepted                      */
 #define CONNECT_RETRY_MAX_MS 1000  /* reconnection backs off from 100 ms to this                 */
 #define CONNECT_MAX_MS       2000  /* for one try: the kernel's own repeats come ever more rarely */
 
@@ -31,6 +33,7 @@ struct rz_sock {
     rz_sock_fn on_msg;
     void *arg;
     bool paused;
+    bool knows_users;
     bool look;    /* prepare or poll saw something: check should receive */
     bool touched; /* libzmq was called, or has news, since prepare asked  */
     uint64_t discarded;
@@ -104,6 +107,8 @@ static void deliver(rz_sock_t *sock, frames_t *frames)
 {
     rz_msg_t msg;
     msg.n = frames->kept;
+    /* of the last part: a ROUTER's first is its own, and does not always have the properties of the others */
+    msg.user = sock->knows_users ? zmq_msg_gets(&frames->frame[frames->kept - 1], "User-Id") : NULL;
     for (size_t i = 0; i < frames->kept; i++)
         msg.part[i] = (rz_str_t){ zmq_msg_data(&frames->frame[i]), zmq_msg_size(&frames->frame[i]) };
     sock->on_msg(sock, &msg, sock->arg);
@@ -211,7 +216,8 @@ static bool set_liveness(void *raw)
            set_int(raw, ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_PAUSE_S) &&
            set_int(raw, ZMQ_TCP_MAXRT, UNACKED_MAX_MS) &&
            set_int(raw, ZMQ_RECONNECT_IVL_MAX, CONNECT_RETRY_MAX_MS) &&
-           set_int(raw, ZMQ_CONNECT_TIMEOUT, CONNECT_MAX_MS);
+           set_int(raw, ZMQ_CONNECT_TIMEOUT, CONNECT_MAX_MS) &&
+           set_int(raw, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) && set_int(raw, ZMQ_BACKLOG, BACKLOG);
 }
 
 /* IMMEDIATE: without it a connecting socket queues for a peer that may never come. */
@@ -264,6 +270,10 @@ rz_sock_t *rz_sock_open(uv_loop_t *loop, void *zctx, const rz_sock_options_t *op
     sock->on_msg = options->on_msg;
     sock->arg = options->arg;
     sock->touched = true;
+    /* in the clear the peer could name itself: properties of its own greeting are shown the same way */
+    sock->knows_users = rz_key_is_set(options->key) && options->key->role == RZ_KEY_BROKER;
+    if (rz_key_apply(options->key, options->domain, raw, err) != RZ_OK)
+        goto undo_socket;
     if (!set_limits(raw, options) || !set_liveness(raw) || !set_kind(raw, options)) {
         rz_fail_sys(err, errno, "options of a ZeroMQ socket of type %d", options->type);
         goto undo_socket;

@@ -9,6 +9,7 @@
  * uv_prepare callback: the loop may then sleep on a message (sock.c says why). */
 #pragma once
 
+#include "base/key.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/rc.h"
@@ -25,6 +26,7 @@ typedef struct rz_sock rz_sock_t;
 typedef struct {
     rz_str_t part[RZ_PARTS_MAX];
     size_t n;
+    const char *user; /* who sent it, as ZAP named the key; NULL: not known, the socket is no CURVE server */
 } rz_msg_t;
 
 /* Called from the loop. May send on this or other sockets and may close this one. */
@@ -36,6 +38,8 @@ typedef struct {
     int linger_ms;          /* what close waits for unsent messages                             */
     int64_t max_bytes;      /* ZMQ_MAXMSGSIZE of one frame; 0 = RZ_FRAME_MAX                    */
     const char *routing_id; /* DEALER: fixed id, or NULL for a random one chosen by libzmq   */
+    const rz_key_t *key;    /* CURVE; NULL: in the clear. Copied by libzmq.                     */
+    const char *domain;     /* of ZAP, for a broker's key                                       */
     rz_sock_fn on_msg;      /* NULL for a send-only socket (PUB, PUSH)                          */
     void *arg;
 } rz_sock_options_t;
