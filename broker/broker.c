@@ -29,6 +29,7 @@ struct broker {
     uint64_t stop_deadline_ms; /* 0: not stopping */
 
     void *zctx;
+    guard_t *guard; /* NULL: no keys, everybody may do everything */
     rz_sock_t *jobs_sock, *control_sock, *runners_sock;
     proxy_t *proxy;
     endpoints_t endpoints;
@@ -89,9 +90,19 @@ static void on_ended(const char *child, void *arg)
     waiters_poke(((broker_t *)arg)->waiters, child);
 }
 
+static void on_allow_changed(void *arg)
+{
+    broker_t *broker = arg;
+    proxy_allow_changed(broker->proxy);
+    links_allow_changed(broker->links);
+}
+
 static void on_tick(void *arg)
 {
-    links_expire(((broker_t *)arg)->links, rz_now_ms());
+    broker_t *broker = arg;
+    broker->counters.topics_denied = proxy_topics_denied(broker->proxy);
+    broker->counters.events_refused = proxy_events_refused(broker->proxy);
+    links_expire(broker->links, rz_now_ms());
 }
 
 /* The safety net below wakes: whatever waits is found. */
@@ -253,6 +264,7 @@ static void open_parts(broker_t *broker)
                                                    .brokers = broker->brokers,
                                                    .broker = s->name,
                                                    .publish = broker->endpoints.publish,
+                                                   .guard = broker->guard,
                                                    .sync_ms = s->sync_ms,
                                                    .lease_ms = s->lease_ms,
                                                    .on_steered = on_steered,
@@ -274,6 +286,7 @@ static void open_faces(broker_t *broker)
                                                        .queue_max = broker->setup->queue_max,
                                                        .endpoints = &broker->endpoints,
                                                        .brokers = broker->brokers,
+                                                       .guard = broker->guard,
                                                        .store = broker->store,
                                                        .store_detail = broker->store_detail,
                                                        .roster = broker->roster,
@@ -285,7 +298,7 @@ static void open_faces(broker_t *broker)
                                                        .counters = &broker->counters,
                                                        .desk = &broker->desk });
     broker->jobs = jobs_open(&(jobs_parts_t){ broker->loop, &broker->rules, broker->store, broker->placement,
-                                              broker->proxy, &broker->counters });
+                                              broker->proxy, &broker->counters, broker->guard });
     jobs_listen(broker->jobs, broker->jobs_sock);
     broker->tick = rz_timer_open(broker->loop, on_tick, broker);
     rz_timer_start(broker->tick, TICK_MS, TICK_MS);
@@ -326,10 +339,12 @@ static void on_link(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
     links_on_message(sock, msg, ((broker_t *)arg)->links);
 }
 
-static rz_sock_t *open_sock(broker_t *broker, int type, const char *endpoint, rz_sock_fn on_msg,
+static rz_sock_t *open_sock(broker_t *broker, int type, gate_t gate, const char *endpoint, rz_sock_fn on_msg,
                             rz_err_t *err)
 {
     rz_sock_options_t options = { .type = type,
+                                  .key = &broker->setup->key,
+                                  .domain = gate_name(gate),
                                   .sndhwm = HWM,
                                   .rcvhwm = type == ZMQ_PULL ? 0 : HWM,
                                   .linger_ms = LINGER_MS,
@@ -341,6 +356,21 @@ static rz_sock_t *open_sock(broker_t *broker, int type, const char *endpoint, rz
     return sock;
 }
 
+/* First: from the moment a socket is bound, somebody must answer for who connects. */
+static bool open_guard(broker_t *broker, rz_err_t *err)
+{
+    const setup_t *s = broker->setup;
+    if (s->exposed)
+        rz_log_warn("broker.insecure", "no keys, and open to other hosts as security.insecure says: "
+                                       "whoever reaches these ports rules this fleet");
+    if (!rz_key_is_set(&s->key))
+        return true;
+    broker->guard = guard_open(
+        &(guard_parts_t){ broker->loop, broker->zctx, s->allow, &broker->counters, on_allow_changed, broker },
+        err);
+    return broker->guard != NULL;
+}
+
 static bool open_sockets(broker_t *broker, rz_err_t *err)
 {
     const setup_t *s = broker->setup;
@@ -350,10 +380,21 @@ static bool open_sockets(broker_t *broker, rz_err_t *err)
         return false;
     }
     zmq_ctx_set(broker->zctx, ZMQ_MAX_SOCKETS, 65535);
-    if ((broker->jobs_sock = open_sock(broker, ZMQ_PULL, s->jobs, on_job, err)) == NULL ||
-        (broker->control_sock = open_sock(broker, ZMQ_ROUTER, s->control, on_call, err)) == NULL ||
-        (broker->runners_sock = open_sock(broker, ZMQ_ROUTER, s->runners, on_link, err)) == NULL ||
-        (broker->proxy = proxy_open(broker->zctx, s->publish, s->events, s->subscriber_events, err)) == NULL)
+    if (!open_guard(broker, err))
+        return false;
+    const proxy_parts_t proxy = { .zctx = broker->zctx,
+                                  .publish = s->publish,
+                                  .events = s->events,
+                                  .own = s->scoped,
+                                  .kept = s->subscriber_events,
+                                  .key = &s->key,
+                                  .guard = broker->guard };
+    if ((broker->jobs_sock = open_sock(broker, ZMQ_PULL, GATE_JOBS, s->jobs, on_job, err)) == NULL ||
+        (broker->control_sock = open_sock(broker, ZMQ_ROUTER, GATE_CONTROL, s->control, on_call, err)) ==
+            NULL ||
+        (broker->runners_sock = open_sock(broker, ZMQ_ROUTER, GATE_RUNNERS, s->runners, on_link, err)) ==
+            NULL ||
+        (broker->proxy = proxy_open(&proxy, err)) == NULL)
         return false;
     broker->endpoints = (endpoints_t){ .jobs = rz_sock_endpoint(broker->jobs_sock),
                                        .control = rz_sock_endpoint(broker->control_sock),
@@ -392,6 +433,7 @@ static void close_all(broker_t *broker)
     rz_sock_close(&broker->control_sock);
     rz_sock_close(&broker->runners_sock);
     proxy_close(&broker->proxy);
+    guard_close(&broker->guard);
 }
 
 broker_t *broker_open(uv_loop_t *loop, const setup_t *setup, broker_ready_fn ready, void *arg, rz_err_t *err)

@@ -15,6 +15,7 @@ struct call {
     size_t frames;                      /* of the envelope */
     rz_str_t id;                        /* in bytes */
     char child[RZ_ID_MAX + 1];          /* whom it is about, "" for none */
+    char user[RZ_ID_MAX + 1];           /* who asks, "": not known */
     char bytes[];
 };
 
@@ -53,6 +54,16 @@ call_t *call_create(desk_t *desk, const envelope_t *envelope, rz_str_t id, uint3
     call->id = copy(id, &at);
     desk->in_hand++;
     return call;
+}
+
+void call_from(call_t *call, const char *user)
+{
+    (void)snprintf(call->user, sizeof call->user, "%s", user != NULL ? user : "");
+}
+
+const char *call_user(const call_t *call)
+{
+    return rz_or_null(call->user);
 }
 
 void call_about(call_t *call, const char *child)

@@ -28,6 +28,10 @@ bool envelope_read(const rz_msg_t *msg, envelope_t *out);
  */
 call_t *call_create(desk_t *desk, const envelope_t *envelope, rz_str_t id, uint32_t version, const char *op);
 
+/* The key that asked; NULL: not known. Copied. */
+void call_from(call_t *call, const char *user);
+const char *call_user(const call_t *call); /* lends; NULL: not known */
+
 /* The child it is about, named when the answer is that there is none. */
 void call_about(call_t *call, const char *child);
 const char *call_child(const call_t *call); /* lends; "" for none */

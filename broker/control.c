@@ -101,7 +101,43 @@ static void refuse_without_store(control_t *control, call_t *call)
     call_refuse_err(&call, &err);
 }
 
-static void serve(control_t *control, const envelope_t *envelope, rz_str_t body)
+/* ---- who may ---- */
+
+const rz_allowed_t *control_who(const control_t *control, const call_t *call)
+{
+    const guard_t *guard = control->part.guard;
+    return guard != NULL ? guard_who(guard, call_user(call), GATE_CONTROL) : NULL;
+}
+
+void control_forbid(control_t *control, call_t **call, const rz_err_t *err)
+{
+    guard_refused(control->part.guard, GATE_CONTROL, call_user(*call), err->text);
+    call_refuse_err(call, err);
+}
+
+void control_serve(control_t *control, call_t *call, const rz_control_request_t *request)
+{
+    const op_t *op = &ops[request->op];
+    if (op->needs_store && !rz_store_up(control->part.store))
+        refuse_without_store(control, call);
+    else
+        op->handle(control, call, request);
+}
+
+/* By key, role and scope, never by routing id. */
+static void authorise(control_t *control, call_t *call, const rz_control_request_t *request, rz_str_t body)
+{
+    rz_err_t err = { 0 };
+    const rz_allowed_t *who = control_who(control, call);
+    if (who == NULL)
+        rz_fail(&err, RZ_NOT_ALLOWED, "this key may not ask here (any more)");
+    if (who != NULL && may_call(who, request->op, &err) == RZ_OK)
+        reach_check(control, call, request, body);
+    else
+        control_forbid(control, &call, &err);
+}
+
+static void serve(control_t *control, const envelope_t *envelope, rz_str_t body, const char *user)
 {
     rz_control_request_t request;
     rz_err_t err = { 0 };
@@ -110,15 +146,15 @@ static void serve(control_t *control, const envelope_t *envelope, rz_str_t body)
         call_refuse_err(&call, &err);
         return;
     }
-    const op_t *op = &ops[request.op];
     call_t *call =
         call_create(control->part.desk, envelope, request.id,
                     rz_version_common(request.version, request.version_max), rz_control_op_name(request.op));
     call_about(call, request.child);
-    if (op->needs_store && !rz_store_up(control->part.store))
-        refuse_without_store(control, call);
+    call_from(call, user);
+    if (control->part.guard != NULL)
+        authorise(control, call, &request, body);
     else
-        op->handle(control, call, &request);
+        control_serve(control, call, &request);
     rz_control_fini(&request);
 }
 
@@ -129,7 +165,7 @@ void control_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
     control->part.counters->calls++;
     envelope_t envelope;
     if (envelope_read(msg, &envelope)) {
-        serve(control, &envelope, msg->part[envelope.n]);
+        serve(control, &envelope, msg->part[envelope.n], msg->user);
         return;
     }
     control->part.counters->calls_malformed++;

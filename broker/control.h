@@ -2,6 +2,7 @@
 #pragma once
 
 #include "call.h"
+#include "guard.h"
 #include "links.h"
 #include "proxy.h"
 #include "waiters.h"
@@ -25,6 +26,7 @@ typedef struct {
     proxy_t *proxy;
     counters_t *counters;
     desk_t *desk;
+    guard_t *guard; /* NULL: keys are not in use */
 } control_parts_t;
 
 control_t *control_open(const control_parts_t *parts);

@@ -23,8 +23,10 @@ void op_hello(control_t *control, call_t *call, const rz_control_request_t *requ
     if (!rz_store_up(control->part.store))
         rz_json_put_str(out, "store_reason", control->part.store_detail);
     rz_json_put_str(out, "durability", rz_store_durability(control->part.store));
+    endpoints_t endpoints = *control->part.endpoints;
+    endpoints.events = proxy_events_of(control->part.proxy, control_who(control, call));
     rz_json_open_key(out, "endpoints", '{');
-    endpoints_encode(control->part.endpoints, out);
+    endpoints_encode(&endpoints, out);
     rz_json_close(out, '}');
     brokers_encode(control->part.brokers, out);
     rz_json_put_u64(out, "runners", roster_joined(control->part.roster));

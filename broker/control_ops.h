@@ -30,6 +30,17 @@ rz_rc_t fail_never_run(const call_t *call, rz_err_t *err);
  * NULL. */
 rz_buf_t *reply_with(const control_t *control, call_t *call, rz_rc_t rc, const rz_act_t *act);
 
+/* Who asks, by the list as it is now; NULL: keys are not in use, or it is nobody any more. */
+const rz_allowed_t *control_who(const control_t *control, const call_t *call);
+/* Refuses with NOT_ALLOWED, counts and logs it. Takes. */
+void control_forbid(control_t *control, call_t **call, const rz_err_t *err);
+/* Lets the operation be done, or refuses it: what is left when the caller was looked at. */
+void control_serve(control_t *control, call_t *call, const rz_control_request_t *request);
+
+/* control_reach.c: looks whether the children that a request names are the caller's to ask about, which only the store
+ * knows, and then serves or refuses it. body: the request. Takes. */
+void reach_check(control_t *control, call_t *call, const rz_control_request_t *request, rz_str_t body);
+
 typedef void (*op_handler_t)(control_t *control, call_t *call, const rz_control_request_t *request);
 
 /* control_info.c */

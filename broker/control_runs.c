@@ -41,7 +41,10 @@ void op_submit(control_t *control, call_t *call, const rz_control_request_t *req
         call_refuse_err(&call, &err);
         return;
     }
-    placement_submit(control->part.placement, &intake, on_submitted, asking_open(control, call));
+    if (may_submit(control_who(control, call), intake.job.parent, intake.job.tenant, &err) != RZ_OK)
+        control_forbid(control, &call, &err);
+    else
+        placement_submit(control->part.placement, &intake, on_submitted, asking_open(control, call));
     intake_fini(&intake);
 }
 

@@ -47,7 +47,12 @@
     X(waits_expired, "Waits of parents that ran out.")                                                       \
     X(sessions_retired, "Sessions that became tombstones: they ended long ago.")                             \
     X(tombstones_forgotten, "Tombstones that went.")                                                         \
-    X(store_gaps, "Times that the store was lost.")
+    X(store_gaps, "Times that the store was lost.")                                                          \
+    X(peers_admitted, "Handshakes of keys that the allow list has for the socket.")                          \
+    X(peers_denied, "Handshakes that were refused: an unknown key, another role's, a list that is broken.")  \
+    X(not_allowed, "Messages refused to a known key: beyond its role or scope, or revoked.")                 \
+    X(topics_denied, "Subscriptions outside the topics of their key.")                                       \
+    X(events_refused, "Events that their key had no business to publish.")
 
 typedef struct {
 #define X(name, help) uint64_t name;

@@ -213,15 +213,24 @@ static void on_submitted(rz_rc_t rc, const rz_submit_result_t *result, void *arg
         on_retry(jobs);
 }
 
-static void submit(pushed_t *pushed)
+/* who: from whom it came just now; NULL: it was looked at then, or keys are not in use. */
+static void submit(pushed_t *pushed, const rz_allowed_t *who)
 {
     jobs_t *jobs = pushed->jobs;
     intake_t intake;
-    intake_who_t who;
+    intake_who_t whose;
     rz_err_t err = { 0 };
-    if (intake_decode(jobs->part.rules, (rz_str_t){ pushed->bytes, pushed->len }, false, &intake, &who,
+    if (intake_decode(jobs->part.rules, (rz_str_t){ pushed->bytes, pushed->len }, false, &intake, &whose,
                       &err) != RZ_OK) {
-        reject(jobs, err.rc, &err, &who);
+        reject(jobs, err.rc, &err, &whose);
+        pushed_end(pushed);
+        return;
+    }
+    if (may_submit(who, intake.job.parent, intake.job.tenant, &err) != RZ_OK) {
+        intake_whose(&intake, &whose);
+        guard_refused(jobs->part.guard, GATE_JOBS, who->name, err.text);
+        reject(jobs, err.rc, &err, &whose);
+        intake_fini(&intake);
         pushed_end(pushed);
         return;
     }
@@ -242,8 +251,18 @@ static void on_retry(void *arg)
         jobs->retry_end = &jobs->retry;
     pushed->first = true;
     jobs->trying = true;
-    submit(pushed);
+    submit(pushed, NULL);
     update_pause(jobs);
+}
+
+/* The key was taken off the list, or is another role's now. */
+static void refuse_nobody(jobs_t *jobs, const char *user)
+{
+    const intake_who_t nobody = { 0 };
+    rz_err_t err = { 0 };
+    rz_fail(&err, RZ_NOT_ALLOWED, "key %s may not push jobs (any more)", user != NULL ? user : "-");
+    guard_refused(jobs->part.guard, GATE_JOBS, user, err.text);
+    reject(jobs, err.rc, &err, &nobody);
 }
 
 void jobs_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
@@ -251,6 +270,12 @@ void jobs_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
     jobs_t *jobs = arg;
     (void)sock;
     jobs->part.counters->jobs_received++;
+    const guard_t *guard = jobs->part.guard;
+    const rz_allowed_t *who = guard != NULL ? guard_who(guard, msg->user, GATE_JOBS) : NULL;
+    if (guard != NULL && who == NULL) {
+        refuse_nobody(jobs, msg->user);
+        return;
+    }
     if (msg->n != 1) {
         rz_err_t err = { 0 };
         const intake_who_t nobody = { 0 };
@@ -261,7 +286,7 @@ void jobs_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
     }
     pushed_t *pushed = pushed_create(jobs, msg->part[0]);
     update_pause(jobs);
-    submit(pushed);
+    submit(pushed, who);
 }
 
 void jobs_store_changed(jobs_t *jobs)

@@ -5,6 +5,7 @@
  * can be given. What is refused for good is published under $sys/rejected and kept in the store's log. */
 #pragma once
 
+#include "guard.h"
 #include "placement.h"
 #include "proxy.h"
 
@@ -17,6 +18,7 @@ typedef struct {
     placement_t *placement;
     proxy_t *proxy;
     counters_t *counters;
+    guard_t *guard; /* NULL: keys are not in use */
 } jobs_parts_t;
 
 jobs_t *jobs_open(const jobs_parts_t *parts);

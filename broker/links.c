@@ -122,7 +122,7 @@ static void forget_older(roster_t *roster, rz_str_t peer, const rz_link_t *hello
         roster_remove(roster, older);
 }
 
-static void on_hello(links_t *links, rz_str_t peer, const rz_link_t *hello)
+static void on_hello(links_t *links, rz_str_t peer, const rz_link_t *hello, const char *user)
 {
     const runner_t *known = roster_by_peer(links->part.roster, peer);
     if (known != NULL && !known->joined && strcmp(known->incarnation, hello->incarnation) == 0)
@@ -137,7 +137,8 @@ static void on_hello(links_t *links, rz_str_t peer, const rz_link_t *hello)
                                                                          .slots = hello->slots,
                                                                          .labels = hello->labels,
                                                                          .profiles = hello->profiles,
-                                                                         .facts = facts.data });
+                                                                         .facts = facts.data,
+                                                                         .user = user });
     runner->heard_ms = rz_now_ms();
     runner->version = rz_version_common(hello->version, hello->version_max);
     joining_t *joining = rz_alloc(sizeof *joining);
@@ -366,15 +367,47 @@ static void own_kind(links_t *links, rz_str_t peer, rz_link_kind_t kind)
     malformed(links, peer, &err);
 }
 
+static bool is_same_user(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* By key, never by routing id: a routing id is what a peer says of itself, and free again once its peer is gone. */
+static rz_rc_t authorise(const links_t *links, const rz_link_t *link, const char *user, rz_err_t *err)
+{
+    if (links->part.guard == NULL)
+        return RZ_OK;
+    const rz_allowed_t *who = guard_who(links->part.guard, user, GATE_RUNNERS);
+    if (who == NULL)
+        return rz_fail(err, RZ_NOT_ALLOWED, "this key may not link up (any more)");
+    if (link->kind != RZ_LINK_HELLO)
+        return RZ_OK;
+    const runner_t *known = roster_by_incarnation(links->part.roster, link->incarnation);
+    if (known != NULL && !is_same_user(known->user, user))
+        return rz_fail(err, RZ_NOT_ALLOWED, "this incarnation is another key's");
+    return may_run(who, link->runner, err);
+}
+
+static void forbid(links_t *links, rz_str_t peer, const char *user, const rz_err_t *err)
+{
+    guard_refused(links->part.guard, GATE_RUNNERS, user, err->text);
+    sender_refuse(links->part.sender, peer, err->rc, err->text);
+}
+
 static void handle(links_t *links, const rz_link_t *link, const rz_msg_t *msg)
 {
     rz_str_t peer = msg->part[PEER_PART];
-    runner_t *runner = roster_by_peer(links->part.roster, peer);
-    if (link->kind == RZ_LINK_HELLO) {
-        on_hello(links, peer, link);
+    rz_err_t err = { 0 };
+    if (authorise(links, link, msg->user, &err) != RZ_OK) {
+        forbid(links, peer, msg->user, &err);
         return;
     }
-    if (runner == NULL) {
+    runner_t *runner = roster_by_peer(links->part.roster, peer);
+    if (link->kind == RZ_LINK_HELLO) {
+        on_hello(links, peer, link, msg->user);
+        return;
+    }
+    if (runner == NULL || !is_same_user(runner->user, msg->user)) {
         unknown_peer(links, peer, link->kind);
         return;
     }
@@ -423,6 +456,17 @@ void links_expire(links_t *links, uint64_t now_ms)
         rz_log_warn("link.silent", "runner=%s incarnation=%s ms=%" PRIu64, runner->name, runner->incarnation,
                     now_ms - runner->heard_ms);
         roster_remove(roster, runner);
+    }
+}
+
+void links_allow_changed(links_t *links)
+{
+    roster_t *roster = links->part.roster;
+    for (size_t i = roster_count(roster); i-- > 0;) {
+        runner_t *runner = roster_at(roster, i);
+        const rz_allowed_t *who = guard_who(links->part.guard, runner->user, GATE_RUNNERS);
+        if (who == NULL || may_run(who, runner->name, NULL) != RZ_OK)
+            refuse_and_forget(links, runner, RZ_NOT_ALLOWED);
     }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "brokers.h"
+#include "guard.h"
 #include "placement.h"
 #include "reaper.h"
 
@@ -16,6 +17,7 @@ typedef struct {
     reaper_t *reaper;
     counters_t *counters;
     const brokers_t *brokers;
+    guard_t *guard;      /* NULL: keys are not in use */
     const char *broker;  /* our name                                     */
     const char *publish; /* where runners publish events                 */
     uint64_t sync_ms, lease_ms;
@@ -35,5 +37,7 @@ void links_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg);
  * one the reaper condemns who is silent everywhere, so these are well but talk to another broker). Whoever lives says
  * hello again. Called each second: after a longer pause it was us who did not listen, and nobody is judged. */
 void links_expire(links_t *links, uint64_t now_ms);
+/* Another allow list holds: runners whose key is not on it any more are told and forgotten. */
+void links_allow_changed(links_t *links);
 /* The incarnation is dead: whoever is linked under it is told and forgotten. */
 void links_dead(links_t *links, const char *incarnation);

@@ -1,48 +1,234 @@
-/* proxy.c - see proxy.h. */
+/* proxy.c - see proxy.h. The loop makes sockets and gives them away by orders; from then on they are the thread's. */
 #include "proxy.h"
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "face.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
 
-#define ENDPOINT_MAX  256
-#define OWN_ENDPOINT  "inproc://broker-events"
-#define STOP_ENDPOINT "inproc://proxy-stop"
+#define ENDPOINT_MAX    256
+#define OWN_ENDPOINT    "inproc://broker-events"
+#define ORDERS_ENDPOINT "inproc://proxy-orders"
+#define BURST           1000 /* events forwarded before anything else is looked at */
+#define REOPEN_MS       10
+#define BACKLOG         1024
+
+/* CHANGED: another list holds. RENEW: everybody at the socket for all is sent away. */
+typedef enum { ORDER_STOP, ORDER_CHANGED, ORDER_RENEW, ORDER_ADD, ORDER_DROP } order_kind_t;
+typedef struct {
+    order_kind_t kind;
+    face_t *face; /* of ADD and DROP; gives */
+} order_t;
 
 struct proxy {
-    void *xsub, *xpub; /* the thread's, while it runs */
-    void *orders;      /* the thread's end of the PAIR */
-    void *stop;        /* ours */
-    void *pub;         /* ours, into xsub */
+    proxy_parts_t part;
+    face_base_t base;
+    face_t *all;
+
+    /* the thread's, while it runs */
+    void *xsub, *orders;
+    face_t *shown[1 + PROXY_OWN_MAX]; /* [0] is `all` */
+    size_t faces;
+    bool stopping, reopening;
+    char publisher[RZ_ID_MAX + 1]; /* the key whose event was last let through, under this list */
+
+    /* the loop's */
+    void *orderer;
+    void *pub; /* into xsub */
+    face_t *own[PROXY_OWN_MAX];
+    size_t owns;
     pthread_t thread;
     char publish[ENDPOINT_MAX], events[ENDPOINT_MAX];
+
+    atomic_uint_fast64_t topics_denied, events_refused;
 };
+
+/* ---- the thread: events ---- */
+
+/* Our own come without an address. All others have a name: without one they would not be here. */
+static bool is_published_by(proxy_t *proxy, zmq_msg_t *topic)
+{
+    const char *user = zmq_msg_gets(topic, "User-Id");
+    rz_str_t text = { zmq_msg_data(topic), zmq_msg_size(topic) };
+    bool special = text.n > 0 && text.p[0] == '$';
+    if (user == NULL)
+        return zmq_msg_gets(topic, "Peer-Address") == NULL;
+    if (!special && strcmp(user, proxy->publisher) == 0)
+        return true;
+    if (!guard_publishes(proxy->part.guard, user, text))
+        return false;
+    if (!special)
+        snprintf(proxy->publisher, sizeof proxy->publisher, "%s", user);
+    return true;
+}
+
+/* Takes the message. A subscriber that does not keep up loses it; libzmq never blocks here. */
+static void show(void *xpub, zmq_msg_t *message, bool more)
+{
+    if (zmq_msg_send(message, xpub, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) < 0)
+        zmq_msg_close(message);
+}
+
+static void show_copy(void *xpub, zmq_msg_t *message, bool more)
+{
+    zmq_msg_t copy;
+    zmq_msg_init(&copy);
+    zmq_msg_copy(&copy, message);
+    show(xpub, &copy, more);
+}
+
+/* The sockets that an event of this topic goes to, but the one for all. */
+static size_t pick_own(const proxy_t *proxy, zmq_msg_t *topic, void **out)
+{
+    size_t n = 0;
+    rz_str_t text = { zmq_msg_data(topic), zmq_msg_size(topic) };
+    for (size_t i = 1; i < proxy->faces; i++)
+        if (face_shows(proxy->shown[i], text))
+            out[n++] = face_socket(proxy->shown[i]);
+    return n;
+}
+
+/* One event, part by part. False: there is none. */
+static bool forward_one(proxy_t *proxy)
+{
+    void *own[PROXY_OWN_MAX], *all = face_socket(proxy->all);
+    size_t owns = 0;
+    bool more = true;
+    zmq_msg_t part;
+    zmq_msg_init(&part);
+    if (zmq_msg_recv(&part, proxy->xsub, ZMQ_DONTWAIT) < 0)
+        return false;
+    bool let_through = proxy->part.guard == NULL || is_published_by(proxy, &part);
+    if (!let_through)
+        atomic_fetch_add(&proxy->events_refused, 1);
+    if (let_through && proxy->faces > 1)
+        owns = pick_own(proxy, &part, own);
+    for (;;) {
+        more = zmq_msg_more(&part) != 0;
+        for (size_t i = 0; let_through && i < owns; i++)
+            show_copy(own[i], &part, more);
+        if (let_through && all != NULL)
+            show(all, &part, more);
+        else
+            zmq_msg_close(&part);
+        zmq_msg_init(&part);
+        if (!more || zmq_msg_recv(&part, proxy->xsub, 0) < 0)
+            return true;
+    }
+}
+
+/* ---- the thread: subscriptions, orders ---- */
+
+static void read_face(proxy_t *proxy, face_t *face)
+{
+    size_t outside = face_read(face, proxy->xsub);
+    if (outside > 0 && atomic_fetch_add(&proxy->topics_denied, outside) == 0)
+        rz_log_warn("events.denied",
+                    "key=%s subscriptions=%zu outside its topics; the next ones are only counted",
+                    face_name(face), outside);
+}
+
+static void reopen(proxy_t *proxy)
+{
+    rz_err_t err = { 0 };
+    proxy->reopening = face_reopen(proxy->all, &err) != RZ_OK;
+}
+
+static void drop(proxy_t *proxy, face_t *face)
+{
+    for (size_t i = 1; i < proxy->faces; i++)
+        if (proxy->shown[i] == face)
+            proxy->shown[i--] = proxy->shown[--proxy->faces];
+    face_shut(face, proxy->xsub, 0);
+    face_destroy(&face);
+}
+
+static void obey(proxy_t *proxy, const order_t *order)
+{
+    switch (order->kind) {
+    case ORDER_STOP:
+        proxy->stopping = true;
+        break;
+    case ORDER_CHANGED:
+        proxy->publisher[0] = '\0';
+        break;
+    case ORDER_RENEW:
+        if (face_socket(proxy->all) != NULL)
+            face_shut(proxy->all, proxy->xsub, 0);
+        reopen(proxy);
+        break;
+    case ORDER_ADD:
+        proxy->shown[proxy->faces++] = order->face;
+        break;
+    case ORDER_DROP:
+        drop(proxy, order->face);
+        break;
+    }
+}
+
+static void take_orders(proxy_t *proxy)
+{
+    order_t order;
+    while (zmq_recv(proxy->orders, &order, sizeof order, ZMQ_DONTWAIT) == (int)sizeof order)
+        obey(proxy, &order);
+}
+
+static void turn(proxy_t *proxy)
+{
+    zmq_pollitem_t items[2 + 1 + PROXY_OWN_MAX];
+    face_t *polled[1 + PROXY_OWN_MAX];
+    int n = 0;
+    items[n++] = (zmq_pollitem_t){ proxy->orders, 0, ZMQ_POLLIN, 0 };
+    items[n++] = (zmq_pollitem_t){ proxy->xsub, 0, ZMQ_POLLIN, 0 };
+    for (size_t i = 0; i < proxy->faces; i++)
+        if (face_socket(proxy->shown[i]) != NULL) {
+            polled[n - 2] = proxy->shown[i];
+            items[n++] = (zmq_pollitem_t){ face_socket(proxy->shown[i]), 0, ZMQ_POLLIN, 0 };
+        }
+    zmq_poll(items, n, proxy->reopening ? REOPEN_MS : -1);
+    for (int i = 2; i < n; i++)
+        if (items[i].revents != 0)
+            read_face(proxy, polled[i - 2]);
+    for (int k = 0; items[1].revents != 0 && k < BURST && forward_one(proxy); k++)
+        ;
+    if (items[0].revents != 0)
+        take_orders(proxy);
+    if (proxy->reopening)
+        reopen(proxy);
+}
 
 static void *proxy_run(void *arg)
 {
     proxy_t *proxy = arg;
-    zmq_proxy_steerable(proxy->xsub, proxy->xpub, NULL, proxy->orders);
+    while (!proxy->stopping)
+        turn(proxy);
     return NULL;
 }
+
+/* ---- opening ---- */
 
 static bool set_int(void *sock, int option, int value)
 {
     return zmq_setsockopt(sock, option, &value, sizeof value) == 0;
 }
 
-static void *open_one(void *zctx, int type, rz_err_t *err)
+static void *open_one(const proxy_t *proxy, int type, const rz_key_t *key, rz_err_t *err)
 {
-    void *sock = zmq_socket(zctx, type);
+    void *sock = zmq_socket(proxy->part.zctx, type);
     int64_t max = 2 * (int64_t)RZ_EVENT_MAX;
     if (sock != NULL && set_int(sock, ZMQ_LINGER, PROXY_LINGER_MS) && set_int(sock, ZMQ_SNDHWM, PROXY_HWM) &&
         set_int(sock, ZMQ_RCVHWM, PROXY_HWM) && set_int(sock, ZMQ_TCP_KEEPALIVE, 1) &&
-        zmq_setsockopt(sock, ZMQ_MAXMSGSIZE, &max, sizeof max) == 0)
+        set_int(sock, ZMQ_BACKLOG, BACKLOG) && zmq_setsockopt(sock, ZMQ_MAXMSGSIZE, &max, sizeof max) == 0 &&
+        rz_key_apply(key, gate_name(GATE_PUBLISH), sock, err) == RZ_OK)
         return sock;
     rz_fail_sys(err, errno, "opening a socket of the event proxy");
     if (sock != NULL)
@@ -59,25 +245,28 @@ static bool bind_one(void *sock, const char *endpoint, char bound[ENDPOINT_MAX],
     return false;
 }
 
-static bool open_all(proxy_t *proxy, void *zctx, const char *publish, const char *events, int kept,
-                     rz_err_t *err)
+/* What is not TCP takes no key. */
+static bool open_all(proxy_t *proxy, rz_err_t *err)
 {
     char unused[ENDPOINT_MAX];
-    return (proxy->xsub = open_one(zctx, ZMQ_XSUB, err)) != NULL &&
-           (proxy->xpub = open_one(zctx, ZMQ_XPUB, err)) != NULL && set_int(proxy->xpub, ZMQ_SNDHWM, kept) &&
-           (proxy->orders = open_one(zctx, ZMQ_PAIR, err)) != NULL &&
-           (proxy->stop = open_one(zctx, ZMQ_PAIR, err)) != NULL &&
-           (proxy->pub = open_one(zctx, ZMQ_PUB, err)) != NULL &&
-           bind_one(proxy->xsub, publish, proxy->publish, err) &&
-           bind_one(proxy->xpub, events, proxy->events, err) &&
+    const proxy_parts_t *part = &proxy->part;
+    return (proxy->xsub = open_one(proxy, ZMQ_XSUB, part->key, err)) != NULL &&
+           (proxy->orders = open_one(proxy, ZMQ_PAIR, NULL, err)) != NULL &&
+           (proxy->orderer = open_one(proxy, ZMQ_PAIR, NULL, err)) != NULL &&
+           (proxy->pub = open_one(proxy, ZMQ_PUB, NULL, err)) != NULL &&
+           bind_one(proxy->xsub, part->publish, proxy->publish, err) &&
+           (proxy->all = face_open(&proxy->base, part->events, NULL, err)) != NULL &&
            bind_one(proxy->xsub, OWN_ENDPOINT, unused, err) &&
-           bind_one(proxy->orders, STOP_ENDPOINT, unused, err) &&
-           zmq_connect(proxy->stop, STOP_ENDPOINT) == 0 && zmq_connect(proxy->pub, OWN_ENDPOINT) == 0;
+           bind_one(proxy->orders, ORDERS_ENDPOINT, unused, err) &&
+           zmq_connect(proxy->orderer, ORDERS_ENDPOINT) == 0 && zmq_connect(proxy->pub, OWN_ENDPOINT) == 0;
 }
 
 static void close_all(proxy_t *proxy)
 {
-    void *socks[] = { proxy->pub, proxy->stop, proxy->orders, proxy->xpub, proxy->xsub };
+    for (size_t i = 0; i < proxy->owns; i++)
+        face_destroy(&proxy->own[i]);
+    face_destroy(&proxy->all);
+    void *socks[] = { proxy->pub, proxy->orderer, proxy->orders, proxy->xsub };
     for (size_t i = 0; i < sizeof socks / sizeof *socks; i++)
         if (socks[i] != NULL)
             zmq_close(socks[i]);
@@ -94,19 +283,32 @@ static int start_thread(proxy_t *proxy)
     return rc;
 }
 
-proxy_t *proxy_open(void *zctx, const char *publish, const char *events, int kept, rz_err_t *err)
+proxy_t *proxy_open(const proxy_parts_t *parts, rz_err_t *err)
 {
     proxy_t *proxy = rz_alloc(sizeof *proxy);
-    if (!open_all(proxy, zctx, publish, events, kept, err))
+    proxy->part = *parts;
+    proxy->base = (face_base_t){ parts->zctx, parts->kept, parts->key };
+    if (!open_all(proxy, err))
         goto undo;
+    proxy->shown[proxy->faces++] = proxy->all;
+    snprintf(proxy->events, sizeof proxy->events, "%s", face_endpoint(proxy->all));
     int rc = start_thread(proxy);
-    if (rc == 0)
+    if (rc == 0) {
+        if (parts->guard != NULL)
+            proxy_allow_changed(proxy);
         return proxy;
+    }
     rz_fail_sys(err, rc, "starting the event proxy");
 undo:
     close_all(proxy);
     rz_free(proxy);
     return NULL;
+}
+
+static void give_order(proxy_t *proxy, order_kind_t kind, face_t *face)
+{
+    const order_t order = { kind, face };
+    zmq_send(proxy->orderer, &order, sizeof order, 0);
 }
 
 void proxy_close(proxy_t **proxy_ref)
@@ -115,11 +317,86 @@ void proxy_close(proxy_t **proxy_ref)
     if (proxy == NULL)
         return;
     *proxy_ref = NULL;
-    zmq_send(proxy->stop, "TERMINATE", strlen("TERMINATE"), 0);
+    give_order(proxy, ORDER_STOP, NULL);
     pthread_join(proxy->thread, NULL);
     close_all(proxy);
     rz_free(proxy);
 }
+
+/* ---- sockets of single keys ---- */
+
+/* "tcp://host:7420" and 3 -> "tcp://host:7423"; beside `events`: the same host, any port, or a path with the name. */
+static void own_endpoint(const proxy_t *proxy, const rz_allowed_t *who, unsigned step, char out[ENDPOINT_MAX])
+{
+    const char *base = *proxy->part.own != '\0' ? proxy->part.own : proxy->events;
+    const char *colon = strrchr(base, ':');
+    if (strncmp(base, "tcp://", 6) != 0)
+        snprintf(out, ENDPOINT_MAX, "%.120s.%s", base, who->name);
+    else if (base == proxy->events || strcmp(colon, ":*") == 0)
+        snprintf(out, ENDPOINT_MAX, "%.*s:*", (int)(colon - base), base);
+    else
+        snprintf(out, ENDPOINT_MAX, "%.*s:%lu", (int)(colon - base), base,
+                 strtoul(colon + 1, NULL, 10) + step);
+}
+
+static void add_own(proxy_t *proxy, const rz_allowed_t *who)
+{
+    char endpoint[ENDPOINT_MAX];
+    rz_err_t err = { 0 };
+    face_t *face = NULL;
+    unsigned steps = *proxy->part.own != '\0' ? PROXY_OWN_MAX : 1;
+    for (unsigned step = 0; face == NULL && step < steps; step++) {
+        err = (rz_err_t){ 0 };
+        own_endpoint(proxy, who, step, endpoint);
+        face = face_open(&proxy->base, endpoint, who, &err);
+    }
+    if (face == NULL) {
+        rz_log_error("events.own", "key=%s hears nothing: %s", who->name, err.text);
+        return;
+    }
+    rz_log_info("events.own", "key=%s endpoint=%s", who->name, face_endpoint(face));
+    proxy->own[proxy->owns++] = face;
+    give_order(proxy, ORDER_ADD, face);
+}
+
+static face_t *find_own(const proxy_t *proxy, const char *name)
+{
+    for (size_t i = 0; i < proxy->owns; i++)
+        if (strcmp(face_name(proxy->own[i]), name) == 0)
+            return proxy->own[i];
+    return NULL;
+}
+
+/* Those go whose key is not what it was. */
+static void drop_own(proxy_t *proxy, const rz_allowed_t **scoped, size_t n)
+{
+    for (size_t i = proxy->owns; i-- > 0;) {
+        bool stays = false;
+        for (size_t k = 0; k < n && !stays; k++)
+            stays = face_fits(proxy->own[i], scoped[k]);
+        if (stays)
+            continue;
+        give_order(proxy, ORDER_DROP, proxy->own[i]);
+        proxy->own[i] = proxy->own[--proxy->owns];
+    }
+}
+
+void proxy_allow_changed(proxy_t *proxy)
+{
+    const rz_allowed_t *scoped[PROXY_OWN_MAX];
+    size_t n = guard_scoped(proxy->part.guard, scoped, PROXY_OWN_MAX);
+    give_order(proxy, ORDER_CHANGED, NULL);
+    drop_own(proxy, scoped, n);
+    for (size_t i = 0; i < n; i++)
+        if (find_own(proxy, scoped[i]->name) == NULL && proxy->owns < PROXY_OWN_MAX)
+            add_own(proxy, scoped[i]);
+    if (guard_events_stale(proxy->part.guard)) {
+        rz_log_info("events.renewed", "a key that could hear events is revoked: everybody connects anew");
+        give_order(proxy, ORDER_RENEW, NULL);
+    }
+}
+
+/* ---- the rest ---- */
 
 const char *proxy_publish_endpoint(const proxy_t *proxy)
 {
@@ -131,6 +408,12 @@ const char *proxy_events_endpoint(const proxy_t *proxy)
     return proxy->events;
 }
 
+const char *proxy_events_of(const proxy_t *proxy, const rz_allowed_t *who)
+{
+    const face_t *face = who != NULL && who->topics != NULL ? find_own(proxy, who->name) : NULL;
+    return face != NULL ? face_endpoint(face) : proxy->events;
+}
+
 rz_rc_t proxy_send(proxy_t *proxy, rz_str_t topic, rz_str_t header, rz_str_t event)
 {
     rz_str_t part[] = { topic, header, event };
@@ -138,4 +421,14 @@ rz_rc_t proxy_send(proxy_t *proxy, rz_str_t topic, rz_str_t header, rz_str_t eve
         if (zmq_send(proxy->pub, part[i].p, part[i].n, ZMQ_DONTWAIT | (i < 2 ? ZMQ_SNDMORE : 0)) < 0)
             return RZ_AGAIN;
     return RZ_OK;
+}
+
+uint64_t proxy_topics_denied(const proxy_t *proxy)
+{
+    return atomic_load(&proxy->topics_denied);
+}
+
+uint64_t proxy_events_refused(const proxy_t *proxy)
+{
+    return atomic_load(&proxy->events_refused);
 }

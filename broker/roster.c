@@ -52,6 +52,7 @@ static void runner_free_memory(runner_t *runner)
     words_free(runner->full);
     rz_free(runner->name);
     rz_free(runner->incarnation);
+    rz_free(runner->user);
     rz_free(runner->facts);
     rz_free(runner->handed);
     rz_free(runner);
@@ -65,6 +66,7 @@ runner_t *roster_add(roster_t *roster, const runner_hello_t *hello)
     memcpy(runner->peer, hello->peer.p, runner->peer_len);
     runner->name = rz_strdup(hello->name);
     runner->incarnation = rz_strdup(hello->incarnation);
+    runner->user = rz_strdup(hello->user);
     runner->facts = rz_strdup(hello->facts != NULL ? hello->facts : "{}");
     runner->slots = hello->slots;
     runner->labels = words_copy(hello->labels);

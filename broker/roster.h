@@ -31,6 +31,7 @@ typedef struct {
     char peer[PEER_MAX];
     size_t peer_len;
     char *name, *incarnation;
+    char *user;                /* the key it came with; NULL: keys are not in use */
     char **labels, **profiles; /* NULL-terminated */
     char **full;               /* profiles that have no room of their own, until the next credit */
     uint64_t slots;
@@ -62,6 +63,7 @@ typedef struct {
     uint64_t slots;
     const cJSON *labels, *profiles;
     const char *facts; /* JSON object, NULL: {} */
+    const char *user;  /* NULL: not known */
 } runner_hello_t;
 
 /* A link of the same peer, name or incarnation must have been removed before. Not joined yet. Lends. */

@@ -1,0 +1,208 @@
+/* face.c - see face.h. */
+#include "face.h"
+
+#include "base/log.h"
+#include "proxy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <zmq.h>
+
+#define BACKLOG 1024
+
+struct face {
+    const face_base_t *base;
+    void *xpub;
+    char name[RZ_ID_MAX + 1];
+    char public_key[RZ_KEY_LEN + 1];
+    char endpoint[FACE_ENDPOINT_MAX];
+    cJSON *topics;  /* as the list has them, NULL: all     */
+    cJSON *scope;   /* those, and what is open to everybody */
+    topics_t *held; /* what its subscribers ask for, each once */
+};
+
+static bool set_int(void *sock, int option, int value)
+{
+    return zmq_setsockopt(sock, option, &value, sizeof value) == 0;
+}
+
+static void domain_of(const face_t *face, char out[RZ_ID_MAX + 16])
+{
+    snprintf(out, RZ_ID_MAX + 16, "%s%s%s", gate_name(GATE_EVENTS), face->name[0] != '\0' ? "/" : "",
+             face->name);
+}
+
+static bool set_options(const face_t *face, rz_err_t *err)
+{
+    char domain[RZ_ID_MAX + 16];
+    int64_t max = FACE_TOPIC_MAX + 1;
+    domain_of(face, domain);
+    if (!set_int(face->xpub, ZMQ_LINGER, PROXY_LINGER_MS) ||
+        !set_int(face->xpub, ZMQ_SNDHWM, face->base->kept) || !set_int(face->xpub, ZMQ_TCP_KEEPALIVE, 1) ||
+        !set_int(face->xpub, ZMQ_BACKLOG, BACKLOG) ||
+        zmq_setsockopt(face->xpub, ZMQ_MAXMSGSIZE, &max, sizeof max) != 0) {
+        rz_fail_sys(err, errno, "options of a socket for events");
+        return false;
+    }
+    return rz_key_apply(face->base->key, domain, face->xpub, err) == RZ_OK;
+}
+
+rz_rc_t face_reopen(face_t *face, rz_err_t *err)
+{
+    char wanted[FACE_ENDPOINT_MAX];
+    size_t size = sizeof face->endpoint;
+    snprintf(wanted, sizeof wanted, "%s", face->endpoint);
+    face->xpub = zmq_socket(face->base->zctx, ZMQ_XPUB);
+    if (face->xpub == NULL)
+        return rz_fail_sys(err, errno, "a socket for events");
+    if (set_options(face, err) && (zmq_bind(face->xpub, wanted) != 0 ||
+                                   zmq_getsockopt(face->xpub, ZMQ_LAST_ENDPOINT, face->endpoint, &size) != 0))
+        rz_fail_sys(err, errno, "bind %s", wanted);
+    if (err->rc == RZ_OK)
+        return RZ_OK;
+    zmq_close(face->xpub);
+    face->xpub = NULL;
+    return err->rc;
+}
+
+face_t *face_open(const face_base_t *base, const char *endpoint, const rz_allowed_t *who, rz_err_t *err)
+{
+    face_t *face = rz_alloc(sizeof *face);
+    face->base = base;
+    snprintf(face->name, sizeof face->name, "%s", who != NULL ? who->name : "");
+    snprintf(face->public_key, sizeof face->public_key, "%s", who != NULL ? who->public_key : "");
+    snprintf(face->endpoint, sizeof face->endpoint, "%s", endpoint);
+    face->topics = who != NULL ? cJSON_Duplicate(who->topics, true) : NULL;
+    face->scope = cJSON_Duplicate(face->topics, true);
+    if (face->scope != NULL)
+        cJSON_AddItemToArray(face->scope, cJSON_CreateString(SYNC_TOPIC));
+    face->held = topics_create();
+    if (face_reopen(face, err) != RZ_OK)
+        face_destroy(&face);
+    return face;
+}
+
+void face_destroy(face_t **face)
+{
+    if (*face == NULL)
+        return;
+    if ((*face)->xpub != NULL)
+        zmq_close((*face)->xpub);
+    topics_destroy(&(*face)->held);
+    cJSON_Delete((*face)->topics);
+    cJSON_Delete((*face)->scope);
+    rz_free(*face);
+    *face = NULL;
+}
+
+/* ---- subscriptions ---- */
+
+/* To XSUB a subscription is a message: 1 or 0, then the prefix. It counts them. */
+static void ask(void *xsub, bool on, rz_str_t topic)
+{
+    zmq_msg_t message;
+    zmq_msg_init_size(&message, topic.n + 1);
+    char *bytes = zmq_msg_data(&message);
+    bytes[0] = on ? 1 : 0;
+    if (topic.n > 0)
+        memcpy(bytes + 1, topic.p, topic.n);
+    if (zmq_msg_send(&message, xsub, ZMQ_DONTWAIT) < 0)
+        zmq_msg_close(&message);
+}
+
+static bool begins_with(rz_str_t text, rz_str_t prefix)
+{
+    return text.n >= prefix.n && (prefix.n == 0 || memcmp(text.p, prefix.p, prefix.n) == 0);
+}
+
+/* Of what was asked for, as much as the scope has: who asks for everything gets all that is his. False: nothing. */
+static bool ask_within(const face_t *face, void *xsub, bool on, rz_str_t topic)
+{
+    const cJSON *prefix;
+    bool any = false;
+    if (face->scope == NULL) {
+        ask(xsub, on, topic);
+        return true;
+    }
+    cJSON_ArrayForEach(prefix, face->scope)
+    {
+        rz_str_t mine = rz_str(prefix->valuestring);
+        if (!begins_with(topic, mine) && !begins_with(mine, topic))
+            continue;
+        ask(xsub, on, topic.n > mine.n ? topic : mine);
+        any = true;
+    }
+    return any;
+}
+
+void face_shut(face_t *face, void *xsub, int linger_ms)
+{
+    rz_buf_t topic = { 0 };
+    for (; topics_pop(face->held, &topic); rz_buf_clear(&topic))
+        ask_within(face, xsub, false, rz_buf_str(&topic));
+    rz_buf_fini(&topic);
+    set_int(face->xpub, ZMQ_LINGER, linger_ms);
+    zmq_close(face->xpub);
+    face->xpub = NULL;
+}
+
+/* libzmq shows each topic once, however many ask for it, and takes nothing back that somebody still has. True: it was a
+ * subscription, and all of it outside the scope. */
+static bool take(face_t *face, void *xsub, const char *bytes, size_t n)
+{
+    rz_str_t topic = { bytes + 1, n - 1 };
+    bool on = bytes[0] == 1;
+    if (on)
+        topics_add(face->held, topic);
+    else if (!topics_take(face->held, topic))
+        return false;
+    return !ask_within(face, xsub, on, topic) && on;
+}
+
+/* What else a peer may send is no subscription, and goes nowhere. */
+size_t face_read(face_t *face, void *xsub)
+{
+    size_t outside = 0;
+    bool first = true;
+    zmq_msg_t message;
+    zmq_msg_init(&message);
+    while (zmq_msg_recv(&message, face->xpub, ZMQ_DONTWAIT) >= 0) {
+        const char *bytes = zmq_msg_data(&message);
+        size_t n = zmq_msg_size(&message);
+        bool last = zmq_msg_more(&message) == 0;
+        if (first && last && n > 0 && (bytes[0] == 0 || bytes[0] == 1))
+            outside += take(face, xsub, bytes, n);
+        first = last;
+    }
+    zmq_msg_close(&message);
+    return outside;
+}
+
+/* ---- the rest ---- */
+
+bool face_shows(const face_t *face, rz_str_t topic)
+{
+    return rz_scope_covers(face->scope, topic);
+}
+
+bool face_fits(const face_t *face, const rz_allowed_t *who)
+{
+    return strcmp(face->name, who->name) == 0 && strcmp(face->public_key, who->public_key) == 0 &&
+           rz_scope_same(face->topics, who->topics);
+}
+
+const char *face_name(const face_t *face)
+{
+    return face->name;
+}
+
+const char *face_endpoint(const face_t *face)
+{
+    return face->endpoint;
+}
+
+void *face_socket(const face_t *face)
+{
+    return face->xpub;
+}

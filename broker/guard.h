@@ -1,0 +1,48 @@
+/* guard.h - who may come in: answers ZAP for every CURVE socket of the broker, from the allow list, and knows afterwards
+ * who is behind a message.
+ *
+ *   socket ── handshake ──► inproc://zeromq.zap.01 ──► guard ──► 200 with the key's name as User-Id, or 300
+ *
+ * Any doubt is a no: a mechanism other than CURVE, a domain that is no socket of ours, a key that is not listed or listed
+ * for another socket, a list that cannot be read. The no is 300, temporary: libzmq closes the connection without a word and
+ * the peer tries again, so a key that is allowed later gets in by itself (after a 400 it never would).
+ *
+ * The list is looked at for changes with every handshake and a few times a second. A new list holds for those who are in
+ * as well: whoever is gone from it is nobody any more (guard_who() gives NULL). While the list cannot be read or
+ * understood nobody new gets in, and those who are in stay under the last one that could. */
+#pragma once
+
+#include "base/sock.h"
+#include "counters.h"
+#include "rights.h"
+
+typedef struct guard guard_t;
+
+typedef struct {
+    uv_loop_t *loop;
+    void *zctx;
+    const char *path; /* of the allow list; lent */
+    counters_t *counters;
+    void (*on_changed)(void *arg); /* a new list holds; from the loop */
+    void *arg;
+} guard_parts_t;
+
+/* Before the first CURVE socket is bound. NULL and err: the list cannot be read, or another holds ZAP in this context. */
+guard_t *guard_open(const guard_parts_t *parts, rz_err_t *err);
+/* After the last of them was closed: without a handler libzmq lets everybody in (PITFALLS 2). */
+void guard_close(guard_t **guard);
+
+/* Who is behind a message that came in at this gate, by its User-Id; NULL: nobody who may be there (any more). Lent until
+ * the next turn of the loop. */
+const rz_allowed_t *guard_who(const guard_t *guard, const char *user, gate_t gate);
+/* Counts and logs a message that was refused. */
+void guard_refused(guard_t *guard, gate_t gate, const char *user, const char *why);
+
+/* From any thread: whether this key may publish under this topic. */
+bool guard_publishes(guard_t *guard, const char *user, rz_str_t topic);
+
+/* The keys that hear events within a scope, each at a socket of its own (its ZAP domain: "events/<name>"); the others
+ * share one. Lent until the next turn of the loop. */
+size_t guard_scoped(const guard_t *guard, const rz_allowed_t **out, size_t max);
+/* Whether somebody came in at the shared socket of events who may not be there any more; asking forgets it. */
+bool guard_events_stale(guard_t *guard);

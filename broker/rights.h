@@ -1,0 +1,27 @@
+/* rights.h - what a key may do: the tables role x socket and operation x role, and how far one key reaches. Pure. */
+#pragma once
+
+#include "wire/allow.h"
+#include "wire/control.h"
+
+/* The sockets of a broker; their names are the domains of ZAP. */
+typedef enum { GATE_JOBS, GATE_CONTROL, GATE_EVENTS, GATE_RUNNERS, GATE_PUBLISH, GATES } gate_t;
+const char *gate_name(gate_t gate);
+bool gate_parse(rz_str_t name, gate_t *out);
+
+bool role_enters(rz_key_role_t role, gate_t gate);
+bool role_calls(rz_key_role_t role, rz_control_op_t op);
+
+/* Each is RZ_OK, or RZ_NOT_ALLOWED with a sentence that says what the key is limited to. `who` NULL: keys are not in
+ * use, everything is allowed. */
+rz_rc_t may_call(const rz_allowed_t *who, rz_control_op_t op, rz_err_t *err);
+rz_rc_t may_submit(const rz_allowed_t *who, const char *parent, const char *tenant, rz_err_t *err);
+/* A child of this parent. Whose tenant a child is the store does not tell: a key that is limited to a tenant alone asks
+ * about none. */
+rz_rc_t may_reach(const rz_allowed_t *who, const char *parent, rz_err_t *err);
+rz_rc_t may_run(const rz_allowed_t *who, const char *runner, rz_err_t *err); /* under this runner's name */
+/* An event. `$sys/sync/` is open to all: without it nobody knows that he is heard. */
+bool may_hear(const rz_allowed_t *who, rz_str_t topic);
+/* Of what a broker says, `$sys/`, a runner says only its own echo: $sys/sync/<nonce>/<its name>. */
+bool may_publish(const rz_allowed_t *who, rz_str_t topic);
+#define SYNC_TOPIC "$sys/sync/"
