@@ -327,6 +327,7 @@ static rz_rc_t open_peer(links_t *links, link_peer_t *peer, const char *endpoint
     rz_sock_options_t options = {
         .type = ZMQ_DEALER, .sndhwm = QUEUE, .rcvhwm = QUEUE, .linger_ms = 500, .on_msg = on_msg, .arg = peer
     };
+    options.key = &links->settings->key;
     *peer = (link_peer_t){ .links = links, .endpoint = rz_strdup(endpoint) };
     peer->sock = rz_sock_open(links->loop, links->zctx, &options, err);
     return peer->sock == NULL ? err->rc : rz_sock_connect(peer->sock, endpoint, err);

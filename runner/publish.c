@@ -23,9 +23,9 @@ struct publisher {
     uint64_t unlogged;
 };
 
-publisher_t *publisher_open(uv_loop_t *loop, void *zctx, rz_err_t *err)
+publisher_t *publisher_open(uv_loop_t *loop, void *zctx, const rz_key_t *key, rz_err_t *err)
 {
-    rz_sock_options_t options = { .type = ZMQ_PUB, .sndhwm = SEND_QUEUE, .linger_ms = 500 };
+    rz_sock_options_t options = { .type = ZMQ_PUB, .sndhwm = SEND_QUEUE, .linger_ms = 500, .key = key };
     rz_sock_t *sock = rz_sock_open(loop, zctx, &options, err);
     if (sock == NULL)
         return NULL;

@@ -5,6 +5,7 @@
  * published only when the finish that carries it was committed. Loop thread only. */
 #pragma once
 
+#include "base/key.h"
 #include "journal.h"
 #include "progress.h"
 #include "wire/event.h"
@@ -13,8 +14,8 @@
 
 typedef struct publisher publisher_t;
 
-/* NULL and err on failure. zctx outlives it. */
-publisher_t *publisher_open(uv_loop_t *loop, void *zctx, rz_err_t *err);
+/* NULL and err on failure. zctx outlives it; key: of the socket. */
+publisher_t *publisher_open(uv_loop_t *loop, void *zctx, const rz_key_t *key, rz_err_t *err);
 void publisher_close(publisher_t **publisher);
 /* Connects to a broker's publish endpoint; one that is connected already stays so. */
 void publisher_connect(publisher_t *publisher, const char *endpoint);

@@ -252,7 +252,7 @@ static rz_rc_t open_parts(runner_t *runner, rz_err_t *err)
     runner->ws = rz_ws_context_open(&runner->loop, err);
     if (runner->ws == NULL)
         return err->rc;
-    house->publisher = publisher_open(&runner->loop, runner->zctx, err);
+    house->publisher = publisher_open(&runner->loop, runner->zctx, &runner->settings->key, err);
     if (house->publisher == NULL)
         return err->rc;
     house->links =

@@ -98,6 +98,17 @@ static void set_numbers(settings_t *s, const rz_config_t *config)
     s->event_max = (size_t)rz_config_int(config, "limits.event_bytes");
 }
 
+static rz_rc_t set_key(settings_t *s, const rz_config_t *config, rz_err_t *err)
+{
+    if (rz_key_load(rz_config_str(config, "security.key"), "security.key", &s->key, err) != RZ_OK)
+        return err->rc;
+    if (rz_key_is_set(&s->key) && s->key.role != RZ_KEY_RUNNER)
+        return rz_fail_field(err, RZ_BAD_FIELD, "security.key",
+                             "is a key of role %s, a runner needs one of role runner",
+                             rz_key_role_names[s->key.role]);
+    return RZ_OK;
+}
+
 /* Profiles of a protocol that is not served yet are offered too: a job for one then ends with a sentence that
  * says so, instead of waiting for a runner that will never come. */
 static void set_profiles(settings_t *s)
@@ -127,11 +138,12 @@ rz_rc_t settings_init(settings_t *settings, const rz_config_t *config, rz_err_t 
     if (settings->agents == NULL)
         return err->rc;
     set_profiles(settings);
-    return RZ_OK;
+    return set_key(settings, config, err);
 }
 
 void settings_fini(settings_t *settings)
 {
+    rz_key_wipe(&settings->key);
     cJSON_Delete(settings->profiles);
     rz_agents_destroy(&settings->agents);
 }

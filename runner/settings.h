@@ -3,6 +3,7 @@
 
 #include "base/config.h"
 #include "confinement.h"
+#include "base/key.h"
 #include "wire/agents.h"
 
 typedef struct {
@@ -20,6 +21,7 @@ typedef struct {
     char credentials[4096];                 /* path of the file, see credentials.h; "": none           */
     char default_provider[RZ_NAME_MAX + 1]; /* of children whose session names none; "": none          */
     confinement_t confinement;              /* of workers */
+    rz_key_t key;                           /* on the network; zero: none, everything is in the clear   */
     bool needs_credential;                  /* a named provider without one: an error, not a warning   */
 } settings_t;
 
