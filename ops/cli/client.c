@@ -10,6 +10,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "wire/version.h"
+#include "base/key.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,7 +18,9 @@
 #include <string.h>
 #include <zmq.h>
 
-#define HELLO_MS     3000
+#define HELLO_MS 3000
+#define HANDSHAKE_MS                                                                                         \
+    2000 /* a broker that refuses a key says nothing; it is given up before the hello is          */
 #define SYNC_MS      5000 /* how long emitters may take to echo our nonce                                  */
 #define ROUND_MS     5    /* then we ask again: the first echoes may have passed us by; each round is twice */
 #define ROUND_MAX_MS 200  /* as long, up to this                                                           */
@@ -36,6 +39,7 @@ struct client {
     cJSON *prefixes;    /* what we listen to */
     unsigned moves;
     control_source_t source;
+    rz_key_t key; /* zero: in the clear */
     uint64_t last_id;
     uint32_t version; /* of the protocol, that both speak; 0 before hello was answered */
     reply_t hello;
@@ -156,21 +160,27 @@ static void explain_unreachable(const client_t *client, const char *endpoint, co
     say("no broker at %s (named by %s): %s", endpoint, named_by[client->source], what);
 }
 
-static void *socket_open(void *zctx, int type)
+static void *socket_open(const client_t *client, int type)
 {
-    void *socket = zmq_socket(zctx, type);
+    void *socket = zmq_socket(client->zctx, type);
     int64_t max_bytes = (int64_t)RZ_FRAME_MAX;
     zmq_setsockopt(socket, ZMQ_LINGER, &(int){ 0 }, sizeof(int));
     zmq_setsockopt(socket, ZMQ_TCP_KEEPALIVE, &(int){ 1 }, sizeof(int));
     zmq_setsockopt(socket, ZMQ_RCVHWM, &(int){ 100000 }, sizeof(int));
     zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes);
+    zmq_setsockopt(socket, ZMQ_HANDSHAKE_IVL, &(int){ HANDSHAKE_MS }, sizeof(int));
+    rz_key_apply(&client->key, NULL, socket, NULL);
     return socket;
 }
 
-/* A refused connection shows only here: a DEALER would retry in silence. */
+/* A refused connection shows only here: a DEALER would retry in silence. So does a refused key: the connection ends before
+ * the handshake does. */
 static void *monitor_open(client_t *client, void *control)
 {
-    zmq_socket_monitor(control, "inproc://monitor", ZMQ_EVENT_CONNECT_RETRIED);
+    zmq_socket_monitor(control, "inproc://monitor",
+                       ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED |
+                           ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                           ZMQ_EVENT_HANDSHAKE_FAILED_AUTH);
     void *monitor = zmq_socket(client->zctx, ZMQ_PAIR);
     zmq_setsockopt(monitor, ZMQ_LINGER, &(int){ 0 }, sizeof(int));
     zmq_connect(monitor, "inproc://monitor");
@@ -181,6 +191,19 @@ static void monitor_close(void *control, void *monitor)
 {
     zmq_socket_monitor(control, NULL, 0);
     zmq_close(monitor);
+}
+
+static const char *why_not(const client_t *client, void *monitor)
+{
+    uint8_t frame[6];
+    uint16_t event = 0;
+    if (zmq_recv(monitor, frame, sizeof frame, ZMQ_DONTWAIT) == (int)sizeof frame)
+        memcpy(&event, frame, sizeof event);
+    if (event == ZMQ_EVENT_CONNECT_RETRIED)
+        return "connection refused";
+    return rz_key_is_set(&client->key)
+               ? "it refuses our key: not on its list, for another role, or made for another broker"
+               : "it refuses us: it asks for a key (--key FILE)";
 }
 
 /* The broker's answer to hello; NULL: none, *why says why. */
@@ -194,8 +217,8 @@ static bool greet(client_t *client, void *control, reply_t *hello, const char **
     zmq_pollitem_t items[] = { { control, 0, ZMQ_POLLIN, 0 }, { monitor, 0, ZMQ_POLLIN, 0 } };
     int ready = zmq_poll(items, 2, HELLO_MS);
     bool answered = ready > 0 && (items[0].revents & ZMQ_POLLIN) != 0 && take_reply(control, hello);
+    *why = ready > 0 && !answered ? why_not(client, monitor) : "no answer within 3 s";
     monitor_close(control, monitor);
-    *why = ready > 0 ? "connection refused" : "no answer within 3 s";
     return answered;
 }
 
@@ -253,7 +276,7 @@ static bool try_at(client_t *client, const char *endpoint)
 {
     reply_t hello = { 0 };
     const char *why = NULL;
-    void *control = socket_open(client->zctx, ZMQ_DEALER);
+    void *control = socket_open(client, ZMQ_DEALER);
     bool connected = zmq_connect(control, endpoint) == 0;
     if (!connected)
         why = zmq_strerror(errno);
@@ -268,6 +291,16 @@ static bool try_at(client_t *client, const char *endpoint)
     return false;
 }
 
+static bool take_key(client_t *client)
+{
+    char path[PATH_MAX];
+    rz_err_t err = { 0 };
+    if (!context_key(client->source, path) || rz_key_load(path, "--key", &client->key, &err) == RZ_OK)
+        return true;
+    say("%s", err.text);
+    return false;
+}
+
 client_t *client_open(void)
 {
     client_t *client = rz_alloc(sizeof *client);
@@ -275,13 +308,14 @@ client_t *client_open(void)
     client->prefixes = cJSON_CreateArray();
     client->source = context_controls(&client->controls);
     client->zctx = zmq_ctx_new();
+    bool ready = take_key(client);
     const cJSON *endpoint;
     cJSON_ArrayForEach(endpoint, client->controls)
     {
-        if (try_at(client, endpoint->valuestring))
+        if (ready && try_at(client, endpoint->valuestring))
             return client;
     }
-    if (client->control == NULL)
+    if (ready && client->control == NULL)
         note("start one here with `rhizome up`, or name another with --control tcp://HOST:7411");
     client_close(&client);
     return NULL;
@@ -307,6 +341,7 @@ void client_close(client_t **client_ptr)
     if (client->control != NULL)
         zmq_close(client->control);
     zmq_ctx_term(client->zctx);
+    rz_key_wipe(&client->key);
     rz_free(client);
 }
 
@@ -497,7 +532,7 @@ static bool listen_again(client_t *client)
     if (client->events != NULL)
         zmq_close(client->events);
     endpoint_reachable(pick_text(client->hello.tree, "endpoints.events"), client->endpoint, endpoint);
-    client->events = socket_open(client->zctx, ZMQ_SUB);
+    client->events = socket_open(client, ZMQ_SUB);
     cJSON_ArrayForEach(prefix, client->prefixes)
         zmq_setsockopt(client->events, ZMQ_SUBSCRIBE, prefix->valuestring, strlen(prefix->valuestring));
     if (zmq_connect(client->events, endpoint) == 0)

@@ -149,6 +149,20 @@ control_source_t context_controls(cJSON **out)
     return CONTROL_DEFAULT;
 }
 
+bool context_key(control_source_t control, char out[PATH_MAX])
+{
+    const char *env = getenv("RHIZOME_SECURITY_KEY");
+    const char *named = common.key != NULL ? common.key : env;
+    cJSON *context = NULL;
+    if (rz_or_null(named) == NULL && control == CONTROL_UP) {
+        context = context_read();
+        named = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(context, "key"));
+    }
+    int n = snprintf(out, PATH_MAX, "%s", named != NULL ? named : "");
+    cJSON_Delete(context);
+    return n > 0 && n < PATH_MAX;
+}
+
 /* The host of "tcp://host:port", or http, as a span; empty if it is no such endpoint. */
 static rz_str_t host_of(const char *endpoint)
 {

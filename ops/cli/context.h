@@ -29,6 +29,10 @@ control_source_t context_controls(cJSON **out);
 /* Adds the endpoint unless it is there. */
 void controls_add(cJSON *controls, const char *endpoint);
 
+/* The file of the key to connect with: --key, $RHIZOME_SECURITY_KEY, or that of the `rhizome up` whose control endpoint is
+ * used. False: none, in the clear. */
+bool context_key(control_source_t control, char out[PATH_MAX]);
+
 /* An endpoint as a peer on `control`'s side names it ("tcp://0.0.0.0:7412", "tcp://[::]:7412", "http://0.0.0.0:7414") as
  * we must connect to it: wildcard hosts become the host we reach the control socket at. */
 void endpoint_reachable(const char *endpoint, const char *control, char out[256]);

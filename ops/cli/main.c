@@ -25,6 +25,8 @@ static const struct {
     { NULL, &verb_config_check }, { NULL, &verb_config_dump },
     { NULL, &verb_store_init },   { NULL, &verb_store_upgrade },
     { NULL, &verb_store_check },  { NULL, &verb_store_accept },
+    { NULL, &verb_key_new },      { NULL, &verb_key_list },
+    { NULL, &verb_key_allow },    { NULL, &verb_key_revoke },
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 

@@ -19,6 +19,8 @@ const option_t common_options[] = {
       .text = &common.control },
     { "--up-state-dir", "DIR", "where `rhizome up` keeps data and context (default: ~/.local/state/rhizome)",
       .text = &common.state_dir },
+    { "--key", "FILE", "the key to connect with (default: $RHIZOME_SECURITY_KEY, or that of `rhizome up`)",
+      .text = &common.key },
     { "--json", NULL, "print JSON: one document, or one a line for streams", .on = &common.json },
     { NULL },
 };
