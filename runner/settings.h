@@ -2,8 +2,8 @@
 #pragma once
 
 #include "base/config.h"
-#include "confinement.h"
 #include "base/key.h"
+#include "confinement.h"
 #include "wire/agents.h"
 
 typedef struct {

@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/json.h"
-#include "wire/version.h"
 #include "base/key.h"
+#include "wire/version.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -2,6 +2,7 @@
  * once, nothing is left, memory stays flat. */
 #include "crowd.h"
 #include "facts.h"
+#include "keyring.h"
 #include "process.h"
 #include "rig.h"
 
@@ -33,6 +34,7 @@ static void push_children(rig_t *rig, int first, int last)
 {
     void *context = zmq_ctx_new();
     void *push = zmq_socket(context, ZMQ_PUSH);
+    keyring_apply(push, "admin");
     assert_int_equal(zmq_connect(push, rig_endpoint(rig, "jobs")), 0);
     for (int i = first; i < last; i++) {
         char job[512];

@@ -3,6 +3,7 @@
 
 #include "../facts.h"
 #include "base/id.h"
+#include "keyring.h"
 #include "state/store.h"
 #include "wire/link.h"
 
@@ -65,6 +66,7 @@ static void broker_start(void)
     size_t n = 0;
     while (argv[n] != NULL)
         n++;
+    n = keyring_flags(argv, n, "broker");
     for (const char *const *flag = stage.flags; flag != NULL && *flag != NULL; flag++)
         argv[n++] = *flag;
     process_start(&stage.broker, argv, log, 1);
@@ -80,19 +82,27 @@ static void broker_up(void)
     take_endpoint(ready, "jobs", stage.jobs_at);
     take_endpoint(ready, "events", stage.events_at);
     take_endpoint(ready, "runners", stage.runners_at);
+    take_endpoint(ready, "publish", stage.publish_at);
     cJSON_Delete(ready);
 }
 
-void *connected(int type, const char *endpoint)
+void *connected_as(int type, const char *endpoint, const char *name)
 {
     int none = 0;
     void *sock = zmq_socket(stage.zctx, type);
     assert_non_null(sock);
     zmq_setsockopt(sock, ZMQ_LINGER, &none, sizeof none);
+    if (name != NULL)
+        keyring_apply(sock, name);
     assert_int_equal(zmq_connect(sock, endpoint), 0);
     assert_true(stage.open_count < SOCKETS_MAX);
     stage.open[stage.open_count++] = sock;
     return sock;
+}
+
+void *connected(int type, const char *endpoint)
+{
+    return connected_as(type, endpoint, strcmp(endpoint, stage.runners_at) == 0 ? "runner" : "admin");
 }
 
 void disconnected(void *sock)
@@ -111,6 +121,8 @@ static int stage_build(const char *const *settings)
     rz_store_info_t info;
     rz_err_t err = { 0 };
     redis_up(&stage.redis, settings);
+    if (stage.secure || keyring_wanted())
+        keyring_make(stage.redis.dir);
     rz_store_options_t options = { .url = stage.redis.url };
     if (rz_store_init(&options, 1, &info, &err) != RZ_OK)
         fail_msg("store init: %s", err.text);
@@ -133,6 +145,13 @@ int stage_up(void **state)
     return stage_open(NULL, NULL);
 }
 
+int secure_stage_up(void **state)
+{
+    (void)state;
+    stage.secure = true;
+    return stage_open(NULL, NULL);
+}
+
 /* A Redis that forgets nothing when it is killed. */
 int strict_stage_up(void **state)
 {
@@ -151,6 +170,7 @@ int stage_down(void **state)
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         process_show_log(stage.broker.log);
     redis_down(&stage.redis);
+    keyring_forget();
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
 }
 

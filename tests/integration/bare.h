@@ -23,7 +23,8 @@ typedef struct {
     const char *const *flags;
     void *open[SOCKETS_MAX]; /* whatever a failing fact leaves behind must not hang its end */
     size_t open_count;
-    char control_at[128], jobs_at[128], events_at[128], runners_at[128];
+    char control_at[128], jobs_at[128], events_at[128], runners_at[128], publish_at[128];
+    bool secure; /* with keys, whatever RZ_SECURE says */
 } stage_t;
 extern stage_t stage;
 
@@ -47,12 +48,16 @@ typedef struct {
 
 /* A socket to the endpoint; stage_down closes what is left open. */
 void *connected(int type, const char *endpoint);
+/* The same with the key of that name (keyring.h); NULL: with none. */
+void *connected_as(int type, const char *endpoint, const char *name);
 void disconnected(void *sock);
 /* Setup and teardown of a fact: Redis, an initialised store, a broker (lease 1500 ms, sync 300 ms). */
 int stage_up(void **state);
 /* The same with members of a configuration file ("" none) and further flags (NULL-terminated, NULL none); both
  * must outlive the stage. */
 int stage_open(const char *members, const char *const *flags);
+/* The same with keys. */
+int secure_stage_up(void **state);
 /* The same with a Redis that forgets nothing when it is killed. */
 int strict_stage_up(void **state);
 int stage_down(void **state);

@@ -1,6 +1,8 @@
 /* cli.c - see cli.h. */
 #include "cli.h"
 
+#include "keyring.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -27,6 +29,9 @@ void environment(const char *control)
     setenv("RHIZOME_CONTROL", control, 1);
     setenv("NO_COLOR", "1", 1);
     unsetenv("RHIZOME_CONFIG");
+    unsetenv("RHIZOME_SECURITY_KEY");
+    if (*control != '\0' && keyring.dir[0] != '\0')
+        setenv("RHIZOME_SECURITY_KEY", keyring_path("admin"), 1);
 }
 
 static size_t slurp(FILE *file, char *out, size_t max)

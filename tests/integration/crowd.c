@@ -1,5 +1,6 @@
 /* crowd.c - see crowd.h. */
 #include "crowd.h"
+#include "keyring.h"
 
 #include "../facts.h"
 
@@ -72,6 +73,7 @@ static role_t role_of(const round_t *r, unsigned i)
 static void push_children(const round_t *r, unsigned first, unsigned last)
 {
     void *context = zmq_ctx_new(), *push = zmq_socket(context, ZMQ_PUSH);
+    keyring_apply(push, "admin");
     assert_int_equal(zmq_connect(push, rig_endpoint(r->rig, "jobs")), 0);
     for (unsigned i = first; i < last; i++) {
         char job[512];

@@ -2,6 +2,7 @@
 #include "rig.h"
 
 #include "../facts.h"
+#include "keyring.h"
 #include "redis.h"
 
 #include <dirent.h>
@@ -124,7 +125,7 @@ void rig_broker_up(rig_t *rig)
         const char *at = rig->broker[rig->at].endpoint[i];
         argv[n++] = *at != '\0' ? at : "tcp://127.0.0.1:*";
     }
-    add_flags(argv, n, rig->broker_flags);
+    add_flags(argv, keyring_flags(argv, n, "broker"), rig->broker_flags);
     start_broker(process, argv, log_path(rig, name, log, sizeof log));
     process_ready(process, line, sizeof line, RIG_PATIENCE_MS);
     take_endpoints(rig, line);
@@ -158,7 +159,7 @@ static void start_runner(rig_t *rig, unsigned i)
                              dir,
                              "--runner-brokers",
                              link_endpoints(rig, brokers, sizeof brokers) };
-    add_flags(argv, 9, rig->runner_flags);
+    add_flags(argv, keyring_flags(argv, 9, "runner"), rig->runner_flags);
     process_start(&rig->runner[i], argv, log_path(rig, name, log, sizeof log), 1);
     process_ready(&rig->runner[i], line, sizeof line, RIG_PATIENCE_MS);
 }
@@ -230,6 +231,7 @@ static void connect_control(rig_t *rig)
     /* a request may follow one that was never answered, and a late answer is not taken for its own */
     zmq_setsockopt(rig->control, ZMQ_REQ_RELAXED, &on, sizeof on);
     zmq_setsockopt(rig->control, ZMQ_REQ_CORRELATE, &on, sizeof on);
+    keyring_apply(rig->control, "admin");
     assert_int_equal(zmq_connect(rig->control, rig_endpoint(rig, "control")), 0);
 }
 
@@ -262,6 +264,8 @@ rig_t *rig_up(const rig_options_t *options)
     rig->beside = options->beside;
     if (rig->beside == NULL)
         redis_up(&rig->redis, redis_settings);
+    if (keyring_wanted() && rig->beside == NULL)
+        keyring_make(rig->dir);
     write_config(rig, options->config);
     if (rig->beside == NULL)
         init_store(rig);
@@ -319,6 +323,8 @@ void rig_down(rig_t **owner)
             zmq_close(rig->sub[i]);
     zmq_ctx_term(rig->zmq);
     remove_tree(rig->dir);
+    if (rig->beside == NULL)
+        keyring_forget();
     free(rig);
 }
 
@@ -511,6 +517,7 @@ rig_sub_t *rig_subscribe(rig_t *rig, const char *prefix)
     sub->socket = *sub_place(rig, NULL) = zmq_socket(rig->zmq, ZMQ_SUB);
     zmq_setsockopt(sub->socket, ZMQ_LINGER, &linger, sizeof linger);
     zmq_setsockopt(sub->socket, ZMQ_RCVHWM, &unlimited, sizeof unlimited);
+    keyring_apply(sub->socket, "admin");
     assert_int_equal(zmq_connect(sub->socket, rig_endpoint(rig, "events")), 0);
     zmq_setsockopt(sub->socket, ZMQ_SUBSCRIBE, prefix, strlen(prefix));
     for (int round = 0; round < 100; round++) {

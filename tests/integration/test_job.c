@@ -1,6 +1,7 @@
 /* test_job.c - one job's whole way: PUSH or receipt, Redis, runner, worker, events, outcome. Every part is
  * the real one. */
 #include "facts.h"
+#include "keyring.h"
 #include "process.h"
 #include "rig.h"
 
@@ -38,6 +39,7 @@ static void push_job(rig_t *rig, const char *json)
 {
     void *context = zmq_ctx_new();
     void *push = zmq_socket(context, ZMQ_PUSH);
+    keyring_apply(push, "admin");
     assert_int_equal(zmq_connect(push, rig_endpoint(rig, "jobs")), 0);
     assert_true(zmq_send(push, json, strlen(json), 0) >= 0);
     zmq_close(push);

@@ -1,6 +1,7 @@
 /* test_rules.c - rules of upstream's spawn scheduler that producers and parents rely on (proto/README.md 10.1 to
  * 10.4), with every part the real one. */
 #include "facts.h"
+#include "keyring.h"
 #include "process.h"
 #include "rig.h"
 
@@ -39,6 +40,7 @@ static int rig_away(void **state)
 static void *push_socket(rig_t *rig, void *context)
 {
     void *push = zmq_socket(context, ZMQ_PUSH);
+    keyring_apply(push, "admin");
     assert_int_equal(zmq_connect(push, rig_endpoint(rig, "jobs")), 0);
     return push;
 }

@@ -174,7 +174,7 @@ class Fleet:
         ports = {"jobs": 7410, "control": 7411, "events": 7412, "runners": 7413, "publish": 7415}
         flags = [word for name, port in ports.items() for word in (f"--broker-{name}", f"tcp://0.0.0.0:{port}")]
         return Daemon(self, f"b{i}", f"h{i}", [f"{self.bin}/rhizome-broker", "--config", self.config, "--broker-name", f"b{i}",
-                                               "--redis-url", f"redis://{store}:6379", "--redis-plaintext", *flags], env=self.clock(f"b{i}"))
+                                               "--redis-url", f"redis://{store}:6379", "--redis-plaintext", "--security-insecure", *flags], env=self.clock(f"b{i}"))
 
     def _runner(self, i, brokers, slots):
         near = [self.hosts.address(f"h{k + 1}") for k in range(brokers)]
