@@ -117,9 +117,15 @@ static bool is_of_parent(const trail_t *trail, const reply_t *reply)
 static void on_silence(trail_t *trail, uint64_t now_ms)
 {
     if (now_ms - trail->heard_at > CUT_MS) {
-        say("no broker has told of %s for a minute; it may still be running", trail->child);
+        say("no broker could tell of %s for a minute; it may still be running", trail->child);
         end_with(trail, EXIT_CUT);
     }
+}
+
+/* The store is not to be had for a while, perhaps until an operator has mended it. */
+static bool is_away(rz_rc_t code)
+{
+    return code == RZ_UNAVAILABLE || code == RZ_UNKNOWN || code == RZ_BAD_STORE;
 }
 
 /* One answer about the log. True when there is more to fetch at once. */
@@ -144,8 +150,8 @@ static bool ask_page(trail_t *trail)
             more = take_page(trail, &reply);
         else
             end_with(trail, EXIT_NOT_FOUND);
-    } else if (reply.code == RZ_UNAVAILABLE || reply.code == RZ_UNKNOWN) {
-        on_silence(trail, rz_now_ms()); /* the store is away */
+    } else if (is_away(reply.code)) {
+        on_silence(trail, rz_now_ms());
     } else {
         end_with(trail, reply_refused(&reply));
     }
