@@ -129,8 +129,9 @@ static void one_that_does_not_read_costs_what_the_setting_says_and_hurts_nobody(
     zmq_ctx_term(zctx);
 }
 
+/* clang-format off */
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test_setup_teardown(one_that_does_not_read_costs_what_the_setting_says_and_hurts_nobody,
-                                    rig_with_a_loud_agent, rig_away),
+    cmocka_unit_test_setup_teardown(one_that_does_not_read_costs_what_the_setting_says_and_hurts_nobody, rig_with_a_loud_agent, rig_away),
 };
+/* clang-format on */
 RZ_FACTS(tests)
