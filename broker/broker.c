@@ -138,6 +138,7 @@ static void on_store_down(broker_t *broker, const char *detail)
     snprintf(broker->store_detail, sizeof broker->store_detail, "%s", detail != NULL ? detail : "");
     if (!broker->store_was_up)
         return; /* another reason, no other gap */
+    rz_tail_again(broker->tail);
     reaper_gap(broker->reaper);
     timekeeper_gap(broker->timekeeper);
 }

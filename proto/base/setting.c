@@ -41,6 +41,8 @@ const rz_setting_t rz_settings[] = {
     TEXT("redis.user", "", "user of the store's access list"),
     { "redis.password", RZ_SETTING_SECRET, "", 0, 0, "its password" },
     TEXT("redis.password_file", "", "file that holds it, mode 0600"),
+    TEXT("redis.sentinel_user", "", "user at the sentinels, if redis.url names such"),
+    { "redis.sentinel_password", RZ_SETTING_SECRET, "", 0, 0, "its password" },
     { "redis.plaintext", RZ_SETTING_BOOL, "false", 0, 0, "speak to a Redis on another host in the clear" },
     INT("redis.timeout_ms", "5000", 10, 600000, "how long one call to the store may take, ms"),
 

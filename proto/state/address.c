@@ -6,10 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define REDIS_PORT    6379
+#define SENTINEL_PORT 26379
+
 static rz_rc_t bad_url(rz_err_t *err, const char *why)
 {
     return rz_fail_field(err, RZ_BAD_FIELD, "redis.url",
-                         "%s; allowed: unix:/path, redis://host:port, redis://:password@host:port/db", why);
+                         "%s; allowed: unix:/path, redis://host:port, redis://:password@host:port/db, "
+                         "redis+sentinel://host:port,host:port/name",
+                         why);
 }
 
 /* A decimal number of at most `max` that fills the whole text. */
@@ -32,19 +37,11 @@ static void take_credentials(rz_address_t *out, const char *text, size_t n)
     out->password = rz_strndup(password, n - (size_t)(password - text));
 }
 
-/* "host", "host:port", "[::1]:port", each with "/db" or not */
-static rz_rc_t take_host(rz_address_t *out, const char *text, rz_err_t *err)
+/* "host", "host:port", "[::1]:port" */
+static rz_rc_t take_place(rz_place_t *out, char *host, int port, rz_err_t *err)
 {
     unsigned long n = 0;
-    const char *slash = strchr(text, '/');
-    if (slash != NULL && slash[1] != '\0') {
-        if (!number(slash + 1, 1023, &n))
-            return bad_url(err, "the database is no number");
-        out->db = (unsigned)n;
-    }
-    char *host = slash != NULL ? rz_strndup(text, (size_t)(slash - text)) : rz_strdup(text);
-    out->host = host;
-    out->port = 6379;
+    *out = (rz_place_t){ host, port };
     char *after = host;
     if (host[0] == '[' && (after = strchr(host, ']')) != NULL) {
         *after++ = '\0';
@@ -62,6 +59,44 @@ static rz_rc_t take_host(rz_address_t *out, const char *text, rz_err_t *err)
     return *host == '\0' ? bad_url(err, "the host is missing") : RZ_OK;
 }
 
+static rz_rc_t take_db(rz_address_t *out, const char *slash, rz_err_t *err)
+{
+    unsigned long n = 0;
+    if (slash == NULL || slash[1] == '\0')
+        return RZ_OK;
+    if (!number(slash + 1, 1023, &n))
+        return bad_url(err, "the database is no number");
+    out->db = (unsigned)n;
+    return RZ_OK;
+}
+
+/* A place, and "/db" or not */
+static rz_rc_t take_host(rz_address_t *out, const char *text, rz_err_t *err)
+{
+    size_t n = strcspn(text, "/");
+    rz_rc_t rc = take_db(out, strchr(text, '/'), err);
+    return rc == RZ_OK ? take_place(&out->at, rz_strndup(text, n), REDIS_PORT, err) : rc;
+}
+
+/* "place,place/name", and "/db" or not */
+static rz_rc_t take_sentinels(rz_address_t *out, const char *text, rz_err_t *err)
+{
+    const char *slash = strchr(text, '/');
+    size_t named = slash != NULL ? strcspn(slash + 1, "/") : 0;
+    if (named == 0)
+        return bad_url(err, "the name that sentinels know the primary by is missing");
+    out->primary = rz_strndup(slash + 1, named);
+    rz_rc_t rc = take_db(out, strchr(slash + 1, '/'), err);
+    while (rc == RZ_OK && text <= slash) {
+        size_t n = strcspn(text, ",/");
+        if (out->sentinels == RZ_SENTINELS_MAX)
+            return bad_url(err, "too many sentinels, 16 are the most");
+        rc = take_place(&out->sentinel[out->sentinels++], rz_strndup(text, n), SENTINEL_PORT, err);
+        text += n + 1;
+    }
+    return rc;
+}
+
 rz_rc_t rz_address_check_host(const rz_store_options_t *options, const char *host, rz_err_t *err)
 {
     if (options->plaintext || rz_host_is_loopback(host))
@@ -75,7 +110,8 @@ rz_rc_t rz_address_check_host(const rz_store_options_t *options, const char *hos
 
 static rz_rc_t take_url(rz_address_t *out, const char *url, rz_err_t *err)
 {
-    static const char unix_scheme[] = "unix:", tcp_scheme[] = "redis://";
+    static const char unix_scheme[] = "unix:", tcp_scheme[] = "redis://",
+                      sentinel_scheme[] = "redis+sentinel://";
     if (url != NULL && strncmp(url, unix_scheme, sizeof(unix_scheme) - 1) == 0) {
         const char *path = url + sizeof(unix_scheme) - 1;
         if (strncmp(path, "//", 2) == 0)
@@ -85,15 +121,24 @@ static rz_rc_t take_url(rz_address_t *out, const char *url, rz_err_t *err)
         out->path = rz_strdup(path);
         return RZ_OK;
     }
-    if (url == NULL || strncmp(url, tcp_scheme, sizeof(tcp_scheme) - 1) != 0)
+    bool by_sentinel = url != NULL && strncmp(url, sentinel_scheme, sizeof(sentinel_scheme) - 1) == 0;
+    if (url == NULL || (!by_sentinel && strncmp(url, tcp_scheme, sizeof(tcp_scheme) - 1) != 0))
         return bad_url(err, "unknown scheme");
-    const char *rest = url + sizeof(tcp_scheme) - 1;
+    const char *rest = url + (by_sentinel ? sizeof(sentinel_scheme) : sizeof(tcp_scheme)) - 1;
     const char *at = strrchr(rest, '@');
     if (at != NULL) {
         take_credentials(out, rest, (size_t)(at - rest));
         rest = at + 1;
     }
-    return take_host(out, rest, err);
+    return by_sentinel ? take_sentinels(out, rest, err) : take_host(out, rest, err);
+}
+
+static rz_rc_t check_hosts(const rz_store_options_t *options, const rz_address_t *address, rz_err_t *err)
+{
+    rz_rc_t rc = address->at.host != NULL ? rz_address_check_host(options, address->at.host, err) : RZ_OK;
+    for (size_t i = 0; rc == RZ_OK && i < address->sentinels; i++)
+        rc = rz_address_check_host(options, address->sentinel[i].host, err);
+    return rc;
 }
 
 static void override(char **text, const char *with)
@@ -108,24 +153,37 @@ rz_rc_t rz_address_parse(const rz_store_options_t *options, rz_address_t *out, r
 {
     *out = (rz_address_t){ 0 };
     rz_rc_t rc = take_url(out, options->url, err);
-    if (rc == RZ_OK && out->host != NULL)
-        rc = rz_address_check_host(options, out->host, err);
+    if (rc == RZ_OK)
+        rc = check_hosts(options, out, err);
     if (rc != RZ_OK) {
         rz_address_fini(out);
         return rc;
     }
     override(&out->user, options->user);
     override(&out->password, options->password);
+    override(&out->sentinel_user, options->sentinel_user);
+    override(&out->sentinel_password, options->sentinel_password);
+    out->plaintext = options->plaintext;
     return RZ_OK;
+}
+
+static void forget(char *secret)
+{
+    if (secret != NULL)
+        rz_wipe(secret, strlen(secret));
+    rz_free(secret);
 }
 
 void rz_address_fini(rz_address_t *address)
 {
     rz_free(address->path);
-    rz_free(address->host);
+    rz_free(address->at.host);
+    for (size_t i = 0; i < address->sentinels; i++)
+        rz_free(address->sentinel[i].host);
+    rz_free(address->primary);
     rz_free(address->user);
-    if (address->password != NULL)
-        rz_wipe(address->password, strlen(address->password));
-    rz_free(address->password);
+    rz_free(address->sentinel_user);
+    forget(address->password);
+    forget(address->sentinel_password);
     *address = (rz_address_t){ 0 };
 }

@@ -1,9 +1,9 @@
 /* admin.c - `rhizome store init|upgrade|check|accept`, synchronously; see store.h. */
 #include "base/clock.h"
 #include "base/id.h"
-#include "state/address.h"
 #include "state/channel.h"
 #include "state/probe.h"
+#include "state/sentinel.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -57,20 +57,89 @@ static bool greet(redisContext *redis, const rz_address_t *address, rz_err_t *er
     return address->db == 0 || tell(redis, REDIS_REPLY_STATUS, err, 2, (const char *[]){ "SELECT", db });
 }
 
+static redisContext *dial(const rz_address_t *address, const rz_place_t *at, uint64_t ms)
+{
+    struct timeval limit = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
+    redisContext *redis = address->path != NULL ? redisConnectUnixWithTimeout(address->path, limit)
+                                                : redisConnectWithTimeout(at->host, at->port, limit);
+    if (redis != NULL && redis->err == 0)
+        redisSetTimeout(redis, limit);
+    return redis;
+}
+
+static bool ask_primary(redisContext *redis, const char *name, rz_primary_t *out, rz_err_t *err)
+{
+    bool known = true;
+    *out = (rz_primary_t){ 0 };
+    for (size_t i = 0; known && i < RZ_SENTINEL_ASKS; i++) {
+        char why[128];
+        const char *ask_for[] = { rz_sentinel_ask[i][0], rz_sentinel_ask[i][1], name };
+        redisReply *reply = redisCommandArgv(redis, 3, ask_for, NULL);
+        known = reply != NULL && rz_primary_take(out, i, reply, why);
+        if (!known)
+            rz_fail(err, RZ_UNAVAILABLE, "%s", reply != NULL ? why : redis->errstr);
+        if (reply != NULL)
+            freeReplyObject(reply);
+    }
+    return known;
+}
+
+/* What one sentinel says; false, with err, if it does not. */
+static bool ask_sentinel(const rz_address_t *address, size_t i, rz_primary_t *out, rz_err_t *err)
+{
+    char url[RZ_SENTINEL_URL_MAX];
+    rz_address_t sentinel;
+    rz_err_t why = { 0 };
+    const rz_store_options_t options = rz_sentinel_options(address, i, url);
+    if (rz_address_parse(&options, &sentinel, err) != RZ_OK)
+        return false;
+    redisContext *redis = dial(&sentinel, &sentinel.at, RZ_SENTINEL_MS);
+    bool known = false;
+    if (redis == NULL || redis->err != 0)
+        fail_redis(&why, redis, NULL, "connect");
+    else
+        known = greet(redis, &sentinel, &why) && ask_primary(redis, address->primary, out, &why);
+    if (!known)
+        rz_fail(err, RZ_UNAVAILABLE, "%s: %.150s", url, why.text);
+    redisFree(redis);
+    rz_address_fini(&sentinel);
+    return known;
+}
+
+/* Of all sentinels that answer, what the one with the latest configuration says. */
+static rz_rc_t find_primary(const rz_store_options_t *options, rz_address_t *address, rz_err_t *err)
+{
+    rz_primary_t best = { 0 };
+    rz_err_t why = { 0 };
+    for (size_t i = 0; i < address->sentinels; i++) {
+        rz_primary_t one;
+        if (ask_sentinel(address, i, &one, &why) && (best.port == 0 || one.epoch > best.epoch))
+            best = one;
+    }
+    if (best.port == 0)
+        return rz_fail(err, RZ_UNAVAILABLE, "no sentinel knows where %.64s is: %.150s", address->primary,
+                       why.text);
+    address->at = (rz_place_t){ rz_strdup(best.host), best.port };
+    return rz_address_check_host(options, best.host, err);
+}
+
 static rz_rc_t connect_to(const rz_store_options_t *options, redisContext **out, rz_err_t *err)
 {
     rz_address_t address;
+    redisContext *redis = NULL;
     rz_rc_t rc = rz_address_parse(options, &address, err);
     if (rc != RZ_OK)
         return rc;
-    uint64_t ms = options->call_timeout_ms != 0 ? options->call_timeout_ms : RZ_STORE_TIMEOUT_MS;
-    struct timeval limit = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
-    redisContext *redis = address.path != NULL ? redisConnectUnixWithTimeout(address.path, limit)
-                                               : redisConnectWithTimeout(address.host, address.port, limit);
-    if (redis == NULL || redis->err != 0 || redisSetTimeout(redis, limit) != REDIS_OK)
-        rc = fail_redis(err, redis, NULL, address.path != NULL ? address.path : address.host);
-    else if (!greet(redis, &address, err))
-        rc = RZ_UNAVAILABLE;
+    if (address.sentinels > 0)
+        rc = find_primary(options, &address, err);
+    if (rc == RZ_OK) {
+        redis = dial(&address, &address.at,
+                     options->call_timeout_ms != 0 ? options->call_timeout_ms : RZ_STORE_TIMEOUT_MS);
+        if (redis == NULL || redis->err != 0)
+            rc = fail_redis(err, redis, NULL, address.path != NULL ? address.path : address.at.host);
+        else if (!greet(redis, &address, err))
+            rc = RZ_UNAVAILABLE;
+    }
     rz_address_fini(&address);
     if (rc != RZ_OK)
         redisFree(redis);

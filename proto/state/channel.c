@@ -5,7 +5,7 @@
 #include "state/channel.h"
 
 #include "base/timer.h"
-#include "state/address.h"
+#include "state/sentinel.h"
 
 #include <arpa/inet.h>
 #include <hiredis/async.h>
@@ -16,13 +16,15 @@
 
 #define PAUSE_MIN_MS 50
 #define PAUSE_MAX_MS 1000
+#define SEEK_MS      2000 /* between two looks whether the primary is another now */
 
 typedef enum {
     PAUSING,    /* no context; the timer starts the next attempt           */
+    SEEKING,    /* the same, while sentinels are asked where to            */
     CONNECTING, /* the timer is the deadline                               */
     CONNECTED,  /* the timer, due at once, will call on_open               */
     OPEN,       /* the owner verifies; the timer is the deadline           */
-    SETTLED,    /* no timer                                                */
+    SETTLED,    /* with sentinels the timer asks them again, else none     */
     ENDING      /* redisAsyncFree was asked for; on_gone follows           */
 } channel_state_t;
 
@@ -34,6 +36,7 @@ struct rz_channel {
     channel_state_t state;
     redisAsyncContext *context; /* NULL while pausing */
     rz_timer_t *timer;
+    rz_seeker_t *seeker; /* NULL: it is known where to */
     bool closed;
     char detail[256]; /* why the connection ends; the first reason stays */
 };
@@ -125,6 +128,7 @@ static void because(rz_channel_t *channel, const char *detail)
 
 static void channel_free(rz_channel_t *channel)
 {
+    rz_seeker_destroy(&channel->seeker);
     rz_address_fini(&channel->address);
     rz_free(channel);
 }
@@ -185,8 +189,9 @@ static void end_connection(rz_channel_t *channel)
 static void attempt(rz_channel_t *channel)
 {
     const rz_address_t *address = &channel->address;
-    redisAsyncContext *context = address->path != NULL ? redisAsyncConnectUnix(address->path)
-                                                       : redisAsyncConnect(address->host, address->port);
+    redisAsyncContext *context = address->path != NULL
+                                     ? redisAsyncConnectUnix(address->path)
+                                     : redisAsyncConnect(address->at.host, address->at.port);
     if (context == NULL || context->err != 0 || !attach(context, channel->loop)) {
         because(channel, context != NULL && context->err != 0 ? context->errstr : "cannot open a socket");
         if (context != NULL)
@@ -227,12 +232,57 @@ static void greet(rz_channel_t *channel)
     }
 }
 
+/* ---- where the primary is ---- */
+static void go_to(rz_channel_t *channel, const char *host, int port)
+{
+    rz_err_t err = { 0 };
+    const rz_store_options_t options = { .plaintext = channel->address.plaintext };
+    if (rz_address_check_host(&options, host, &err) != RZ_OK) {
+        because(channel, err.text);
+        lost(channel);
+        return;
+    }
+    rz_free(channel->address.at.host);
+    channel->address.at = (rz_place_t){ rz_strdup(host), port };
+    attempt(channel);
+}
+
+static bool is_there(const rz_channel_t *channel, const char *host, int port)
+{
+    const rz_place_t *at = &channel->address.at;
+    return at->port == port && strcmp(at->host, host) == 0;
+}
+
+/* While it is connected: what answers as a primary may be one that a failover left behind, cut off from the others. */
+static void on_found(const char *host, int port, const char *why, void *arg)
+{
+    rz_channel_t *channel = arg;
+    if (channel->state == SEEKING && host != NULL) {
+        go_to(channel, host, port);
+    } else if (channel->state == SEEKING) {
+        because(channel, why);
+        lost(channel);
+    } else if (channel->state == SETTLED && host != NULL && !is_there(channel, host, port)) {
+        rz_channel_drop(channel, "the sentinels name another primary");
+    } else if (channel->state == SETTLED) {
+        rz_timer_start(channel->timer, SEEK_MS, 0);
+    }
+}
+
 static void on_timer(void *arg)
 {
     rz_channel_t *channel = arg;
     switch (channel->state) {
     case PAUSING:
-        attempt(channel);
+        if (channel->seeker == NULL) {
+            attempt(channel);
+            break;
+        }
+        channel->state = SEEKING;
+        rz_seeker_ask(channel->seeker);
+        break;
+    case SETTLED:
+        rz_seeker_ask(channel->seeker);
         break;
     case CONNECTED:
         channel->state = OPEN;
@@ -245,7 +295,7 @@ static void on_timer(void *arg)
         because(channel, "no answer from redis in time");
         end_connection(channel);
         break;
-    case SETTLED:
+    case SEEKING:
     case ENDING:
         break;
     }
@@ -264,6 +314,8 @@ rz_channel_t *rz_channel_open(uv_loop_t *loop, const rz_store_options_t *options
     channel->timeout_ms = options->call_timeout_ms != 0 ? options->call_timeout_ms : RZ_STORE_TIMEOUT_MS;
     channel->pause_ms = PAUSE_MIN_MS;
     channel->timer = rz_timer_open(loop, on_timer, channel);
+    if (address.sentinels > 0)
+        channel->seeker = rz_seeker_create(loop, &channel->address, on_found, channel);
     rz_timer_start(channel->timer, 0, 0);
     return channel;
 }
@@ -275,6 +327,8 @@ void rz_channel_settled(rz_channel_t *channel)
     channel->state = SETTLED;
     channel->pause_ms = PAUSE_MIN_MS;
     rz_timer_stop(channel->timer);
+    if (channel->seeker != NULL)
+        rz_timer_start(channel->timer, SEEK_MS, 0);
 }
 
 void rz_channel_drop(rz_channel_t *channel, const char *detail)

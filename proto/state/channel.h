@@ -1,5 +1,7 @@
 /* channel.h - one asynchronous connection to Redis that comes back by itself; store.c and tail.c stand on it.
  *
+ * Where to is told by the url, or by sentinels, asked before each attempt and every 2 s after (sentinel.h).
+ *
  * A life:  connect -> on_open -> (the owner verifies, then rz_channel_settled) ... -> on_lost -> pause -> ...
  * The pause grows from 50 ms to 1 s and begins again after a settled connection. An attempt that is not
  * settled within the call time-out is lost too. Loop thread only. */

@@ -41,11 +41,16 @@ void rz_probe_init(rz_probe_t *probe)
     *probe = (rz_probe_t){ .durability = "strict" };
 }
 
+bool rz_role_is_primary(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+           reply->element[0]->type == REDIS_REPLY_STRING && strcmp(reply->element[0]->str, "master") == 0;
+}
+
 static void take_role(rz_probe_t *probe, const redisReply *reply)
 {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 ||
-        strcmp(reply->element[0]->str, "master") != 0)
-        problem(probe, "redis is not a master");
+    if (!rz_role_is_primary(reply))
+        problem(probe, reply->type == REDIS_REPLY_ERROR ? reply->str : "redis is not a master");
 }
 
 static uint64_t number(const redisReply *reply)

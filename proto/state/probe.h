@@ -26,6 +26,7 @@ extern const rz_probe_command_t rz_probe_command[RZ_PROBES];
 void rz_probe_init(rz_probe_t *probe);
 /* Takes the reply to rz_probe_command[which] into the probe. */
 void rz_probe_take(rz_probe_t *probe, size_t which, const redisReply *reply);
+bool rz_role_is_primary(const redisReply *reply); /* to ROLE */
 /* After the last reply: RZ_OK; RZ_NOT_FOUND: no store record, and none known before; RZ_BAD_STORE: other library or
  * shards, or not the store that mark knows; RZ_UNAVAILABLE: not usable now; probe->problem says it in words. RZ_STATE: all
  * is well, but its term must be raised first, as rz_mark_judge() says. */

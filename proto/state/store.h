@@ -30,7 +30,9 @@ typedef struct {
 
 typedef struct {
     const char *url; /* "unix:/path/redis.sock", "redis://host:port", "redis://:password@host:port/db"     */
-    const char *user, *password; /* NULL: from the url, or none */
+    /* "redis+sentinel://host:port,host:port/name": sentinels are asked where the primary is */
+    const char *user, *password;                   /* NULL: from the url, or none */
+    const char *sentinel_user, *sentinel_password; /* NULL: none */
     bool plaintext;              /* TCP to another host in the clear is allowed; see address.h */
     uint64_t call_timeout_ms;    /* a batch unanswered this long breaks the connection; 0 = 5000    */
     size_t queue_max;            /* operations waiting here before RZ_UNAVAILABLE is answered; 0 = 100,000 */
@@ -92,6 +94,8 @@ typedef void (*rz_tail_fn)(const char *stream, const char *id, const rz_reply_t 
 rz_tail_t *rz_tail_open(uv_loop_t *loop, const rz_store_options_t *options, const char *const *streams,
                         size_t n, rz_tail_fn fn, void *arg, rz_err_t *err);
 void rz_tail_close(rz_tail_t **tail);
+/* Connects anew and goes on from where it was: the store's link broke, and may come back to another Redis. */
+void rz_tail_again(rz_tail_t *tail);
 
 /* ---- synchronous, for the CLI's `store init|upgrade|check|accept` and for tests; never in a daemon ---- */
 typedef struct {

@@ -139,9 +139,8 @@ static void on_end(const redisReply *reply, void *arg)
     tail_leave(tail);
 }
 
-static void on_open(void *arg)
+static void begin(rz_tail_t *tail)
 {
-    rz_tail_t *tail = arg;
     if (tail->stream[tail->count - 1].last[0] != '\0') {
         read_on(tail);
         return;
@@ -150,6 +149,30 @@ static void on_open(void *arg)
     for (size_t i = 0; i < tail->count; i++)
         tail_send(tail, 6, (const char *[]){ "XREVRANGE", tail->stream[i].key, "+", "-", "COUNT", "1" },
                   on_end);
+}
+
+/* What a replica tells may be old, and stays so when it is cut off. One that becomes a replica ends blocked reads itself. */
+static void on_role(const redisReply *reply, void *arg)
+{
+    rz_tail_t *tail = arg;
+    if (reply != NULL && !tail->closed) {
+        if (rz_role_is_primary(reply))
+            begin(tail);
+        else
+            rz_channel_drop(tail->channel,
+                            reply->type == REDIS_REPLY_ERROR ? reply->str : "redis is not a master");
+    }
+    tail_leave(tail);
+}
+
+static void on_open(void *arg)
+{
+    tail_send(arg, 1, (const char *[]){ "ROLE" }, on_role);
+}
+
+void rz_tail_again(rz_tail_t *tail)
+{
+    rz_channel_drop(tail->channel, "the store is looked for anew");
 }
 
 static void on_lost(const char *detail, void *arg)

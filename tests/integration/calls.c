@@ -80,26 +80,37 @@ void calls_until_up(calls_t *calls, bool up)
     calls_until_count(calls, up ? &calls->ups : &calls->downs, (up ? calls->ups : calls->downs) + 1);
 }
 
-void calls_up(calls_t *calls, const char *const *settings, uint64_t call_timeout_ms)
+void calls_meet(calls_t *calls, const rz_store_options_t *with)
 {
     rz_err_t err = { 0 };
-    *calls = (calls_t){ 0 };
-    redis_up(&calls->redis, settings);
-    const rz_store_options_t options = {
-        .url = calls->redis.url, .call_timeout_ms = call_timeout_ms, .on_state = on_state, .arg = calls
-    };
-    assert_int_equal(rz_store_init(&options, 1, &calls->info, &err), RZ_OK);
+    rz_store_options_t options = *with;
+    options.on_state = on_state;
+    options.arg = calls;
+    if (rz_store_init(&options, 1, &calls->info, &err) != RZ_OK)
+        fail_msg("store init: %s", err.text);
     assert_int_equal(uv_loop_init(&calls->loop), 0);
     calls->store = rz_store_open(&calls->loop, &options, &err);
     assert_non_null(calls->store);
     calls_until_up(calls, true);
 }
 
-void calls_down(calls_t *calls)
+void calls_part(calls_t *calls)
 {
     rz_store_close(&calls->store);
     uv_run(&calls->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&calls->loop), 0);
+}
+
+void calls_up(calls_t *calls, const char *const *settings, uint64_t call_timeout_ms)
+{
+    *calls = (calls_t){ 0 };
+    redis_up(&calls->redis, settings);
+    calls_meet(calls, &(rz_store_options_t){ .url = calls->redis.url, .call_timeout_ms = call_timeout_ms });
+}
+
+void calls_down(calls_t *calls)
+{
+    calls_part(calls);
     redis_down(&calls->redis);
 }
 

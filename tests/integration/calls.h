@@ -46,6 +46,9 @@ typedef struct {
 void calls_up(calls_t *calls, const char *const *settings,
               uint64_t call_timeout_ms); /* init, open, wait for up */
 void calls_down(calls_t *calls);
+/* The same with a store that is there already, or can be made, at options->url. */
+void calls_meet(calls_t *calls, const rz_store_options_t *options);
+void calls_part(calls_t *calls);
 /* cmocka's setup and teardown of one calls_t with a plain redis */
 int calls_setup(void **state);
 int calls_teardown(void **state);
