@@ -60,7 +60,7 @@ static void put_progress(const char *progress, rz_buf_t *out)
 void act_put_waiting(const roster_t *roster, const rz_act_t *act, rz_buf_t *out)
 {
     char why[WHY_MAX];
-    if (act->state == RZ_ACT_QUEUED && !roster_offers(roster, act->profile, act->labels, why, sizeof why))
+    if (act->state == RZ_ACT_QUEUED && !roster_serves(roster, act->profile, act->labels, why, sizeof why))
         rz_json_put_str(out, "waiting", why);
 }
 

@@ -80,6 +80,11 @@ static void on_decided(const char *child, const char *id, bool live, void *arg)
     control_on_decided(((broker_t *)arg)->control, child, id, live);
 }
 
+static void on_phase(const char *runner, const rz_link_t *phase, void *arg)
+{
+    control_on_phase(((broker_t *)arg)->control, runner, phase);
+}
+
 static void on_output(const char *runner, const char *id, rz_rc_t code, rz_str_t text, void *arg)
 {
     control_on_output(((broker_t *)arg)->control, runner, id, code, text);
@@ -271,6 +276,7 @@ static void open_parts(broker_t *broker)
                                                    .on_steered = on_steered,
                                                    .on_decided = on_decided,
                                                    .on_output = on_output,
+                                                   .on_phase = on_phase,
                                                    .on_ended = on_ended,
                                                    .arg = broker });
 }

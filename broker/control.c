@@ -32,6 +32,8 @@ static const op_t ops[RZ_CONTROL_OP_COUNT] = {
     [RZ_OP_APPROVE] = { op_approve, true },
     [RZ_OP_RETRY] = { op_retry, true },
     [RZ_OP_EXPLAIN] = { op_explain, true },
+    [RZ_OP_RUNNER_CORDON] = { op_runner_cordon, false },
+    [RZ_OP_RUNNER_DRAIN] = { op_runner_drain, false },
 };
 
 control_t *control_open(const control_parts_t *parts)

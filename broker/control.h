@@ -39,4 +39,5 @@ void control_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg);
  * `logs`. */
 void control_on_steered(control_t *control, const char *child, const char *id, bool live);
 void control_on_decided(control_t *control, const char *child, const char *id, bool live);
+void control_on_phase(control_t *control, const char *runner, const rz_link_t *phase);
 void control_on_output(control_t *control, const char *runner, const char *id, rz_rc_t code, rz_str_t text);

@@ -1,4 +1,4 @@
-/* control_info.c - what the broker tells about itself: hello, runners, status. */
+/* control_info.c - what the broker tells about itself: hello, status. */
 #include "control_ops.h"
 
 #include "base/clock.h"
@@ -31,74 +31,6 @@ void op_hello(control_t *control, call_t *call, const rz_control_request_t *requ
     brokers_encode(control->part.brokers, out);
     rz_json_put_u64(out, "runners", roster_joined(control->part.roster));
     call_send(&call);
-}
-
-/* ---- runners ---- */
-
-static void put_facts(const cJSON *facts, rz_buf_t *out)
-{
-    char *text = facts != NULL ? cJSON_PrintUnformatted(facts) : NULL;
-    rz_json_put_raw(out, "facts", text != NULL ? rz_str(text) : RZ_STR("{}"));
-    cJSON_free(text);
-}
-
-/* Its room: at its home as it is now, elsewhere as that said with the last sync. */
-static void put_room(const control_t *control, const runner_t *runner, const cJSON *told, const cJSON *home,
-                     rz_buf_t *out)
-{
-    const char *at = cJSON_GetStringValue(home);
-    const cJSON *room = cJSON_GetObjectItemCaseSensitive(told, "free");
-    char *idle = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(told, "idle"));
-    rz_json_opt_str(out, "home", at);
-    if (runner != NULL && (at == NULL || strcmp(at, control->part.broker) == 0)) {
-        runner_put_room(runner, out);
-    } else {
-        rz_json_put_u64(out, "free", cJSON_IsNumber(room) ? (uint64_t)room->valuedouble : 0);
-        rz_json_put_raw(out, "idle", idle != NULL ? rz_str(idle) : RZ_STR("{}"));
-    }
-    cJSON_free(idle);
-}
-
-static void put_incarnation(const control_t *control, const rz_incarnation_t *seen, rz_buf_t *out)
-{
-    const runner_t *runner = roster_by_incarnation(control->part.roster, seen->incarnation);
-    cJSON *facts = rz_json_parse(seen->facts, strlen(seen->facts), RZ_JOB_MAX, NULL);
-    cJSON *home = cJSON_DetachItemFromObjectCaseSensitive(facts, "home");
-    cJSON *room = cJSON_DetachItemFromObjectCaseSensitive(facts, "room");
-    rz_json_open(out, '{');
-    rz_json_put_str(out, "runner", seen->runner);
-    rz_json_put_str(out, "incarnation", seen->incarnation);
-    rz_json_put_str(out, "state", seen->dead ? "dead" : "alive");
-    rz_json_put_bool(out, "linked", runner != NULL && runner->joined);
-    put_room(control, runner, room, home, out);
-    rz_json_put_u64(out, "owned", seen->owned);
-    put_facts(facts, out);
-    rz_json_close(out, '}');
-    cJSON_Delete(facts);
-    cJSON_Delete(home);
-    cJSON_Delete(room);
-}
-
-static void on_runners(rz_rc_t rc, const rz_incarnation_t *list, size_t n, void *arg)
-{
-    const control_t *control = ((asking_t *)arg)->control;
-    call_t *call = asking_end(arg);
-    if (rc != RZ_OK) {
-        call_refuse(&call, rc, NULL);
-        return;
-    }
-    rz_buf_t *out = call_reply(call, RZ_OK, NULL);
-    rz_json_open_key(out, "runners", '[');
-    for (size_t i = 0; i < n; i++)
-        put_incarnation(control, &list[i], out);
-    rz_json_close(out, ']');
-    call_send(&call);
-}
-
-void op_runners(control_t *control, call_t *call, const rz_control_request_t *request)
-{
-    (void)request;
-    rz_op_incarnations(control->part.store, on_runners, asking_open(control, call));
 }
 
 /* ---- status ---- */

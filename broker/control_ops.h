@@ -45,8 +45,11 @@ typedef void (*op_handler_t)(control_t *control, call_t *call, const rz_control_
 
 /* control_info.c */
 void op_hello(control_t *control, call_t *call, const rz_control_request_t *request);
-void op_runners(control_t *control, call_t *call, const rz_control_request_t *request);
 void op_status(control_t *control, call_t *call, const rz_control_request_t *request);
+/* control_runners.c */
+void op_runners(control_t *control, call_t *call, const rz_control_request_t *request);
+void op_runner_cordon(control_t *control, call_t *call, const rz_control_request_t *request);
+void op_runner_drain(control_t *control, call_t *call, const rz_control_request_t *request);
 /* control_runs.c */
 void op_submit(control_t *control, call_t *call, const rz_control_request_t *request);
 void op_retry(control_t *control, call_t *call, const rz_control_request_t *request);

@@ -109,6 +109,7 @@ static void write_facts(const rz_link_t *hello, rz_buf_t *out)
     put_list(hello->labels, "labels", out);
     put_list(hello->profiles, "profiles", out);
     rz_json_put_str(out, "version", hello->program_version);
+    rz_json_opt_str(out, "phase", hello->phase);
     rz_json_close(out, '}');
 }
 
@@ -120,6 +121,15 @@ static void forget_older(roster_t *roster, rz_str_t peer, const rz_link_t *hello
            (older = roster_by_name(roster, hello->runner)) != NULL ||
            (older = roster_by_incarnation(roster, hello->incarnation)) != NULL)
         roster_remove(roster, older);
+}
+
+static rz_phase_t phase_of(const rz_link_t *link)
+{
+    rz_phase_t phase = RZ_PHASE_UP;
+    while (link->phase != NULL && rz_phase_names[phase] != NULL &&
+           strcmp(rz_phase_names[phase], link->phase) != 0)
+        phase++;
+    return phase;
 }
 
 static void on_hello(links_t *links, rz_str_t peer, const rz_link_t *hello, const char *user)
@@ -141,6 +151,7 @@ static void on_hello(links_t *links, rz_str_t peer, const rz_link_t *hello, cons
                                                                          .user = user });
     runner->heard_ms = rz_now_ms();
     runner->version = rz_version_common(hello->version, hello->version_max);
+    runner->phase = phase_of(hello);
     joining_t *joining = rz_alloc(sizeof *joining);
     *joining = (joining_t){ .links = links, .serial = runner->serial };
     rz_op_join(links->part.store, hello->incarnation, hello->runner, facts.data, on_joined, joining);
@@ -300,8 +311,8 @@ static void on_release(links_t *links, runner_t *runner, const rz_link_t *link, 
     rz_log_info("link.released", "runner=%s child=%s epoch=%" PRIu64 " reason=%s", runner->name, link->child,
                 link->epoch, link->reason);
     runner_answered(runner, link->child, link->epoch);
-    rz_op_release(links->part.store, link->child, link->epoch, link->token, link->reason, false, on_written,
-                  writing_open(links, runner, link));
+    rz_op_release(links->part.store, link->child, link->epoch, link->token, link->reason, link->rerun,
+                  on_written, writing_open(links, runner, link));
 }
 
 /* ---- answers to what control asked ---- */
@@ -318,6 +329,14 @@ static void on_decided(links_t *links, runner_t *runner, const rz_link_t *link, 
     (void)runner;
     (void)msg;
     links->part.on_decided(link->child, link->id, link->live, links->part.arg);
+}
+
+static void on_phase(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg)
+{
+    (void)msg;
+    runner->phase = phase_of(link);
+    if (link->id != NULL)
+        links->part.on_phase(runner->name, link, links->part.arg);
 }
 
 static void on_output(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg)
@@ -343,7 +362,7 @@ static const handler_t handlers[RZ_LINK_KIND_COUNT] = {
     [RZ_LINK_CREDIT] = on_credit,   [RZ_LINK_START] = on_start,     [RZ_LINK_APPEND] = on_append,
     [RZ_LINK_FINISH] = on_finish,   [RZ_LINK_RELEASE] = on_release, [RZ_LINK_STEERED] = on_steered,
     [RZ_LINK_DECIDED] = on_decided, [RZ_LINK_OUTPUT] = on_output,   [RZ_LINK_SYNC] = on_sync,
-    [RZ_LINK_PING] = on_ping,       [RZ_LINK_BYE] = on_bye,
+    [RZ_LINK_PING] = on_ping,       [RZ_LINK_BYE] = on_bye,         [RZ_LINK_PHASE] = on_phase,
 };
 
 static void malformed(links_t *links, rz_str_t peer, const rz_err_t *err)

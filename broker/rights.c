@@ -42,6 +42,8 @@ static const unsigned calls[RZ_CONTROL_OP_COUNT] = {
     [RZ_OP_STATUS] = PEOPLE,
     [RZ_OP_SESSION_LIST] = PEOPLE,
     [RZ_OP_SESSION_PUT] = PEOPLE,
+    [RZ_OP_RUNNER_CORDON] = ADMIN,
+    [RZ_OP_RUNNER_DRAIN] = ADMIN,
 };
 
 const char *gate_name(gate_t gate)

@@ -362,6 +362,17 @@ bool roster_offers(const roster_t *roster, const char *profile, const char *labe
     return false;
 }
 
+bool roster_serves(const roster_t *roster, const char *profile, const char *labels, char *why, size_t size)
+{
+    if (!roster_offers(roster, profile, labels, why, size))
+        return false;
+    for (size_t i = 0; i < roster->n; i++)
+        if (roster->runner[i]->phase == RZ_PHASE_UP && runner_offers(roster->runner[i], profile, labels))
+            return true;
+    snprintf(why, size, "every runner that offers it is cordoned or drains");
+    return false;
+}
+
 runner_t *roster_pick(const roster_t *roster, const char *profile, const char *labels, const char *affinity)
 {
     runner_t *best = NULL;

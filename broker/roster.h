@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "state/ops.h"
+#include "wire/drain.h"
 
 #include <cjson/cJSON.h>
 
@@ -36,6 +37,7 @@ typedef struct {
     char **full;               /* profiles that have no room of their own, until the next credit */
     uint64_t slots;
     uint32_t version;  /* of the protocol, spoken with it                                   */
+    rz_phase_t phase;  /* whether it takes work: shown, and the reason why others wait; credit decides */
     bool joined;       /* the store knows the incarnation; before that it gets nothing      */
     uint64_t granted;  /* assignments allowed since welcome                                 */
     uint64_t sent;     /* assignments made since welcome                                    */
@@ -103,6 +105,8 @@ bool runner_takes(const runner_t *runner, const char *profile, const char *label
 /* Whether any runner offers the class, busy or full or not. If none does, why[] says what is missing ("no runner is
  * linked", "no runner offers profile x", "no runner offers label gpu"); it may be NULL with size 0. */
 bool roster_offers(const roster_t *roster, const char *profile, const char *labels, char *why, size_t size);
+/* Whether any of them takes new work at all: if not, why[] may also say that all are cordoned or drain. */
+bool roster_serves(const roster_t *roster, const char *profile, const char *labels, char *why, size_t size);
 /* The runner for one activation of the class: one with an idle worker of `affinity` (NULL: unknown), else the
  * one with most free credit. NULL: nobody takes it now. */
 runner_t *roster_pick(const roster_t *roster, const char *profile, const char *labels, const char *affinity);

@@ -50,6 +50,7 @@ bool sender_assign(sender_t *sender, runner_t *runner, const rz_assignment_t *a)
         .epoch = a->epoch,
         .token = a->token,
         .attempt = a->attempt,
+        .max_attempts = a->max_attempts,
         .previous_error = rz_or_null(a->previous_error),
         .profile = a->profile,
         .affinity = a->affinity,
@@ -92,6 +93,17 @@ bool sender_decide(sender_t *sender, runner_t *runner, const char *child, uint64
 bool sender_logs(sender_t *sender, runner_t *runner, const char *id, const char *child)
 {
     rz_link_t link = { .kind = RZ_LINK_LOGS, .id = id, .child = child };
+    return send_frames(sender, runner, &link, NULL, 0);
+}
+
+bool sender_order(sender_t *sender, runner_t *runner, const char *id, rz_phase_t phase, const char *policy,
+                  uint64_t deadline_ms)
+{
+    rz_link_t link = { .kind = RZ_LINK_ORDER,
+                       .id = id,
+                       .phase = rz_phase_names[phase],
+                       .policy = policy,
+                       .deadline_ms = deadline_ms };
     return send_frames(sender, runner, &link, NULL, 0);
 }
 

@@ -30,6 +30,9 @@ bool sender_steer(sender_t *sender, runner_t *runner, const char *child, uint64_
 bool sender_decide(sender_t *sender, runner_t *runner, const char *child, uint64_t epoch, const char *id,
                    bool approved);
 bool sender_logs(sender_t *sender, runner_t *runner, const char *id, const char *child);
+/* policy NULL, deadline_ms 0: as the runner is configured. */
+bool sender_order(sender_t *sender, runner_t *runner, const char *id, rz_phase_t phase, const char *policy,
+                  uint64_t deadline_ms);
 bool sender_emit(sender_t *sender, runner_t *runner, const char *nonce);
 /* Any header without payload. */
 bool sender_tell(sender_t *sender, runner_t *runner, const rz_link_t *link);

@@ -6,7 +6,7 @@
  *        │  └──────► RELEASING ◄────┘  │           given back, nothing ran
  *        │ READY                 READY │
  *        └────────► RUNNING ◄──────────┘           `run` was sent: the slot is held, the watchdog counts
- *                   │  │  │
+ *                   │  │  │ YIELD: to RELEASING
  *            CANCEL │  │  │ LIMIT
  *        CANCELLING ◄  │  ► EXPIRING               asked to stop; the grace runs
  *                   │  │  │
@@ -40,6 +40,7 @@ typedef enum { COURSE_STATES(X) ACT_STATES } course_state_t;
     X(GRACE_OVER)                                                                                            \
     X(FENCED)  /* somebody else owns it: FENCED, ENDED, DEAD, or not in the list of what we own */           \
     X(DRAIN)   /* the runner takes no new work                                                 */            \
+    X(YIELD)   /* the runner ends, and an attempt is left: it begins anew elsewhere            */            \
     X(STOP)    /* the runner ends                                                              */            \
     X(SETTLED) /* finish or release was acknowledged                                           */
 #define X(name) EV_##name,
@@ -59,6 +60,7 @@ typedef enum { COURSE_EVENTS(X) ACT_EVENTS } course_event_t;
     X(END_STOPPED)   /* error "runner stopped"                                     */                        \
     X(END_SKIPPED)   /* skipped, before anything began                             */                        \
     X(RELEASE)       /* back to the queue                                          */                        \
+    X(GIVE_UP)       /* the same for one that has begun: this attempt is over      */                        \
     X(ABANDON)       /* kill its worker, publish nothing more, forget it           */                        \
     X(COMPLETE)      /* publish sub_agent_completed, forget it                     */                        \
     X(FORGET)

@@ -54,7 +54,10 @@ static void on_ready(rz_checks_t *checks, void *arg)
     const runner_health_t *health = arg;
     rz_check(checks, "broker", links_home(health->runner->house.links) != NULL, "none is linked");
     check_sync(health, checks);
-    rz_check(checks, "intake", health->runner->phase == PHASE_UP, "draining, it takes no new work");
+    rz_buf_t phase = { 0 };
+    runner_phase_text(health->runner, &phase);
+    rz_check(checks, "intake", health->runner->phase == PHASE_UP, "%s", phase.data);
+    rz_buf_fini(&phase);
 }
 
 /* ---- metrics ---- */

@@ -101,8 +101,8 @@ static write_t choose(const journal_t *journal, size_t fits)
 {
     if (journal->settled)
         return WRITE_NONE;
-    if (journal->released)
-        return WRITE_RELEASE;
+    if (journal->released && (!journal->wanted || journal->count == 0))
+        return WRITE_RELEASE; /* of what has begun: after its events */
     if (!journal->wanted)
         return WRITE_NONE;
     if (journal->ended && fits == journal->count)

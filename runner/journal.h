@@ -1,7 +1,7 @@
 /* journal.h - what one activation still has to have written by the broker, in order and exactly as often as
  * needed.
  *
- *     start → append* → finish          or          release
+ *     start → append* → finish    or    release    or    start → append* → release
  *
  * One write is in flight at a time and is kept until its ack came; it is repeated after a refusal that means
  * "not now", after silence, and when the link changed (the store tells repeats by token and seq). Only finish
@@ -51,7 +51,7 @@ void journal_fini(journal_t *journal);
 bool journal_add(journal_t *journal, uint64_t seq, rz_str_t header, rz_str_t event, bool always);
 void journal_start(journal_t *journal);   /* `start` may go out with what is queued           */
 void journal_end(journal_t *journal);     /* the last event is queued: `finish` closes it     */
-void journal_release(journal_t *journal); /* instead of all that: nothing had begun           */
+void journal_release(journal_t *journal); /* instead of finish, after what is queued          */
 
 /* What must be sent now, or WRITE_NONE; the caller sends it and tells journal_sent(). */
 write_t journal_due(journal_t *journal, uint64_t now_ms);

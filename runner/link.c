@@ -21,6 +21,7 @@
 #define SYNC_MS          3000
 #define BROKERS_MAX      64    /* links at a time, those of the configuration included       */
 #define FOUND_PAUSE_MS   3000  /* so long a configured endpoint may take to say whose it is  */
+#define PHASE_SINCE      2     /* version of the protocol that knows `phase` */
 #define QUEUE            16384 /* messages; the journal bounds what we keep, this only what is on its way */
 
 typedef enum { PEER_DOWN, PEER_ASKING, PEER_UP } peer_state_t;
@@ -61,6 +62,7 @@ struct links {
     uint64_t look_ms;    /* with one: when it is compared with the others                   */
     uint64_t ticked_ms, moves;
     char incarnation[RZ_UUID_LEN + 1];
+    const char *phase; /* static; NULL: as if it were "up" */
     rz_buf_t scratch;
     uint64_t malformed; /* messages of brokers that could not be decoded */
 };
@@ -131,7 +133,8 @@ static void say_hello(link_peer_t *peer, uint64_t now_ms)
                         .slots = s->slots,
                         .program_version = RZ_VERSION,
                         .labels = s->labels,
-                        .profiles = s->profiles };
+                        .profiles = s->profiles,
+                        .phase = peer->links->phase };
     bool sent = link_answer(peer, &hello, NULL, 0) == RZ_OK;
     peer->state = sent ? PEER_ASKING : PEER_DOWN;
     peer->due_ms = now_ms + (sent ? WELCOME_WAIT_MS : HELLO_RETRY_MS);
@@ -304,6 +307,15 @@ void links_tick(links_t *links, uint64_t now_ms)
     for (size_t i = 0; i < links->count; i++)
         tick_peer(&links->peers[i], now_ms);
     settle(links, was_homed, now_ms);
+}
+
+void links_set_phase(links_t *links, const char *phase)
+{
+    const rz_link_t link = { .kind = RZ_LINK_PHASE, .phase = phase };
+    links->phase = phase;
+    for (size_t i = 0; i < links->count; i++)
+        if (links->peers[i].state == PEER_UP && links->peers[i].version >= PHASE_SINCE)
+            link_answer(&links->peers[i], &link, NULL, 0);
 }
 
 void links_rejoin(links_t *links)

@@ -35,12 +35,14 @@ links_t *links_open(uv_loop_t *loop, void *zctx, const settings_t *settings, con
 void links_close(links_t **links);
 
 const char *links_incarnation(const links_t *links);
-const char *links_home(const links_t *links);     /* the broker's name, NULL when there is none */
-uint64_t links_sync_ms(const links_t *links);     /* how often it wants to be told; 0: there is none */
-size_t links_welcomed(const links_t *links);      /* how many are UP */
-uint64_t links_moves(const links_t *links);       /* how often one became home */
-uint64_t links_malformed(const links_t *links);   /* messages of brokers that could not be decoded */
-void links_rejoin(links_t *links);                /* with a fresh incarnation */
+const char *links_home(const links_t *links);   /* the broker's name, NULL when there is none */
+uint64_t links_sync_ms(const links_t *links);   /* how often it wants to be told; 0: there is none */
+size_t links_welcomed(const links_t *links);    /* how many are UP */
+uint64_t links_moves(const links_t *links);     /* how often one became home */
+uint64_t links_malformed(const links_t *links); /* messages of brokers that could not be decoded */
+void links_rejoin(links_t *links);              /* with a fresh incarnation */
+/* Whether we take work, of rz_phase_names: told to every broker now, and to each that we meet from here on. */
+void links_set_phase(links_t *links, const char *phase);
 void links_tick(links_t *links, uint64_t now_ms); /* a few times a second */
 
 /* Encodes and sends to home, or to one broker. payload: further frames. RZ_AGAIN: nobody takes it now. */

@@ -45,7 +45,10 @@ static void print_help(void)
     rz_config_help(prefixes, &text);
     fputs(usage, stdout);
     fputs(text.data != NULL ? text.data : "", stdout);
-    fputs("\nSIGTERM: takes no new work, waits 10 s for what runs, leaves; a second one: at once.\n", stdout);
+    fputs(
+        "\nSIGTERM: takes no new work, waits for what runs (runner.drain_secs, runner.drain_policy), leaves; a second one: at "
+        "once.\n",
+        stdout);
     rz_buf_fini(&text);
 }
 

@@ -315,7 +315,10 @@ static rz_rc_t send_write(const run_t *run, write_t op)
 {
     uint64_t seqs[RZ_BATCH_ITEMS_MAX];
     rz_str_t payload[2 * RZ_BATCH_ITEMS_MAX + 1];
+    char reason[RZ_ID_MAX + 32];
     size_t n = 0, carried = journal_carried(&run->journal);
+    snprintf(reason, sizeof reason, "%s: %s", run->gives_up ? "runner drained" : "runner takes no new work",
+             run->house->settings->name);
     if (op == WRITE_FINISH)
         payload[n++] = rz_buf_str(&run->reply);
     for (size_t i = 0; i < carried; i++) {
@@ -329,7 +332,8 @@ static rz_rc_t send_write(const run_t *run, write_t op)
                        .token = run->assign.token,
                        .seqs = seqs,
                        .seq_count = carried,
-                       .reason = "the runner stops",
+                       .reason = reason,
+                       .rerun = run->gives_up,
                        .status = run->status,
                        .error = run_error(run) };
     return links_send(run->house->links, &link, payload, n);

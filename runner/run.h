@@ -57,7 +57,12 @@ const char *run_token(const run_t *run);
 course_state_t run_state(const run_t *run);
 bool run_is_open(const run_t *run); /* counts against the slots */
 
-void run_feed(run_t *run, course_event_t event); /* CANCEL, CANCEL_NOW, FENCED, DRAIN, STOP */
+/* Why the runner still has it, in a few words: "runs for 12 s". */
+void run_why(const run_t *run, char *out, size_t size);
+/* The runner ends: what has an attempt left begins anew elsewhere, all else is stopped. */
+void run_yield(run_t *run);
+void run_feed(run_t *run,
+              course_event_t event); /* CANCEL, CANCEL_NOW, FENCED, DRAIN, STOP; YIELD through run_yield() */
 /* text: one raw JSON string. True: written to the worker's socket, now or when this id came before. */
 bool run_steer(run_t *run, const char *id, rz_str_t text);
 bool run_decide(run_t *run, const char *id, bool approved); /* false: no such question is open */

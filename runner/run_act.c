@@ -65,6 +65,7 @@ static void do_run(run_t *run)
 {
     begin(run);
     run_forget_payload(run);
+    run->since_ms = run_now(run);
     if (run->heartbeat_ms == 0)
         run_beat(run);
     watchdog_start(&run->watchdog, run_now(run));
@@ -211,6 +212,14 @@ static void do_release(run_t *run)
     journal_release(&run->journal);
 }
 
+/* What it said so far is in the log; a worker that waits for an answer gets one. */
+static void do_give_up(run_t *run)
+{
+    run_close_questions(run);
+    run->gives_up = true;
+    do_release(run);
+}
+
 static void do_abandon(run_t *run)
 {
     run_let_go(run, WORKER_KILL);
@@ -243,6 +252,7 @@ static void (*const actions[])(run_t *run) = {
     [DO_END_STOPPED] = do_end_stopped,
     [DO_END_SKIPPED] = do_end_skipped,
     [DO_RELEASE] = do_release,
+    [DO_GIVE_UP] = do_give_up,
     [DO_ABANDON] = do_abandon,
     [DO_COMPLETE] = do_complete,
     [DO_FORGET] = do_forget,

@@ -1,7 +1,7 @@
 /* run_inner.h - one activation from the inside; private to run*.c.
  *
  * run.c holds its life and what is written of it, run_act.c does what course.h decides, run_worker.c hears its
- * worker, run_ask.c has the worker's questions answered. */
+ * worker, run_ask.c has the worker's questions answered, run_left.c is what a drain asks. */
 #pragma once
 
 #include "run.h"
@@ -39,6 +39,8 @@ struct run {
     worker_t *worker;                /* NULL unless RUNNING, CANCELLING, EXPIRING */
     uint64_t heartbeat_ms, grace_ms; /* when the next is due; heartbeat 0: none was yet */
     bool begun;                      /* sub_agent_started is out */
+    bool gives_up;                   /* it is given back though it has begun */
+    uint64_t since_ms;               /* when `run` was sent */
 
     course_event_t fed;           /* while its action runs               */
     const rz_child_frame_t *told; /* the terminal frame, while it is fed */

@@ -1,4 +1,4 @@
-/* runner.c - wiring: how it opens, what a turn of its loop does, how it ends. */
+/* runner.c - wiring: how it opens, what a turn of its loop does, how it closes. */
 #include "runner_inner.h"
 
 #include "base/clock.h"
@@ -11,12 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TICK_MS   50  /* heartbeats, grace, retries; only while something is held */
-#define SLOW_MS   200 /* links                                                    */
-#define DRAIN_MS  10000
-#define ENDING_MS 3000
-#define ACKS_MS   500 /* how long LEAVING waits for what it wrote last to be taken, and so published */
-#define AGAIN_MS  500 /* two signals within this are one: a service manager tells keeper and runner alike */
+#define TICK_MS 50  /* heartbeats, grace, retries; only while something is held */
+#define SLOW_MS 200 /* links                                                    */
 
 uint64_t runner_now(runner_t *runner)
 {
@@ -68,15 +64,6 @@ static void tell_credit(runner_t *runner)
     cJSON_Delete(full);
 }
 
-static void look_at_phase(runner_t *runner);
-static void close_all(runner_t *runner);
-
-static bool acks_are_in(runner_t *runner)
-{
-    return held_count(runner->held) == 0 || links_home(runner->house.links) == NULL ||
-           runner_now(runner) >= runner->phase_ends_ms;
-}
-
 /* Everything that happened since the last turn is answered here, once: free workers are handed on, writes and
  * credit go out. This handle was started last, so it runs before those of the sockets (libuv runs the newest
  * first), which then see what was sent. */
@@ -89,10 +76,7 @@ static void on_turn(uv_prepare_t *prepare)
     }
     runner_write_touched(runner);
     tell_credit(runner);
-    if (runner->phase == PHASE_DRAINING || runner->phase == PHASE_ENDING)
-        look_at_phase(runner);
-    if (runner->phase == PHASE_LEAVING && runner->crew_empty && acks_are_in(runner))
-        close_all(runner);
+    runner_look_at_phase(runner);
 }
 
 static void on_slot_free(void *arg)
@@ -100,66 +84,12 @@ static void on_slot_free(void *arg)
     ((runner_t *)arg)->credit_due = true;
 }
 
-/* ---- ending ---- */
-
-static void leave(runner_t *runner, bool gentle)
-{
-    runner_health_stopping(runner->health);
-    runner_feed_all(runner, EV_STOP);
-    runner_write_touched(runner);
-    runner->phase = PHASE_LEAVING;
-    runner->phase_ends_ms = runner_now(runner) + ACKS_MS;
-    crew_stop(runner->house.crew, gentle ? WORKER_TERMINATE : WORKER_KILL);
-}
-
-static void begin_ending(runner_t *runner)
-{
-    runner->phase = PHASE_ENDING;
-    runner->phase_ends_ms = runner_now(runner) + ENDING_MS;
-    runner_feed_all(runner, EV_STOP);
-}
-
-static void drain(runner_t *runner)
-{
-    rz_log_info("runner.drain", "held=%zu", held_count(runner->held));
-    runner_health_stopping(runner->health);
-    runner->phase = PHASE_DRAINING;
-    runner->phase_ends_ms = runner_now(runner) + DRAIN_MS;
-    runner->credit_due = true; /* there is none any more: what came now would go straight back */
-    runner_feed_all(runner, EV_DRAIN);
-}
-
-static void look_at_phase(runner_t *runner)
-{
-    bool over = runner_now(runner) >= runner->phase_ends_ms, empty = held_count(runner->held) == 0;
-    if (runner->phase == PHASE_DRAINING && over && !empty)
-        begin_ending(runner);
-    else if ((runner->phase == PHASE_DRAINING && empty) || (runner->phase == PHASE_ENDING && (over || empty)))
-        leave(runner, true);
-}
-
-static void leave_at_once(runner_t *runner, int exit_code)
-{
-    if (runner->phase >= PHASE_LEAVING)
-        return;
-    runner->exit_code = exit_code;
-    leave(runner, false);
-}
+/* ---- what ends it ---- */
 
 static void on_signal(uv_signal_t *signal, int signum)
 {
-    runner_t *runner = signal->data;
-    uint64_t now_ms = runner_now(runner), since_ms = now_ms - runner->told_ms;
-    if (signum == SIGHUP)
-        return; /* a terminal that goes away is no reason to stop */
-    if (signum == SIGQUIT) {
-        leave_at_once(runner, 131);
-    } else if (runner->phase == PHASE_UP) {
-        runner->told_ms = now_ms;
-        drain(runner);
-    } else if (since_ms > AGAIN_MS) {
-        leave_at_once(runner, 130);
-    }
+    if (signum != SIGHUP) /* a terminal that goes away is no reason to stop */
+        runner_signal(signal->data, signum);
 }
 
 static void on_keeper(uv_poll_t *poll, int status, int events)
@@ -172,7 +102,7 @@ static void on_keeper(uv_poll_t *poll, int status, int events)
         return;
     rz_log_error("runner.keeper_gone", "held=%zu", held_count(runner->held));
     uv_poll_stop(poll);
-    leave_at_once(runner, 70);
+    runner_stop(runner, 70);
 }
 
 static void on_crew_empty(void *arg)
@@ -212,7 +142,7 @@ static void on_slow(void *arg)
     runner_t *runner = arg;
     links_tick(runner->house.links, rz_now_ms());
     refresh_credentials(&runner->house);
-    if (runner->phase == PHASE_UP)
+    if (runner->phase < PHASE_DRAINING)
         crew_expire(runner->house.crew, runner_now(runner));
 }
 
@@ -293,11 +223,10 @@ static void open_time(runner_t *runner)
     uv_prepare_start(&runner->turn, on_turn);
 }
 
-static void close_all(runner_t *runner)
+void runner_close(runner_t *runner)
 {
     house_t *house = &runner->house;
     rz_link_t bye = { .kind = RZ_LINK_BYE, .incarnation = links_incarnation(house->links) };
-    runner->phase = PHASE_CLOSED;
     links_send(house->links, &bye, NULL, 0);
     links_close(&house->links);
     publisher_close(&house->publisher);
@@ -367,6 +296,8 @@ int runner_run(const settings_t *settings, const runner_fds_t *fds)
     if (geteuid() == 0 && !settings->confinement.other_user)
         rz_log_warn("runner.workers_are_root",
                     "text=\"workers run code that a model chose, as root; set runner.worker_user\"");
+    if (settings->cordoned)
+        runner_cordon(&runner);
     rz_log_info("runner.up", "runner=%s slots=%zu state_dir=%s", settings->name, settings->slots,
                 settings->state_dir);
     uv_run(&runner.loop, UV_RUN_DEFAULT);

@@ -1,11 +1,7 @@
 /* runner.h - the program between its keeper and its workers: one loop, and everything on it.
  *
- *     UP ──TERM──► DRAINING ──nothing held, or 10 s──► ENDING ──acks, or 3 s──► LEAVING ──last worker
- * reaped──► end └────────────── second TERM or INT, QUIT, keeper gone ───────────────────►
- *
- * Draining gives back what has not started and lets the rest run; ENDING kills what still runs (`error`,
- * "runner stopped") and waits for the acks; LEAVING retires the workers, gives the last acks half a second and
- * says bye. */
+ * Its life as a whole is phase.h: it takes work, or is cordoned, or drains and ends. A first SIGTERM drains, a second ends it
+ * at once. */
 #pragma once
 
 #include "base/rc.h"

@@ -1,7 +1,7 @@
 /* runner_inner.h - the runner from the inside; private to runner*.c.
  *
- * runner.c opens, turns and ends it; runner_link.c hears its brokers; runner_sync.c compares what it holds with what
- * it owns. */
+ * runner.c opens, turns and closes it; runner_phase.c cordons, drains and ends it; runner_link.c hears its brokers;
+ * runner_sync.c compares what it holds with what it owns. */
 #pragma once
 
 #include "runner.h"
@@ -9,11 +9,16 @@
 #include "base/timer.h"
 #include "health.h"
 #include "held.h"
+#include "phase.h"
 #include "run.h"
 
 #define SIGNALS 4
 
-typedef enum { PHASE_UP, PHASE_DRAINING, PHASE_ENDING, PHASE_LEAVING, PHASE_CLOSED } phase_t;
+/* What a drain was told, and how far it is. All on the loop's clock. */
+typedef struct {
+    rz_drain_policy_t policy;
+    uint64_t due_ms, said_ms;
+} drain_t;
 
 typedef struct runner {
     const settings_t *settings;
@@ -34,7 +39,9 @@ typedef struct runner {
     bool ticking;
 
     phase_t phase;
-    uint64_t phase_ends_ms, told_ms;
+    drain_t drain;
+    uint64_t phase_ends_ms; /* ENDING, LEAVING */
+    uint64_t told_ms;       /* the first signal; 0: none came */
     bool crew_empty, credit_due;
     uint64_t counter; /* of sync */
     int exit_code;
@@ -45,6 +52,18 @@ void runner_start_ticking(runner_t *runner); /* something is held */
 /* Writes what is due of what changed, and lets go of what is done. */
 void runner_write_touched(runner_t *runner);
 void runner_feed_all(runner_t *runner, course_event_t event);
+void runner_close(runner_t *runner); /* says bye and closes every handle */
+
+/* ---- runner_phase.c ---- */
+void runner_cordon(runner_t *runner);              /* from the beginning, as configured */
+void runner_signal(runner_t *runner, int signum);  /* TERM, INT, QUIT                   */
+void runner_stop(runner_t *runner, int exit_code); /* at once, whatever runs            */
+/* An order of a broker; answered on the link it came by. */
+void runner_order(runner_t *runner, link_peer_t *peer, const rz_link_t *order);
+void runner_look_at_phase(runner_t *runner); /* at the end of every turn */
+/* "draining, it takes no new work; policy wait, 2 left: ch-1 runs for 12 s; ..." */
+void runner_phase_text(const runner_t *runner, rz_buf_t *out);
+void runner_put_phase(const runner_t *runner, cJSON *facts); /* "phase", and "drain" while it drains */
 
 void runner_send_sync(void *arg); /* arg: runner_t; for a timer */
 void runner_on_synced(runner_t *runner, const rz_link_t *synced);

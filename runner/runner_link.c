@@ -183,6 +183,9 @@ static void on_message(link_peer_t *peer, rz_link_t *link, const rz_msg_t *msg, 
     case RZ_LINK_LOGS:
         on_logs(runner, peer, link);
         return;
+    case RZ_LINK_ORDER:
+        runner_order(runner, peer, link);
+        return;
     default:
         rz_log_warn("runner.odd_message", "kind=%s", rz_link_kind_name(link->kind));
         return;

@@ -38,6 +38,7 @@ static cJSON *facts_of(const runner_t *runner)
     cJSON_AddItemToObject(facts, "executors", executor_names(settings->agents));
     cJSON_AddItemToObject(facts, "credentials", credentials_names(runner->house.credentials));
     cJSON_AddStringToObject(facts, "version", RZ_VERSION);
+    runner_put_phase(runner, facts);
     if (runner_health_url(runner->health) != NULL)
         cJSON_AddStringToObject(facts, "http", runner_health_url(runner->health));
     return facts;

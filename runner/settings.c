@@ -57,6 +57,19 @@ static rz_rc_t set_missing_credential(settings_t *s, const rz_config_t *config, 
     return rz_fail_field(err, RZ_BAD_FIELD, key, "found \"%.40s\", allowed: \"error\", \"warn\"", text);
 }
 
+static rz_rc_t set_drain_policy(settings_t *s, const rz_config_t *config, rz_err_t *err)
+{
+    static const char key[] = "runner.drain_policy";
+    const char *text = rz_config_str(config, key);
+    for (unsigned i = 0; rz_drain_policies[i] != NULL; i++) {
+        s->drain_policy = (rz_drain_policy_t)i;
+        if (strcmp(text, rz_drain_policies[i]) == 0)
+            return RZ_OK;
+    }
+    return rz_fail_field(err, RZ_BAD_FIELD, key,
+                         "found \"%.40s\", allowed: \"wait\", \"requeue\", \"cancel\"", text);
+}
+
 static rz_rc_t set_texts(settings_t *s, const rz_config_t *config, rz_err_t *err)
 {
     if (gethostname(s->host, sizeof s->host - 1) != 0 || s->host[0] == '\0')
@@ -73,6 +86,8 @@ static rz_rc_t set_texts(settings_t *s, const rz_config_t *config, rz_err_t *err
             set_text(s->default_provider, sizeof s->default_provider, config, "runner.default_provider", err);
     if (rc == RZ_OK)
         rc = set_missing_credential(s, config, err);
+    if (rc == RZ_OK)
+        rc = set_drain_policy(s, config, err);
     if (rc != RZ_OK)
         return rc;
     if (s->name[0] == '\0')
@@ -92,6 +107,8 @@ static void set_numbers(settings_t *s, const rz_config_t *config)
     s->idle_secs = (uint64_t)rz_config_int(config, "runner.idle_secs");
     s->register_ms = (uint64_t)rz_config_int(config, "runner.register_secs") * 1000;
     s->cancel_grace_ms = (uint64_t)rz_config_int(config, "runner.cancel_grace_ms");
+    s->drain_ms = (uint64_t)rz_config_int(config, "runner.drain_secs") * 1000;
+    s->cordoned = rz_config_bool(config, "runner.cordoned");
     s->approval_ms = (uint64_t)rz_config_int(config, "runner.approval_secs") * 1000;
     s->recycle_runs = (uint64_t)rz_config_int(config, "runner.recycle_runs");
     s->recycle_bytes = (uint64_t)rz_config_int(config, "runner.recycle_mb") << 20;

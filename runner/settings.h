@@ -5,6 +5,7 @@
 #include "base/key.h"
 #include "confinement.h"
 #include "wire/agents.h"
+#include "wire/drain.h"
 
 typedef struct {
     char name[RZ_ID_MAX + 1];
@@ -15,6 +16,9 @@ typedef struct {
     rz_agents_t *agents;
     size_t slots, idle_per_key, idle_max_total, event_max;
     uint64_t idle_secs, register_ms, cancel_grace_ms;
+    uint64_t drain_ms;                    /* from the beginning of a drain to its deadline    */
+    rz_drain_policy_t drain_policy;       /* what happens then                                */
+    bool cordoned;                        /* from the beginning                               */
     uint64_t approval_ms;                 /* how long a worker's question waits for an answer */
     uint64_t recycle_runs, recycle_bytes; /* 0: never */
     char state_dir[512], worker_bin[4096];

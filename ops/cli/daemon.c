@@ -125,6 +125,7 @@ bool daemon_ended(daemon_t *daemon, char why[64])
     if (daemon->pid == 0 || waitpid(daemon->pid, &status, WNOHANG) != daemon->pid)
         return false;
     daemon->pid = 0;
+    daemon->well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     daemon->short_lives = rz_now_ms() - daemon->started_at < SHORT_LIFE ? daemon->short_lives + 1 : 0;
     if (WIFSIGNALED(status))
         snprintf(why, 64, "signal %d", WTERMSIG(status));

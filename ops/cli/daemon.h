@@ -22,6 +22,7 @@ typedef struct {
     pid_t pid;          /* 0: not running */
     int ready_fd;       /* -1: none */
     uint64_t started_at;
+    bool well;            /* its last end: exit code 0 */
     unsigned short_lives; /* in a row: ended within a second of its start */
 } daemon_t;
 

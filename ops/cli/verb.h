@@ -66,6 +66,6 @@ bool file_argument(const char *path, size_t max, char **out, size_t *len);
 
 extern const verb_t verb_up, verb_run, verb_submit, verb_ps, verb_watch, verb_send, verb_cancel, verb_approve,
     verb_deny, verb_wait, verb_logs, verb_explain, verb_retry, verb_status, verb_runner_list,
-    verb_session_show, verb_session_put, verb_session_list, verb_config_check, verb_config_dump,
-    verb_store_init, verb_store_upgrade, verb_store_check, verb_store_accept, verb_key_new, verb_key_list,
-    verb_key_allow, verb_key_revoke;
+    verb_runner_cordon, verb_runner_uncordon, verb_runner_drain, verb_session_show, verb_session_put,
+    verb_session_list, verb_config_check, verb_config_dump, verb_store_init, verb_store_upgrade,
+    verb_store_check, verb_store_accept, verb_key_new, verb_key_list, verb_key_allow, verb_key_revoke;

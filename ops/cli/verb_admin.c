@@ -1,4 +1,4 @@
-/* verb_admin.c - verbs about the house: status, runner list, session show|put|list. */
+/* verb_admin.c - verbs about the house: status, session show|put|list. */
 #include "client.h"
 #include "groups.h"
 #include "out.h"
@@ -100,92 +100,6 @@ const verb_t verb_status = {
     .min = 0,
     .max = 0,
     .run = status_verb,
-};
-
-/* ---- runner list ---- */
-
-static void put_list(const cJSON *list, rz_buf_t *out)
-{
-    const cJSON *item;
-    cJSON_ArrayForEach(item, list)
-    {
-        if (out->len > 0)
-            rz_buf_putc(out, ',');
-        rz_buf_puts(out, item->valuestring != NULL ? item->valuestring : "?");
-    }
-    if (out->len == 0)
-        rz_buf_putc(out, '-');
-}
-
-static uint64_t idle_total(const cJSON *idle)
-{
-    uint64_t total = cJSON_IsNumber(idle) ? (uint64_t)idle->valuedouble : 0;
-    const cJSON *item;
-    cJSON_ArrayForEach(item, idle) total += cJSON_IsNumber(item) ? (uint64_t)item->valuedouble : 0;
-    return total;
-}
-
-static void runner_row(table_t *table, const cJSON *runner)
-{
-    char slots[24], owned[24], idle[24];
-    const char *http = pick_text(runner, "facts.http");
-    rz_buf_t labels = { 0 }, profiles = { 0 }, executors = { 0 }, credentials = { 0 };
-    put_list(pick(runner, "facts.labels"), &labels);
-    put_list(pick(runner, "facts.profiles"), &profiles);
-    put_list(pick(runner, "facts.executors"), &executors);
-    put_list(pick(runner, "facts.credentials"), &credentials);
-    snprintf(slots, sizeof slots, "%" PRIu64, pick_count(runner, "facts.slots"));
-    snprintf(owned, sizeof owned, "%" PRIu64, pick_count(runner, "owned"));
-    snprintf(idle, sizeof idle, "%" PRIu64, idle_total(pick(runner, "idle")));
-    const char *cells[] = { pick_text(runner, "runner"),
-                            pick_text(runner, "facts.host"),
-                            pick_true(runner, "linked") ? "linked" : pick_text(runner, "state"),
-                            slots,
-                            owned,
-                            idle,
-                            labels.data,
-                            profiles.data,
-                            executors.data,
-                            credentials.data,
-                            *http != '\0' ? http : "-" };
-    table_add(table, cells);
-    rz_buf_fini(&labels);
-    rz_buf_fini(&profiles);
-    rz_buf_fini(&executors);
-    rz_buf_fini(&credentials);
-}
-
-static void runners_print(const reply_t *reply)
-{
-    static const char *const heads[] = { "RUNNER", "HOST",     "STATE",     "SLOTS",       "OWNED", "WARM",
-                                         "LABELS", "PROFILES", "EXECUTORS", "CREDENTIALS", "HEALTH" };
-    table_t table;
-    const cJSON *runner;
-    table_open(&table, heads, sizeof heads / sizeof *heads);
-    cJSON_ArrayForEach(runner, pick(reply->tree, "runners")) runner_row(&table, runner);
-    table_close(&table);
-}
-
-static outcome_t runner_list_verb(int argc, char **argv)
-{
-    (void)argc;
-    (void)argv;
-    rz_control_request_t request = { .op = RZ_OP_RUNNERS };
-    return client_print(&request, runners_print);
-}
-
-const verb_t verb_runner_list = {
-    .name = "runner list",
-    .synopsis = "",
-    .summary = "list runners: slots, what they own, how many warm workers they keep, what they offer",
-    .detail =
-        "CREDENTIALS are the names of the providers whose keys a runner holds; keys never leave it. HEALTH is where it\n"
-        "tells, on its own host, /readyz and /metrics.",
-    .examples = "rhizome runner list\n"
-                "rhizome runner list --json | jq '.runners[].facts.labels'",
-    .min = 0,
-    .max = 0,
-    .run = runner_list_verb,
 };
 
 /* ---- session show, put, list ---- */

@@ -23,9 +23,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define READY_MS    20000 /* for each program to be ready */
-#define STOP_MS     20000 /* for each to end after TERM; then KILL */
-#define SHORT_LIVES 5     /* deaths within a second of the start, in a row, before we give up */
+#define READY_MS 20000 /* for each program to be ready */
+#define STOP_MS                                                                                              \
+    10000 /* for each to end after TERM, then after a second one: a runner may drain for ever; then KILL */
+#define SHORT_LIVES 5 /* deaths within a second of the start, in a row, before we give up */
 #define READY_LINE  4096
 #define SOCKET_MAX  (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
@@ -242,6 +243,11 @@ static bool restart(daemon_t *daemon, const char *why)
     return daemon_start(daemon);
 }
 
+static size_t first_runner(const up_t *up)
+{
+    return up->joined ? 0 : 2;
+}
+
 /* Looks at every daemon; false when the whole must end. */
 static bool look_after(up_t *up)
 {
@@ -251,6 +257,10 @@ static bool look_after(up_t *up)
         if (!daemon_ended(daemon, why))
             continue;
         bool is_redis = !up->joined && i == 0;
+        if (daemon->well && i >= first_runner(up)) {
+            say("%s was drained, and stays down", daemon->title);
+            continue;
+        }
         if (is_redis) {
             say("REDIS ENDED (%s): nothing works without the store; stopping", why);
             daemon_show_log(daemon);
@@ -278,11 +288,13 @@ static outcome_t keep_up(up_t *up)
 static void reap(daemon_t *daemon, uint64_t deadline)
 {
     char why[64];
+    int next = SIGTERM;
     while (daemon->pid > 0 && !daemon_ended(daemon, why)) {
         if (rz_now_ms() > deadline) {
-            say("%s does not end; killing it", daemon->title);
-            daemon_signal(daemon, SIGKILL);
-            deadline = UINT64_MAX;
+            say("%s does not end; %s", daemon->title, next == SIGTERM ? "telling it again" : "killing it");
+            daemon_signal(daemon, next);
+            deadline = next == SIGTERM ? rz_now_ms() + STOP_MS : UINT64_MAX;
+            next = SIGKILL;
         }
         poll(NULL, 0, 5);
     }
@@ -300,13 +312,13 @@ static void stop_range(up_t *up, size_t from, size_t to)
 
 static void stop_all(up_t *up)
 {
-    size_t first_runner = up->joined ? 0 : 2;
+    size_t runners = first_runner(up);
     context_remove();
     if (!common.json && up->count > 0)
         note("stopping");
-    if (up->count > first_runner)
-        stop_range(up, first_runner, up->count);
-    for (size_t i = up->count < first_runner ? up->count : first_runner; i > 0; i--)
+    if (up->count > runners)
+        stop_range(up, runners, up->count);
+    for (size_t i = up->count < runners ? up->count : runners; i > 0; i--)
         stop_range(up, i - 1, i);
     for (size_t i = 0; i < up->count; i++)
         daemon_fini(&up->daemon[i]);

@@ -31,7 +31,7 @@ typedef struct {
 typedef struct {
     const char *child, *parent, *job, *owner, *token, *profile, *labels, *affinity, *model, *disabled_tools,
         *tenant, *traceparent, *previous_error; /* disabled_tools: JSON array text or "" */
-    uint64_t epoch, attempt;
+    uint64_t epoch, attempt, max_attempts;
     bool cancelled;
     rz_str_t header;   /* session header JSON                                                               */
     rz_str_t messages; /* one JSON array                                                                    */

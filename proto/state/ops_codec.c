@@ -222,6 +222,7 @@ bool rz_assigned_read(rz_assigned_t *out, const rz_str_t *fields, size_t n)
         .previous_error = act->error,
         .epoch = act->epoch,
         .attempt = act->attempt,
+        .max_attempts = act->max_attempts,
         .cancelled = act->cancelled,
         .header = fields[4],
         .messages = fields[5],

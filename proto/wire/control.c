@@ -1,6 +1,7 @@
 /* control.c - requests and replies of the control socket. What an operation takes stands in one table;
  * decoder and encoder both follow it. */
 #include "wire/control.h"
+#include "wire/drain.h"
 #include "wire/version.h"
 
 #include <stdio.h>
@@ -35,6 +36,9 @@ enum {
     M_APPROVAL = 1 << 15,
     M_TREE = 1 << 16,
     M_FILTER = 1 << 17,
+    M_RUNNER = 1 << 18,
+    M_ON = 1 << 19,
+    M_DRAIN = 1 << 20,
 };
 
 typedef struct {
@@ -62,6 +66,8 @@ static const shape_t shapes[RZ_CONTROL_OP_COUNT] = {
     [RZ_OP_APPROVE] = { M_CHILD | M_APPROVAL, 0 },
     [RZ_OP_RETRY] = { M_CHILD, 0 },
     [RZ_OP_EXPLAIN] = { M_CHILD, 0 },
+    [RZ_OP_RUNNER_CORDON] = { M_RUNNER, M_ON },
+    [RZ_OP_RUNNER_DRAIN] = { M_RUNNER, M_DRAIN },
 };
 
 #define X(name, text) [RZ_OP_##name] = text,
@@ -183,6 +189,13 @@ static void read_approval(rz_fields_t *f, rz_control_request_t *out)
     out->approved = rz_field_bool(f, "approved", RZ_REQUIRED, false);
 }
 
+static void read_drain(rz_fields_t *f, rz_control_request_t *out)
+{
+    int policy = rz_field_enum(f, "policy", RZ_OPTIONAL, rz_drain_policies, -1);
+    out->policy = policy >= 0 ? rz_drain_policies[policy] : NULL;
+    out->deadline_ms = rz_field_u64(f, "deadline_ms", RZ_OPTIONAL, 0, 1, RZ_DRAIN_MAX_MS);
+}
+
 static void read_members(rz_fields_t *f, rz_control_request_t *out)
 {
     const shape_t *shape = &shapes[out->op];
@@ -192,6 +205,11 @@ static void read_members(rz_fields_t *f, rz_control_request_t *out)
     out->message_id = read_id(f, shape, M_MESSAGE_ID, "message_id");
     out->job_id = read_id(f, shape, M_JOB_ID, "job_id");
     out->wait_id = read_id(f, shape, M_WAIT_ID, "wait_id");
+    out->runner = read_id(f, shape, M_RUNNER, "runner");
+    if (takes(out, M_ON))
+        out->off = !rz_field_bool(f, "on", RZ_OPTIONAL, true);
+    if (takes(out, M_DRAIN))
+        read_drain(f, out);
     if (takes(out, M_CHILDREN))
         read_children(f, out);
     if (takes(out, M_APPROVAL))
@@ -289,6 +307,11 @@ static void put_choices(const rz_control_request_t *request, rz_buf_t *out)
         rz_json_put_bool(out, "now", true);
     if (takes(request, M_TREE) && request->tree)
         rz_json_put_bool(out, "tree", true);
+    if (takes(request, M_ON) && request->off)
+        rz_json_put_bool(out, "on", false);
+    if (takes(request, M_DRAIN))
+        rz_json_opt_str(out, "policy", request->policy);
+    put_number(request, M_DRAIN, "deadline_ms", request->deadline_ms, 0, out);
     if (takes(request, M_FILTER)) {
         rz_json_opt_str(out, "status", request->status);
         put_number(request, M_FILTER, "since_ms", request->since_ms, 0, out);
@@ -313,6 +336,7 @@ void rz_control_encode(const rz_control_request_t *request, rz_buf_t *out)
     rz_json_opt_str(out, "message_id", takes(request, M_MESSAGE_ID) ? request->message_id : NULL);
     rz_json_opt_str(out, "job_id", takes(request, M_JOB_ID) ? request->job_id : NULL);
     rz_json_opt_str(out, "wait_id", takes(request, M_WAIT_ID) ? request->wait_id : NULL);
+    rz_json_opt_str(out, "runner", takes(request, M_RUNNER) ? request->runner : NULL);
     put_choices(request, out);
     if (takes(request, M_REV) && request->has_rev)
         rz_json_put_u64(out, "rev", request->rev);

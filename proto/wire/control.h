@@ -32,7 +32,9 @@
     X(WAIT_GET, "wait_get")                                                                                  \
     X(APPROVE, "approve")                                                                                    \
     X(RETRY, "retry")                                                                                        \
-    X(EXPLAIN, "explain")
+    X(EXPLAIN, "explain")                                                                                    \
+    X(RUNNER_CORDON, "runner_cordon")                                                                        \
+    X(RUNNER_DRAIN, "runner_drain")
 
 #define X(name, text) RZ_OP_##name,
 typedef enum { RZ_CONTROL_OPS(X) RZ_CONTROL_OP_COUNT } rz_control_op_t;
@@ -68,6 +70,10 @@ typedef struct {
     bool has_rev;           /* session_put without rev: as rev 0                            */
     uint64_t limit;         /* list session_list replay: default 100, 1..1000             */
     uint64_t from_epoch, from_seq; /* replay: first wanted, default 0                      */
+    const char *runner;            /* runner_cordon runner_drain: required                 */
+    bool off;                      /* runner_cordon: `on` false, it takes work again       */
+    const char *policy;            /* runner_drain: of rz_drain_policies, NULL = the runner's own */
+    uint64_t deadline_ms;          /* runner_drain: 0 = the runner's own, 1..RZ_DRAIN_MAX_MS */
     uint64_t timeout_ms; /* wait: 0 = none; wait_register: 0 = six hours; 1..86400000               */
     rz_str_t job;        /* submit: raw job object                                     */
     rz_str_t session;    /* session_put: raw session                                   */

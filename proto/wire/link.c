@@ -1,6 +1,7 @@
 /* link.c - broker <-> runner headers. Two tables say everything: how each member is spelled and judged, and
  * which members each kind must and may have. Decoder and encoder only walk them. */
 #include "wire/link.h"
+#include "wire/drain.h"
 #include "wire/version.h"
 
 #include <inttypes.h>
@@ -26,6 +27,8 @@ typedef enum {
     SHA1,     /* SHA1_HEX_LEN hex digits                             */
     STATUS,   /* one of statuses                                     */
     WRITE_OP, /* one of write_ops                                    */
+    PHASE,    /* one of rz_phase_names                               */
+    POLICY,   /* one of rz_drain_policies                            */
     CODE,     /* name of an rz_rc_t                                  */
     NUMBER,   /* uint64_t, 0..2^53-1                                 */
     FLAG,     /* bool                                                */
@@ -72,6 +75,7 @@ typedef enum {
     X(status, "status", STATUS)                                                                              \
     X(error, "error", TEXT)                                                                                  \
     X(attempt, "attempt", NUMBER)                                                                            \
+    X(max_attempts, "max_attempts", NUMBER)                                                                  \
     X(previous_error, "previous_error", TEXT)                                                                \
     X(profile, "profile", ID)                                                                                \
     X(affinity, "affinity", ID)                                                                              \
@@ -80,12 +84,16 @@ typedef enum {
     X(tenant, "tenant", ID)                                                                                  \
     X(traceparent, "traceparent", NAME)                                                                      \
     X(cancelled, "cancelled", FLAG)                                                                          \
+    X(rerun, "rerun", FLAG)                                                                                  \
     X(reason, "reason", SENTENCE)                                                                            \
     X(id, "id", ID)                                                                                          \
     X(nonce, "nonce", ID)                                                                                    \
     X(live, "live", FLAG)                                                                                    \
     X(approved, "approved", FLAG)                                                                            \
     X(now, "now", FLAG)                                                                                      \
+    X(phase, "phase", PHASE)                                                                                 \
+    X(policy, "policy", POLICY)                                                                              \
+    X(deadline_ms, "deadline_ms", NUMBER)                                                                    \
     X(code, "code", CODE)                                                                                    \
     X(message, "message", SENTENCE)                                                                          \
     X(seq, "seq", NUMBER)                                                                                    \
@@ -122,12 +130,12 @@ typedef struct {
 static const shape_t shapes[RZ_LINK_KIND_COUNT] = {
     [RZ_LINK_HELLO] = { M(version) | M(runner) | M(incarnation) | M(host) | M(pid) | M(slots) |
                             M(program_version) | M(labels) | M(profiles),
-                        M(version_max) },
+                        M(version_max) | M(phase) },
     [RZ_LINK_CREDIT] = { M(granted), M(idle) | M(full) },
     [RZ_LINK_START] = { WRITE, 0 },
     [RZ_LINK_APPEND] = { WRITE, 0 },
     [RZ_LINK_FINISH] = { WRITE | M(status), M(error) | M(code) },
-    [RZ_LINK_RELEASE] = { M(child) | M(epoch) | M(token) | M(reason), 0 },
+    [RZ_LINK_RELEASE] = { M(child) | M(epoch) | M(token) | M(reason), M(rerun) },
     [RZ_LINK_STEERED] = { M(child) | M(id) | M(live), 0 },
     [RZ_LINK_DECIDED] = { M(child) | M(id) | M(live), 0 },
     [RZ_LINK_OUTPUT] = { M(id) | M(code), 0 },
@@ -139,8 +147,8 @@ static const shape_t shapes[RZ_LINK_KIND_COUNT] = {
     [RZ_LINK_REFUSED] = { M(code) | M(message), 0 },
     [RZ_LINK_ASSIGN] = { M(child) | M(parent) | M(epoch) | M(token) | M(attempt) | M(profile) | M(affinity) |
                              M(model),
-                         M(job) | M(previous_error) | M(disabled_tools) | M(tenant) | M(traceparent) |
-                             M(cancelled) },
+                         M(job) | M(max_attempts) | M(previous_error) | M(disabled_tools) | M(tenant) |
+                             M(traceparent) | M(cancelled) },
     [RZ_LINK_CANCEL] = { M(child) | M(epoch), M(now) },
     [RZ_LINK_STEER] = { M(child) | M(epoch) | M(id), 0 },
     [RZ_LINK_DECIDE] = { M(child) | M(epoch) | M(id) | M(approved), 0 },
@@ -149,6 +157,9 @@ static const shape_t shapes[RZ_LINK_KIND_COUNT] = {
     [RZ_LINK_PONG] = { M(load) | M(sent) | M(promised), M(down) },
     [RZ_LINK_EMIT] = { M(nonce), 0 },
     [RZ_LINK_LOGS] = { M(id) | M(child), 0 },
+    [RZ_LINK_PHASE] = { M(phase), M(id) | M(code) | M(message) },
+    [RZ_LINK_ORDER] = { M(id) | M(phase), M(policy) | M(deadline_ms) },
+    [RZ_LINK_CLOSING] = { M(broker), 0 },
 };
 
 static const char *const statuses[] = { "completed", "error", "cancelled", "timeout", "skipped", NULL };
@@ -326,6 +337,10 @@ static const char *read_text(rz_fields_t *f, const member_t *m, rz_need_t need)
         return read_hex(f, m->name, need, SHA1_HEX_LEN);
     case STATUS:
         return read_choice(f, m->name, need, statuses);
+    case PHASE:
+        return read_choice(f, m->name, need, rz_phase_names);
+    case POLICY:
+        return read_choice(f, m->name, need, rz_drain_policies);
     default:
         return read_choice(f, m->name, need, write_ops);
     }

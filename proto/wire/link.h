@@ -4,7 +4,7 @@
  * kind does not name are ignored. Sequence pictures: proto/README.md, "Link".
  *
  * runner -> broker
- *   hello    {v,v_max?,runner,incarnation,host,pid,slots,version,labels[],profiles[]}
+ *   hello    {v,v_max?,runner,incarnation,host,pid,slots,version,labels[],profiles[],phase?}
  *                                                 the versions of the protocol it speaks, from v to v_max
  *   credit   {granted,idle?:{"<affinity>":n},full?:[profile...]}
  *                                                 granted: cumulative assignments allowed on this link; full:
@@ -14,7 +14,9 @@
  *   finish   {child,epoch,token,seqs[],status,error?}
  *                                                 + [assistant message or empty] + events as above, the last
  *                                                 of which is sub_agent_completed
- *   release  {child,epoch,token,reason}           owned and cannot be run here: back to the queue
+ *   release  {child,epoch,token,reason,rerun?}    owned and cannot be run here: back to the queue; rerun: it has
+ *                                                 begun, and an attempt is left
+ *   phase    {phase,id?,code?,message?}           whether it takes work, when that changes; with id: answer to `order`
  *   steered  {child,id,live}                      a steering message was (not) written to the worker
  *   decided  {child,id,live}                      an approval was (not) written to the worker
  *   output   {id,code}                            + [text]: answer to `logs`
@@ -28,7 +30,7 @@
  *                                                 v: the version that both use from here; no ping_ms: this broker
  *                                                 knows no ping
  *   refused  {code,message}
- *   assign   {child,parent,job?,epoch,token,attempt,previous_error?,profile,affinity,model,
+ *   assign   {child,parent,job?,epoch,token,attempt,max_attempts?,previous_error?,profile,affinity,model,
  *             disabled_tools?,tenant?,traceparent?,cancelled?}
  *                                                 + [session header][messages array]
  *   cancel   {child,epoch,now?}
@@ -43,6 +45,8 @@
  *                                                 may still bring; down: its store is away
  *   emit     {nonce}                              publish $sys/sync/<nonce>/<runner>
  *   logs     {id,child}
+ *   order    {id,phase,policy?,deadline_ms?}      take work, take none, or drain
+ *   closing  {broker}                             it ends: go elsewhere at once
  *
  * A holding is "child", "child epoch" or [child,epoch]. What a runner owns and did not hear of
  * comes again as `assign`, after a sync that showed it. */
@@ -65,6 +69,7 @@
     X(SYNC, "sync")                                                                                          \
     X(PING, "ping")                                                                                          \
     X(BYE, "bye")                                                                                            \
+    X(PHASE, "phase")                                                                                        \
     X(WELCOME, "welcome")                                                                                    \
     X(REFUSED, "refused")                                                                                    \
     X(ASSIGN, "assign")                                                                                      \
@@ -75,7 +80,9 @@
     X(SYNCED, "synced")                                                                                      \
     X(PONG, "pong")                                                                                          \
     X(EMIT, "emit")                                                                                          \
-    X(LOGS, "logs")
+    X(LOGS, "logs")                                                                                          \
+    X(ORDER, "order")                                                                                        \
+    X(CLOSING, "closing")
 
 #define X(name, text) RZ_LINK_##name,
 typedef enum { RZ_LINK_KINDS(X) RZ_LINK_KIND_COUNT } rz_link_kind_t;
@@ -88,11 +95,14 @@ typedef struct {
     const char *runner, *incarnation, *host, *program_version, *broker, *publish;
     const char *child, *parent, *job, *token, *id, *nonce;
     const char *profile, *affinity, *model, *tenant, *traceparent;
+    const char *phase, *policy; /* of wire/drain.h */
     const char *status, *error, *reason, *previous_error, *digest, *op, *message;
     rz_rc_t code;
     uint64_t version, version_max; /* hello: from, to (0: the same); welcome: the one of both */
-    uint64_t pid, slots, granted, epoch, seq, counter, count, attempt, sync_ms, ping_ms, load, sent, promised;
-    bool now, live, cancelled, approved, home, down;
+    uint64_t pid, slots, granted, epoch, seq, counter, count, attempt, max_attempts, sync_ms, ping_ms, load,
+        sent, promised;
+    uint64_t deadline_ms; /* from now; 0: the runner's own */
+    bool now, live, cancelled, approved, home, down, rerun;
     const uint64_t *seqs; /* start append finish: ascending; on decode owned by the struct */
     size_t seq_count;
     const cJSON *labels, *profiles, *disabled_tools, *idle, *full, *held, *owned, *cancels, *cancels_now,

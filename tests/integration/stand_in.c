@@ -40,6 +40,7 @@ void stand_in_assign_raw(stand_in_t *s, const char *child, const char *profile, 
                          .epoch = epoch,
                          .token = token,
                          .attempt = 1,
+                         .max_attempts = s->max_attempts,
                          .profile = profile,
                          .affinity = "affinity-of-the-test",
                          .model = "" };
@@ -104,6 +105,9 @@ static void on_write(stand_in_t *s, const rz_link_t *link, rz_str_t first)
     seen->starts += link->kind == RZ_LINK_START;
     seen->appends += link->kind == RZ_LINK_APPEND;
     seen->releases += link->kind == RZ_LINK_RELEASE;
+    seen->reruns += link->kind == RZ_LINK_RELEASE && link->rerun;
+    if (link->kind == RZ_LINK_RELEASE)
+        snprintf(seen->error, sizeof seen->error, "%s", link->reason);
     for (size_t i = 0; i < link->seq_count; i++) {
         seen->disordered |= link->seqs[i] <= seen->logged_seq && s->write_code == RZ_OK;
         seen->logged_seq = link->seqs[i];
@@ -122,6 +126,7 @@ static void on_write(stand_in_t *s, const rz_link_t *link, rz_str_t first)
 static void welcome(stand_in_t *s, const rz_link_t *hello)
 {
     s->hellos++;
+    snprintf(s->phase, sizeof s->phase, "%s", hello->phase != NULL ? hello->phase : "");
     snprintf(s->incarnation, sizeof s->incarnation, "%s", hello->incarnation);
     assert_in_range(stand_in_version, hello->version, hello->version_max);
     rz_link_t link = { .kind = RZ_LINK_WELCOME,
@@ -197,6 +202,12 @@ static void on_link(stand_in_t *s, const rz_link_t *link, rz_str_t first)
         return;
     case RZ_LINK_BYE:
         s->byes++;
+        return;
+    case RZ_LINK_PHASE:
+        snprintf(s->phase, sizeof s->phase, "%s", link->phase);
+        if (link->id != NULL)
+            s->ordered = link->code;
+        s->orders_answered += link->id != NULL;
         return;
     case RZ_LINK_STEERED:
         stand_in_seen(s, link->child)->steered_live += link->live;
@@ -319,6 +330,22 @@ static void give_up(const stand_in_t *s, const char *what)
                     s->seen[i].starts, s->seen[i].appends, s->seen[i].finishes, (int)s->seen[i].last_seq,
                     s->seen[i].gap, s->seen[i].events);
     fail_msg("waited in vain for %s", what);
+}
+
+rz_rc_t stand_in_order(stand_in_t *s, const char *phase, const char *policy, uint64_t deadline_ms)
+{
+    uint64_t deadline = process_now_ms() + STAND_IN_PATIENCE_MS;
+    int answered = s->orders_answered;
+    const rz_link_t order = {
+        .kind = RZ_LINK_ORDER, .id = "o-1", .phase = phase, .policy = policy, .deadline_ms = deadline_ms
+    };
+    stand_in_send(s, &order, NULL);
+    while (s->orders_answered == answered) {
+        if (process_now_ms() > deadline)
+            give_up(s, "the answer to an order");
+        stand_in_pump(s, 100);
+    }
+    return s->ordered;
 }
 
 seen_t *stand_in_wait(stand_in_t *s, const char *child)

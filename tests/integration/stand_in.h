@@ -14,8 +14,9 @@
 typedef struct {
     char child[64];
     int assigns, starts, appends, finishes, releases;
+    int reruns; /* of the releases, those of what had begun */
     int steered_live, steered_dead, decided_live, decided_dead;
-    char status[32], error[1024], reply[4096]; /* of the finish */
+    char status[32], error[1024], reply[4096]; /* of the finish; error: also the reason of a release */
     uint64_t done_ms;                          /* when finish or release came */
     char events[8192]; /* published types in order, space separated: "sub_agent_heartbeat sub_agent_started
                           token ..." */
@@ -37,11 +38,15 @@ typedef struct {
     uint64_t granted, syncs, idle;
     char full[256], facts[2048]; /* as JSON; full "" when there are none */
     int hellos, byes;
+    char phase[32];  /* what it last said it is, in hello or since; "" nothing */
+    rz_rc_t ordered; /* its last answer to an order */
+    int orders_answered;
     char nonce_seen[64], output[65536];
     bool has_output;
-    rz_rc_t write_code; /* what writes are answered; RZ_AGAIN: not at all */
-    rz_rc_t sync_code;  /* what the next sync is answered; RZ_AGAIN: none is, as long as this stands */
-    bool disown;        /* the next synced says that nothing is owned */
+    uint64_t max_attempts; /* of what it assigns; 0: not told */
+    rz_rc_t write_code;    /* what writes are answered; RZ_AGAIN: not at all */
+    rz_rc_t sync_code;     /* what the next sync is answered; RZ_AGAIN: none is, as long as this stands */
+    bool disown;           /* the next synced says that nothing is owned */
     const char *cancel, *cancel_now; /* children that the next synced flags; NULL: none */
     seen_t seen[256];
     size_t seen_count;
@@ -65,6 +70,8 @@ void stand_in_assign(stand_in_t *s, const char *child, const char *profile, uint
 /* The same with a session and messages of the caller's making. */
 void stand_in_assign_raw(stand_in_t *s, const char *child, const char *profile, uint64_t epoch,
                          const char *header, const char *messages);
+/* Orders it to be `phase`, on these terms (policy NULL, 0: its own), and waits for its answer: its code. */
+rz_rc_t stand_in_order(stand_in_t *s, const char *phase, const char *policy, uint64_t deadline_ms);
 void stand_in_cancel(stand_in_t *s, const char *child, bool now);              /* its epoch 1 */
 void stand_in_send(stand_in_t *s, const rz_link_t *link, const char *payload); /* payload NULL: none */
 void stand_in_send_parts(stand_in_t *s, const rz_link_t *link, const char *const *payload, size_t n);

@@ -66,7 +66,7 @@ static void every_verb_has_help_with_examples(void **state)
         has(strstr(said.out, "Examples"), "rhizome ");
     }
     free(verbs);
-    assert_int_equal(count, 28);
+    assert_int_equal(count, 31);
 }
 
 static void a_bad_configuration_is_exit_code_78_and_names_key_and_value(void **state)

@@ -166,7 +166,7 @@ static void a_draining_runner_is_not_ready(void **state)
     rig_await(rig, "{\"op\":\"get\",\"child\":\"long\"}", "activation.state", "running");
     kill(rig_runner_pid(rig, 0), SIGTERM);
     page_await(runner_at, "/readyz?verbose", 503,
-               "[-] intake: draining, it takes no new work\nnot ready: intake\n");
+               "[-] intake: draining, it takes no new work; policy wait, 1 left: long runs for ");
     cJSON_Delete(rig_ask(rig, "{\"op\":\"cancel\",\"child\":\"long\",\"now\":true}"));
     rig_runner_end(rig, 0, 0);
 }

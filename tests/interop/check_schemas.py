@@ -125,6 +125,11 @@ SPOILT = [
     ("control-request", "list-filtered", "status", "ended"),
     ("control-request", "list-filtered", "since_ms", -1),
     ("control-request", "list-filtered", "before", "1" * 65),
+    ("control-request", "runner_cordon", "runner", GONE),
+    ("control-request", "runner_cordon-off", "on", "no"),
+    ("control-request", "runner_drain", "policy", "hope"),
+    ("control-request", "runner_drain", "deadline_ms", 0),
+    ("control-reply", "runner_drain", "phase", GONE),
     ("control-reply", "ok", "code", GONE),
     ("control-reply", "ok", "code", "ok"),
     ("control-reply", "bad-id", "message", GONE),
@@ -177,6 +182,12 @@ SPOILT = [
     ("link", "ping", "home", "yes"),
     ("link", "pong", "promised", -1),
     ("link", "welcome-pings", "load", "16"),
+    ("link", "order", "policy", "hope"),
+    ("link", "order", "id", GONE),
+    ("link", "phase", "phase", "leaving"),
+    ("link", "hello-cordoned", "phase", "off"),
+    ("link", "release-rerun", "rerun", "yes"),
+    ("link", "closing", "broker", GONE),
 ]
 
 

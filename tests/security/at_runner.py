@@ -36,7 +36,7 @@ class Runner(Folder):
         config = self.write("rhizome.json", json.dumps({"externalAgents": {mode: profile(mode) for mode in ("says", "never-registers")}}))
         self.start("runner", BIN / "rhizome-runner", "--config", config, "--runner-name", "r", "--runner-slots", SLOTS,
                    "--runner-brokers", self.router.last_endpoint.decode(), "--runner-state-dir", self.path / "state",
-                   "--runner-register-secs", 3600, ready=False)
+                   "--runner-register-secs", 3600, "--runner-drain-secs", 1, "--runner-drain-policy", "cancel", ready=False)
         self.log = open(self.path / "runner.log", encoding="utf-8")
         self.metrics = self.expect("sync")[0]["facts"]["http"] + "/metrics"
         return self

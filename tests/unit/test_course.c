@@ -5,21 +5,21 @@
 /* One row a state, one column an event, in the order of course.h; written down once more, by hand, so that a
  * change of the table must be meant. "-" nothing; else the action's letter, and the state after it. */
 static const char *const table[ACT_STATES][ACT_EVENTS] = {
-    /* READY CONNECT_FAILED FAILED SKIP TERMINAL LOST CANCEL CANCEL_NOW LIMIT GRACE_OVER FENCED DRAIN STOP
-     * SETTLED */
+    /* READY CONNECT_FAILED FAILED SKIP TERMINAL LOST CANCEL CANCEL_NOW LIMIT GRACE_OVER FENCED DRAIN YIELD
+     * STOP SETTLED */
     { "run RUNNING", "respawn RETRYING", "failed ENDED", "skipped ENDED", "-", "-", "cancelled ENDED",
-      "cancelled ENDED", "-", "-", "abandon DONE", "release RELEASING", "release RELEASING", "-" },
+      "cancelled ENDED", "-", "-", "abandon DONE", "release RELEASING", "-", "release RELEASING", "-" },
     { "run RUNNING", "failed ENDED", "failed ENDED", "-", "-", "-", "cancelled ENDED", "cancelled ENDED", "-",
-      "-", "abandon DONE", "release RELEASING", "release RELEASING", "-" },
+      "-", "abandon DONE", "release RELEASING", "-", "release RELEASING", "-" },
     { "-", "-", "-", "-", "told ENDED", "failed ENDED", "ask CANCELLING", "cancelled ENDED", "ask EXPIRING",
-      "-", "abandon DONE", "-", "stopped ENDED", "-" },
+      "-", "abandon DONE", "-", "give up RELEASING", "stopped ENDED", "-" },
     { "-", "-", "-", "-", "asked ENDED", "cancelled ENDED", "-", "cancelled ENDED", "-", "cancelled ENDED",
-      "abandon DONE", "-", "cancelled ENDED", "-" },
+      "abandon DONE", "-", "cancelled ENDED", "cancelled ENDED", "-" },
     { "-", "-", "-", "-", "timeout ENDED", "timeout ENDED", "-", "timeout ENDED", "-", "timeout ENDED",
-      "abandon DONE", "-", "timeout ENDED", "-" },
-    { "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "abandon DONE", "-", "-", "complete DONE" },
-    { "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "abandon DONE", "-", "-", "forget DONE" },
-    { "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-" },
+      "abandon DONE", "-", "timeout ENDED", "timeout ENDED", "-" },
+    { "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "abandon DONE", "-", "-", "-", "complete DONE" },
+    { "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "abandon DONE", "-", "-", "-", "forget DONE" },
+    { "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-" },
 };
 
 static const char *const action_names[] = {
@@ -34,6 +34,7 @@ static const char *const action_names[] = {
     [DO_END_STOPPED] = "stopped",
     [DO_END_SKIPPED] = "skipped",
     [DO_RELEASE] = "release",
+    [DO_GIVE_UP] = "give up",
     [DO_ABANDON] = "abandon",
     [DO_COMPLETE] = "complete",
     [DO_FORGET] = "forget",

@@ -221,6 +221,24 @@ static void a_release_carries_nothing(void **state)
     journal_fini(&p.journal);
 }
 
+static void a_release_of_what_has_begun_comes_after_its_events(void **state)
+{
+    (void)state;
+    play_t p = { 0 };
+    add(&p);
+    journal_start(&p.journal);
+    assert_int_equal(send(&p), WRITE_START);
+    add(&p);
+    journal_release(&p.journal);
+    assert_int_equal(send(&p), WRITE_NONE); /* the order of writes is kept */
+    assert_int_equal(ack(&p, WRITE_START, RZ_OK), ACK_MORE);
+    assert_int_equal(send(&p), WRITE_APPEND);
+    assert_int_equal(ack(&p, WRITE_APPEND, RZ_OK), ACK_MORE);
+    assert_int_equal(send(&p), WRITE_RELEASE);
+    assert_int_equal(ack(&p, WRITE_RELEASE, RZ_OK), ACK_SETTLED);
+    journal_fini(&p.journal);
+}
+
 static void a_full_journal_takes_only_what_must_be_logged(void **state)
 {
     (void)state;
@@ -245,6 +263,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_repeated_finish_that_was_committed_before_is_settled),
     cmocka_unit_test(whoever_is_fenced_has_lost_it),
     cmocka_unit_test(a_release_carries_nothing),
+    cmocka_unit_test(a_release_of_what_has_begun_comes_after_its_events),
     cmocka_unit_test(a_full_journal_takes_only_what_must_be_logged),
 };
 RZ_FACTS(tests)

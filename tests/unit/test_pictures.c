@@ -7,6 +7,7 @@
  * the fact prints what the table says, ready to be pasted. */
 #include "course.h"
 #include "facts.h"
+#include "phase.h"
 #include "pool_entry.h"
 #include "worker_life.h"
 
@@ -95,6 +96,25 @@ static const char *entry_feed(int *state, int event)
     return action == ENTRY_DO_NOTHING ? NULL : entry_action_name(action);
 }
 
+static const char *phase_text(int state)
+{
+    return phase_name((phase_t)state);
+}
+
+static const char *phase_event_text(int event)
+{
+    return phase_event_name((phase_event_t)event);
+}
+
+static const char *phase_fed(int *state, int event)
+{
+    phase_t phase = (phase_t)*state;
+    phase_action_t action = phase_feed(&phase, (phase_event_t)event);
+    *state = (int)phase;
+    return action == PHASE_DO_NOTHING ? NULL : phase_action_name(action);
+}
+
+static const machine_t runner = { "Runner", PHASES, PHASE_EVENTS, phase_text, phase_event_text, phase_fed };
 static const machine_t activation = { "Activation",     ACT_STATES,       ACT_EVENTS,
                                       activation_state, activation_event, activation_feed };
 static const machine_t worker = { "Worker",          WORKER_STATES,     WORKER_EVENTS,
@@ -251,6 +271,12 @@ static void the_picture_is_the_table(const machine_t *machine)
     fail_msg("ARCHITECTURE.md draws another %s than the code has", machine->title);
 }
 
+static void the_picture_of_a_runner_is_its_table(void **state)
+{
+    (void)state;
+    the_picture_is_the_table(&runner);
+}
+
 static void the_picture_of_an_activation_is_its_table(void **state)
 {
     (void)state;
@@ -270,6 +296,7 @@ static void the_picture_of_a_pool_entry_is_its_table(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(the_picture_of_a_runner_is_its_table),
     cmocka_unit_test(the_picture_of_an_activation_is_its_table),
     cmocka_unit_test(the_picture_of_a_worker_is_its_table),
     cmocka_unit_test(the_picture_of_a_pool_entry_is_its_table),
