@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #define SURPLUS_MS 1000 /* how long more than idle_per_key workers of one key are kept */
 #define BINARY_MS  2000 /* between two looks at the workers' programs on disk          */
@@ -25,7 +26,7 @@ struct crew {
     seeker_t ends;                        /* ring of seekers, oldest first         */
     uint64_t recycle_runs, recycle_bytes; /* 0: never        */
     uint64_t binaries_ms;                 /* when they are looked at next */
-    bool stopping;
+    bool stopping, frozen;
     crew_stats_t stats; /* idle and alive: see crew_stats() */
 };
 
@@ -171,7 +172,7 @@ static void place(crew_t *crew, worker_t *worker)
 worker_t *crew_seek(crew_t *crew, seeker_t *seeker)
 {
     worker_t *worker;
-    while ((worker = pool_parked(crew->pool, seeker->pool_key)) != NULL) {
+    while (!crew->frozen && (worker = pool_parked(crew->pool, seeker->pool_key)) != NULL) {
         if (tell_pool(crew, worker, examine(crew, worker)) != ENTRY_DO_HAND_OUT)
             continue;
         crew->stats.warm++;
@@ -207,7 +208,6 @@ static void call_off(crew_t *crew, worker_t *coming)
     seeker_t *seeker = seeker_of(crew, coming);
     if (seeker != NULL)
         await(seeker, NULL, false);
-    crew->stats.recycled++;
     rz_log_debug("worker.called_off", "pid=%d", worker_pid(coming));
     worker_retire(coming, WORKER_KILL);
 }
@@ -219,11 +219,21 @@ void crew_retire_idle(crew_t *crew, bool (*stale)(const worker_t *worker, void *
         if (worker_is_stale(worker) || !stale(worker, arg))
             continue;
         worker_set_stale(worker);
-        if (worker_is_coming(worker))
+        if (worker_is_coming(worker)) {
+            crew->stats.recycled++;
             call_off(crew, worker);
-        else
+        } else {
             tell_pool(crew, worker, ENTRY_EV_STALE);
+        }
     }
+}
+
+void crew_freeze(crew_t *crew, bool frozen)
+{
+    crew->frozen = frozen;
+    for (size_t i = 0; i < crew->all.count && frozen; i++)
+        if (worker_is_coming(crew->all.list[i]))
+            call_off(crew, crew->all.list[i]);
 }
 
 /* What stands on disk under the paths that were looked at last: most workers share them. */
@@ -264,6 +274,8 @@ void crew_expire(crew_t *crew, uint64_t now_ms)
 {
     worker_t *worker;
     entry_event_t why;
+    if (crew->frozen)
+        return;
     while ((worker = pool_overdue(crew->pool, now_ms, &why)) != NULL)
         tell_pool(crew, worker, why);
     look_at_binaries(crew, now_ms);
@@ -318,6 +330,8 @@ static void place_the_free(crew_t *crew)
 
 void crew_turn(crew_t *crew)
 {
+    if (crew->frozen)
+        return;
     place_the_free(crew);
     for (seeker_t *s = crew->ends.next, *next; s != &crew->ends; s = next) {
         next = s->next;
@@ -440,6 +454,27 @@ void crew_close(crew_t **crew_ref)
     rz_free(crew->all.list);
     rz_free(crew);
     *crew_ref = NULL;
+}
+
+static bool is_worker(const crew_t *crew, pid_t pid)
+{
+    for (size_t i = 0; i < crew->all.count; i++)
+        if (worker_pid(crew->all.list[i]) == pid)
+            return true;
+    return false;
+}
+
+/* A worker that has ended and is not reaped yet stands before the others: the next look is behind it. */
+void crew_reap_orphans(const crew_t *crew)
+{
+    siginfo_t info = { 0 };
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0 &&
+           !is_worker(crew, info.si_pid)) {
+        pid_t orphan = info.si_pid;
+        info = (siginfo_t){ 0 };
+        waitid(P_PID, (id_t)orphan, &info, WEXITED | WNOHANG);
+        info = (siginfo_t){ 0 };
+    }
 }
 
 void crew_stop(crew_t *crew, worker_ending_t ending)

@@ -49,13 +49,19 @@ rz_rc_t crew_spawn(crew_t *crew, const worker_plan_t *plan, worker_t **out, rz_e
 void crew_give_back(crew_t *crew, worker_t *worker);         /* after a clean terminal */
 void crew_discard(worker_t *worker, worker_ending_t ending); /* after anything else    */
 
-void crew_turn(crew_t *crew);                         /* at the end of every turn of the loop */
-void crew_expire(crew_t *crew, uint64_t now_ms);      /* now and then */
+void crew_turn(crew_t *crew);                    /* at the end of every turn of the loop */
+void crew_expire(crew_t *crew, uint64_t now_ms); /* now and then */
+/* What workers left behind becomes our child when its parent dies (keeper.h); reaps those that have ended. Workers are reaped
+ * by themselves, through their pidfd. */
+void crew_reap_orphans(const crew_t *crew);
 void crew_stop(crew_t *crew, worker_ending_t ending); /* retires all; nothing may seek any more */
 /* Every worker of which stale() is true serves no further run: free ones and those on the way retire now, the others
  * when their run is over. Who waits for one on the way gets another, by on_spawn in the next turn or one that became
  * free before. For what changed outside, such as a credential (worker_credential()). */
 void crew_retire_idle(crew_t *crew, bool (*stale)(const worker_t *worker, void *arg), void *arg);
+/* While it is frozen no worker is started, none gets a run, and none grows old; those on the way are killed: who waits for
+ * one gets another afterwards. The processes themselves are the caller's affair. */
+void crew_freeze(crew_t *crew, bool frozen);
 cJSON *crew_idle(const crew_t *crew); /* gives: {"<affinity>": n} */
 
 typedef struct {

@@ -54,6 +54,8 @@ static void on_ready(rz_checks_t *checks, void *arg)
     const runner_health_t *health = arg;
     rz_check(checks, "broker", links_home(health->runner->house.links) != NULL, "none is linked");
     check_sync(health, checks);
+    rz_check(checks, "workers", !freeze_is_on(health->runner->freeze.state),
+             "they stand still until a broker confirms that we live");
     rz_buf_t phase = { 0 };
     runner_phase_text(health->runner, &phase);
     rz_check(checks, "intake", health->runner->phase == PHASE_UP, "%s", phase.data);
@@ -134,6 +136,10 @@ static void on_metrics(rz_buf_t *out, void *arg)
             links_moves(health->runner->house.links));
     counter(out, "rhizome_runner_link_malformed_total", "Messages of brokers that could not be decoded.",
             links_malformed(health->runner->house.links));
+    gauge(out, "rhizome_runner_frozen", "1 while workers stand still because no broker answers.",
+          freeze_is_on(health->runner->freeze.state));
+    counter(out, "rhizome_runner_freezes_total", "Times that they were made to.",
+            health->runner->freeze.count);
     put_runs(health->runner, out);
     put_workers(health->runner, out);
 }

@@ -19,9 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SWEEP_PAUSE_MS 2
-#define LOOK_MS        KEEPER_BEAT_MS
-#define BEAT           "."
+#define LOOK_MS KEEPER_BEAT_MS
+#define BEAT    "."
 
 typedef struct {
     pid_t runner;
@@ -103,16 +102,9 @@ static void watch(keeper_t *keeper)
     }
 }
 
-/* A process that forks while we look is found by the next look; one that we killed is reaped here. */
-static void sweep(keeper_t *keeper)
+static void sweep(void)
 {
-    size_t killed = 0, found;
-    while ((found = procs_kill_descendants(getpid())) > 0) {
-        killed += found;
-        usleep(SWEEP_PAUSE_MS * 1000);
-        reap(keeper);
-    }
-    reap(keeper);
+    size_t killed = procs_sweep();
     if (killed > 0)
         rz_log_warn("keeper.swept", "processes=%zu", killed);
 }
@@ -132,7 +124,7 @@ _Noreturn static void keep(pid_t runner, int beats, const sigset_t *watched)
     keeper.signals = signalfd(-1, watched, SFD_CLOEXEC | SFD_NONBLOCK);
     if (keeper.signals >= 0)
         watch(&keeper);
-    sweep(&keeper);
+    sweep();
     _exit(exit_code(&keeper));
 }
 
@@ -141,6 +133,8 @@ _Noreturn static void keep(pid_t runner, int beats, const sigset_t *watched)
 static void become_runner(pid_t keeper, const sigset_t *before)
 {
     sigprocmask(SIG_SETMASK, before, NULL);
+    prctl(PR_SET_CHILD_SUBREAPER,
+          1); /* as the keeper: what workers leave behind stays in sight when that is gone */
     prctl(PR_SET_PDEATHSIG, SIGQUIT);
     if (getppid() != keeper)
         _exit(70);

@@ -2,12 +2,13 @@
  *
  *     keeper ── runner ── worker ── whatever a worker started
  *
- * The keeper is child subreaper: what a dying process leaves behind, double-forked or not, becomes its child,
- * so all that ever descended from the runner stays below it. The two hold a socket pair of messages: the runner
+ * The keeper is child subreaper, and so is the runner: what a dying process leaves behind, double-forked or not, becomes
+ * the child of the one that still lives, so all that ever descended from the runner stays below it. The two hold a socket pair of messages: the runner
  * beats over it every second; each sees the other's death as end of file. When the runner ends, or is silent for
  * KEEPER_SILENCE_MS (stopped, spinning), the keeper kills every descendant, looks again until there is none,
  * and exits as the runner did. When the keeper dies first, the runner gets SIGQUIT and end of file: it kills
- * its workers and exits. */
+ * its workers and whatever else is below it, and exits. When both are killed in the same moment nobody is left to do
+ * that: then it is the service manager's control group (ops/systemd). */
 #pragma once
 
 #include "base/rc.h"

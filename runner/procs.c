@@ -9,13 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#define FAMILY_MAX     256  /* processes whose memory is asked for: who has more is counted as far as that */
+#define FAMILY_MAX     256 /* processes whose memory is asked for: who has more is counted as far as that */
+#define SWEEP_PAUSE_MS 2
 #define CHILDREN_BYTES 2048 /* of a list of children: as many                                              */
 
 typedef struct {
     pid_t pid, parent, session;
+    char state; /* as /proc spells it: 'T' is stopped */
     bool marked;
 } proc_t;
 
@@ -40,12 +43,12 @@ static bool parse_stat(const char *text, proc_t *out)
     const char *behind = strrchr(text, ')');
     if (behind == NULL || strlen(behind) < 4)
         return false;
-    char state = behind[2];
+    out->state = behind[2];
     const char *numbers = behind + 3;
     out->parent = next_number(&numbers);
     next_number(&numbers); /* the group */
     out->session = next_number(&numbers);
-    return state != 'Z' && state != 'X';
+    return out->state != 'Z' && out->state != 'X';
 }
 
 static bool read_stat(const char *pid, proc_t *out)
@@ -133,6 +136,69 @@ size_t procs_kill_session(pid_t sid)
     for (size_t i = 0; i < procs.count; i++)
         procs.list[i].marked = procs.list[i].session == sid;
     return kill_marked(&procs);
+}
+
+/* A process that forks while we look is found by the next look. */
+size_t procs_sweep(void)
+{
+    size_t killed = 0, found;
+    while ((found = procs_kill_descendants(getpid())) > 0) {
+        killed += found;
+        usleep(SWEEP_PAUSE_MS * 1000);
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+            ;
+    }
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        ;
+    return killed;
+}
+
+/* ---- standing still ---- */
+
+static bool is_listed(const procs_t *procs, pid_t pid)
+{
+    for (size_t i = 0; i < procs->count; i++)
+        if (procs->list[i].pid == pid)
+            return true;
+    return false;
+}
+
+/* Stops whoever is not among those that were stopped before, and adds him to them. */
+static size_t stop_new(pid_t root, procs_t *stopped)
+{
+    procs_t procs = snapshot();
+    size_t found = 0;
+    mark_descendants(&procs, root);
+    for (size_t i = 0; i < procs.count; i++) {
+        const proc_t *proc = &procs.list[i];
+        if (!proc->marked || is_listed(stopped, proc->pid) || kill(proc->pid, SIGSTOP) != 0)
+            continue;
+        add(stopped, proc);
+        found++;
+    }
+    rz_free(procs.list);
+    return found;
+}
+
+/* Who has been sent the signal forks no more, so what a look does not find new is all. */
+size_t procs_stop_descendants(pid_t root)
+{
+    procs_t stopped = { 0 };
+    while (stop_new(root, &stopped) > 0)
+        ;
+    rz_free(stopped.list);
+    return stopped.count;
+}
+
+size_t procs_continue_descendants(pid_t root)
+{
+    procs_t procs = snapshot();
+    size_t n = 0;
+    mark_descendants(&procs, root);
+    for (size_t i = 0; i < procs.count; i++)
+        n += procs.list[i].marked && procs.list[i].state == 'T' && kill(procs.list[i].pid, SIGCONT) == 0;
+    rz_free(procs.list);
+    return n;
 }
 
 /* ---- memory ---- */

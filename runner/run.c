@@ -30,9 +30,21 @@ run_t *run_next_touched(house_t *house)
     return run;
 }
 
+uint64_t house_now(const house_t *house)
+{
+    return (house->still_since_ms != 0 ? house->still_since_ms : uv_now(house->loop)) - house->still_ms;
+}
+
+void house_stand_still(house_t *house, bool still)
+{
+    if (house->still_since_ms != 0)
+        house->still_ms += uv_now(house->loop) - house->still_since_ms;
+    house->still_since_ms = still ? uv_now(house->loop) : 0;
+}
+
 uint64_t run_now(const run_t *run)
 {
-    return uv_now(run->house->loop);
+    return house_now(run->house);
 }
 
 void run_set_reason(run_t *run, const char *fmt, ...)
@@ -263,6 +275,13 @@ void run_relink(run_t *run)
     journal_relink(&run->journal, run_now(run));
     run->progress.is_news = run->progress.last_event_us != 0; /* nobody knows what the old link delivered */
     run_touch(run);
+}
+
+void run_fail(run_t *run, const char *reason)
+{
+    if (run->course.state == ACT_RUNNING)
+        run_set_reason(run, "%s", reason);
+    run_feed(run, EV_LOST);
 }
 
 progress_t *run_progress(run_t *run)

@@ -30,7 +30,9 @@ typedef struct {
     links_t *links;
     publisher_t *publisher;
     output_t *output;
-    run_t *touched;                  /* by run_next_touched() */
+    run_t *touched;    /* by run_next_touched() */
+    uint64_t still_ms; /* how long runs have stood still in all, and since when they do: 0 they go on */
+    uint64_t still_since_ms;
     void (*on_slot_free)(void *arg); /* how a run ends is known */
     void *arg;
     struct {
@@ -42,6 +44,11 @@ typedef struct {
         uint64_t fenced;       /* and those that were taken from us     */
     } counters;
 } house_t;
+
+/* The clock of runs: limits, grace, questions, heartbeats and repeats go by it, and while workers are frozen it stands still
+ * with them. */
+uint64_t house_now(const house_t *house);
+void house_stand_still(house_t *house, bool still);
 
 /* Takes the decoded assign (*assign is zeroed); header and messages are its payload frames, copied as far as
  * needed. Never fails: what is wrong with it becomes its outcome. */
@@ -67,7 +74,8 @@ void run_feed(run_t *run,
 bool run_steer(run_t *run, const char *id, rz_str_t text);
 bool run_decide(run_t *run, const char *id, bool approved); /* false: no such question is open */
 void run_acked(run_t *run, write_t op, uint64_t seq, rz_rc_t code);
-void run_relink(run_t *run); /* another link took over */
+void run_relink(run_t *run);                   /* another link took over */
+void run_fail(run_t *run, const char *reason); /* if it runs: its worker is killed, it ends in error */
 void run_tick(run_t *run, uint64_t now_ms);
 void run_write(run_t *run, uint64_t now_ms); /* sends what is due */
 run_t *run_next_touched(house_t *house);     /* takes one off the list, NULL when there is none */

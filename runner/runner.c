@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "keeper.h"
+#include "procs.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -34,7 +35,7 @@ void runner_write_touched(runner_t *runner)
         if (run_state(run) == ACT_DONE)
             held_drop(runner->held, &run);
         else
-            run_write(run, runner_now(runner));
+            run_write(run, house_now(&runner->house));
     }
 }
 
@@ -49,7 +50,8 @@ void runner_feed_all(runner_t *runner, course_event_t event)
 static uint64_t room(const runner_t *runner)
 {
     size_t open = held_open(runner->held), slots = runner->settings->slots;
-    return runner->phase == PHASE_UP && open < slots ? slots - open : 0;
+    bool takes = runner->phase == PHASE_UP && !freeze_is_on(runner->freeze.state);
+    return takes && open < slots ? slots - open : 0;
 }
 
 /* A credit that the link did not take stays due: lost, it could be the last one for long. */
@@ -115,7 +117,7 @@ static void on_crew_empty(void *arg)
 static void on_tick(void *arg)
 {
     runner_t *runner = arg;
-    uint64_t now_ms = runner_now(runner);
+    uint64_t now_ms = house_now(&runner->house);
     for (run_t *run = held_first(runner->held); run != NULL; run = held_next(runner->held, run))
         run_tick(run, now_ms);
     if (held_count(runner->held) > 0)
@@ -141,7 +143,9 @@ static void on_slow(void *arg)
 {
     runner_t *runner = arg;
     links_tick(runner->house.links, rz_now_ms());
+    runner_freeze_tick(runner);
     refresh_credentials(&runner->house);
+    crew_reap_orphans(runner->house.crew);
     if (runner->phase < PHASE_DRAINING)
         crew_expire(runner->house.crew, runner_now(runner));
 }
@@ -282,6 +286,14 @@ static int fail_to_open(runner_t *runner, const rz_err_t *err)
     return err->rc == RZ_INTERNAL ? 70 : 78;
 }
 
+/* The keeper would do it as well, if it is still there. */
+static void sweep(void)
+{
+    size_t killed = procs_sweep();
+    if (killed > 0)
+        rz_log_warn("runner.swept", "processes=%zu", killed);
+}
+
 int runner_run(const settings_t *settings, const runner_fds_t *fds)
 {
     runner_t runner = { .settings = settings, .fds = *fds };
@@ -303,5 +315,6 @@ int runner_run(const settings_t *settings, const runner_fds_t *fds)
     uv_run(&runner.loop, UV_RUN_DEFAULT);
     free_parts(&runner);
     uv_loop_close(&runner.loop);
+    sweep();
     return runner.exit_code;
 }

@@ -1,12 +1,14 @@
 /* runner_inner.h - the runner from the inside; private to runner*.c.
  *
  * runner.c opens, turns and closes it; runner_phase.c cordons, drains and ends it; runner_link.c hears its brokers;
- * runner_sync.c compares what it holds with what it owns. */
+ * runner_sync.c compares what it holds with what it owns; runner_freeze.c makes its workers stand still while no broker is
+ * there. */
 #pragma once
 
 #include "runner.h"
 
 #include "base/timer.h"
+#include "freeze.h"
 #include "health.h"
 #include "held.h"
 #include "phase.h"
@@ -44,6 +46,13 @@ typedef struct runner {
     uint64_t told_ms;       /* the first signal; 0: none came */
     bool crew_empty, credit_due;
     uint64_t counter; /* of sync */
+    struct {
+        freeze_state_t state;
+        uint64_t due_ms;      /* DEADLINE; 0: none                 */
+        uint64_t answered_ms; /* when a sync was answered last     */
+        uint64_t since_ms;    /* when they were frozen last        */
+        uint64_t count;       /* how often                         */
+    } freeze;
     int exit_code;
 } runner_t;
 
@@ -64,6 +73,9 @@ void runner_look_at_phase(runner_t *runner); /* at the end of every turn */
 /* "draining, it takes no new work; policy wait, 2 left: ch-1 runs for 12 s; ..." */
 void runner_phase_text(const runner_t *runner, rz_buf_t *out);
 void runner_put_phase(const runner_t *runner, cJSON *facts); /* "phase", and "drain" while it drains */
+
+void runner_freeze_feed(runner_t *runner, freeze_event_t event);
+void runner_freeze_tick(runner_t *runner); /* a few times a second */
 
 void runner_send_sync(void *arg); /* arg: runner_t; for a timer */
 void runner_on_synced(runner_t *runner, const rz_link_t *synced);

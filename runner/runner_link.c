@@ -132,6 +132,7 @@ static void on_home(const char *broker, uint64_t sync_ms, void *arg)
     for (run_t *run = held_first(runner->held); run != NULL; run = held_next(runner->held, run))
         run_relink(run);
     runner->credit_due = true;
+    runner_freeze_feed(runner, FREEZE_EV_LINK);
     runner_send_sync(runner);
     rz_timer_start(runner->sync, sync_ms, sync_ms);
     say_ready(runner, broker);
@@ -142,6 +143,7 @@ static void on_homeless(void *arg)
 {
     runner_t *runner = arg;
     rz_timer_stop(runner->sync);
+    runner_freeze_feed(runner, FREEZE_EV_LOSE);
 }
 
 /* Everything we hold belongs to somebody else now. */
@@ -151,6 +153,7 @@ void runner_on_dead(void *arg)
     rz_log_error("runner.dead", "incarnation=%s held=%zu", links_incarnation(runner->house.links),
                  held_count(runner->held));
     runner_feed_all(runner, EV_FENCED);
+    runner_freeze_feed(runner, FREEZE_EV_CONDEMN);
     runner->counter = 0;
     links_rejoin(runner->house.links);
 }

@@ -154,12 +154,14 @@ static void cancel_flagged(runner_t *runner, const cJSON *cancels, course_event_
 void runner_on_synced(runner_t *runner, const rz_link_t *synced)
 {
     runner_health_synced(runner->health, synced->code);
+    runner->freeze.answered_ms = runner_now(runner);
     if (synced->code == RZ_DEAD) {
         runner_on_dead(runner);
         return;
     }
     if (synced->code != RZ_OK)
         return; /* a store that is down changes nothing here: workers are held */
+    runner_freeze_feed(runner, FREEZE_EV_CONFIRM);
     cancel_flagged(runner, synced->cancels_now, EV_CANCEL_NOW);
     cancel_flagged(runner, synced->cancels, EV_CANCEL);
     if (synced->owned != NULL)

@@ -110,6 +110,8 @@ static void set_numbers(settings_t *s, const rz_config_t *config)
     s->drain_ms = (uint64_t)rz_config_int(config, "runner.drain_secs") * 1000;
     s->cordoned = rz_config_bool(config, "runner.cordoned");
     s->approval_ms = (uint64_t)rz_config_int(config, "runner.approval_secs") * 1000;
+    s->freeze_ms = (uint64_t)rz_config_int(config, "runner.freeze_ms");
+    s->hold_max_ms = (uint64_t)rz_config_int(config, "runner.hold_max_secs") * 1000;
     s->recycle_runs = (uint64_t)rz_config_int(config, "runner.recycle_runs");
     s->recycle_bytes = (uint64_t)rz_config_int(config, "runner.recycle_mb") << 20;
     s->event_max = (size_t)rz_config_int(config, "limits.event_bytes");

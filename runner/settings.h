@@ -19,6 +19,7 @@ typedef struct {
     uint64_t drain_ms;                    /* from the beginning of a drain to its deadline    */
     rz_drain_policy_t drain_policy;       /* what happens then                                */
     bool cordoned;                        /* from the beginning                               */
+    uint64_t freeze_ms, hold_max_ms;      /* see freeze.h */
     uint64_t approval_ms;                 /* how long a worker's question waits for an answer */
     uint64_t recycle_runs, recycle_bytes; /* 0: never */
     char state_dir[512], worker_bin[4096];

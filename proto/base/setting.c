@@ -94,6 +94,8 @@ const rz_setting_t rz_settings[] = {
     { "runner.drain_policy", RZ_SETTING_TEXT, "wait", 0, 0, "then: wait (on, for ever), requeue (rerun elsewhere what has an attempt left, stop the rest) or cancel" },
     INT("runner.recycle_runs", "0", 0, 1000000000, "runs after which a worker is replaced; 0: never"),
     INT("runner.recycle_mb", "0", 0, 1048576, "resident memory above which an idle worker is replaced, MiB; 0: never"),
+    INT("runner.freeze_ms", "12000", 500, 600000, "workers stand still when no broker answered for so long, ms; less than broker.lease_ms"),
+    INT("runner.hold_max_secs", "120", 1, 86400, "and what they run is ended when that lasts longer, s"),
     INT("runner.approval_secs", "300", 1, 86400, "how long a worker's question waits for a person before it is denied, s"),
     TEXT("runner.credentials", "", "file of provider credentials, mode 0600; empty: none"),
     TEXT("runner.default_provider", "", "provider of children whose model names none"),

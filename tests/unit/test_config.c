@@ -421,6 +421,8 @@ static void queueing_keeping_and_recycling_have_defaults_and_bounds(void **state
         { "retention.completions", 100000, 100, 100000000 },
         { "runner.recycle_runs", 0, 0, 1000000000 },
         { "runner.recycle_mb", 0, 0, 1048576 },
+        { "runner.freeze_ms", 12000, 500, 600000 },
+        { "runner.hold_max_secs", 120, 1, 86400 },
         { "runner.approval_secs", 300, 1, 86400 },
     };
     for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)

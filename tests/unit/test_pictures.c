@@ -7,6 +7,7 @@
  * the fact prints what the table says, ready to be pasted. */
 #include "course.h"
 #include "facts.h"
+#include "freeze.h"
 #include "phase.h"
 #include "pool_entry.h"
 #include "worker_life.h"
@@ -115,6 +116,26 @@ static const char *phase_fed(int *state, int event)
 }
 
 static const machine_t runner = { "Runner", PHASES, PHASE_EVENTS, phase_text, phase_event_text, phase_fed };
+static const char *freeze_state_text(int state)
+{
+    return freeze_state_name((freeze_state_t)state);
+}
+
+static const char *freeze_event_text(int event)
+{
+    return freeze_event_name((freeze_event_t)event);
+}
+
+static const char *freeze_feed_text(int *state, int event)
+{
+    freeze_state_t freeze = (freeze_state_t)*state;
+    freeze_action_t action = freeze_feed(&freeze, (freeze_event_t)event);
+    *state = (int)freeze;
+    return action == FREEZE_DO_NOTHING ? NULL : freeze_action_name(action);
+}
+
+static const machine_t freeze = { "Freeze",          FREEZE_STATES,     FREEZE_EVENTS,
+                                  freeze_state_text, freeze_event_text, freeze_feed_text };
 static const machine_t activation = { "Activation",     ACT_STATES,       ACT_EVENTS,
                                       activation_state, activation_event, activation_feed };
 static const machine_t worker = { "Worker",          WORKER_STATES,     WORKER_EVENTS,
@@ -295,10 +316,17 @@ static void the_picture_of_a_pool_entry_is_its_table(void **state)
     the_picture_is_the_table(&pool_entry);
 }
 
+static void the_picture_of_a_freeze_is_its_table(void **state)
+{
+    (void)state;
+    the_picture_is_the_table(&freeze);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_picture_of_a_runner_is_its_table),
     cmocka_unit_test(the_picture_of_an_activation_is_its_table),
     cmocka_unit_test(the_picture_of_a_worker_is_its_table),
     cmocka_unit_test(the_picture_of_a_pool_entry_is_its_table),
+    cmocka_unit_test(the_picture_of_a_freeze_is_its_table),
 };
 RZ_FACTS(tests)

@@ -1,0 +1,95 @@
+/* runner_freeze.c - does what freeze.h decides: stops every process below us, and the clock of the runs with them. */
+#include "runner_inner.h"
+
+#include "base/log.h"
+#include "procs.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void set_deadline(runner_t *runner, uint64_t from_ms, uint64_t length_ms)
+{
+    runner->freeze.due_ms = from_ms + length_ms;
+}
+
+static void calm(runner_t *runner)
+{
+    runner->freeze.due_ms = 0;
+}
+
+/* Counted from what was heard last: whoever watches our counter began to count no later. */
+static void watch(runner_t *runner)
+{
+    uint64_t heard_ms = runner->freeze.answered_ms;
+    set_deadline(runner, heard_ms != 0 ? heard_ms : runner_now(runner), runner->settings->freeze_ms);
+}
+
+static void hold(runner_t *runner)
+{
+    set_deadline(runner, runner_now(runner), runner->settings->hold_max_ms);
+}
+
+/* No stopped process can start another, and none that is started now would be stopped: so first no more are. All that
+ * workers left behind are below us too (keeper.h). */
+static void freeze(runner_t *runner)
+{
+    crew_freeze(runner->house.crew, true);
+    house_stand_still(&runner->house, true);
+    size_t stopped = procs_stop_descendants(getpid());
+    runner->freeze.since_ms = runner_now(runner);
+    runner->freeze.count++;
+    rz_log_warn("runner.frozen", "held=%zu processes=%zu hold_max_ms=%" PRIu64, held_count(runner->held),
+                stopped, runner->settings->hold_max_ms);
+    hold(runner);
+}
+
+static void thaw(runner_t *runner)
+{
+    size_t continued = procs_continue_descendants(getpid());
+    house_stand_still(&runner->house, false);
+    crew_freeze(runner->house.crew, false);
+    runner->credit_due = true;
+    calm(runner);
+    rz_log_info("runner.thawed", "held=%zu processes=%zu frozen_ms=%" PRIu64, held_count(runner->held),
+                continued, runner_now(runner) - runner->freeze.since_ms);
+}
+
+static void give_up(runner_t *runner)
+{
+    char reason[128];
+    snprintf(reason, sizeof reason,
+             "no broker could be reached for %" PRIu64 " s (runner.hold_max_secs=%" PRIu64 ")",
+             (runner_now(runner) - runner->freeze.answered_ms) / 1000, runner->settings->hold_max_ms / 1000);
+    rz_log_error("runner.gave_up", "held=%zu reason=\"%s\"", held_count(runner->held), reason);
+    for (run_t *run = held_first(runner->held); run != NULL; run = held_next(runner->held, run))
+        run_fail(run, reason);
+    calm(runner);
+}
+
+static void do_nothing(runner_t *runner)
+{
+    (void)runner;
+}
+
+static void (*const actions[FREEZE_ACTIONS])(runner_t *runner) = {
+    [FREEZE_DO_NOTHING] = do_nothing, [FREEZE_DO_WATCH] = watch, [FREEZE_DO_CALM] = calm,
+    [FREEZE_DO_FREEZE] = freeze,      [FREEZE_DO_HOLD] = hold,   [FREEZE_DO_THAW] = thaw,
+    [FREEZE_DO_GIVE_UP] = give_up,
+};
+
+void runner_freeze_feed(runner_t *runner, freeze_event_t event)
+{
+    freeze_state_t before = runner->freeze.state;
+    freeze_action_t action = freeze_feed(&runner->freeze.state, event);
+    if (action != FREEZE_DO_NOTHING)
+        rz_log_debug("freeze.event", "state=%s event=%s next=%s", freeze_state_name(before),
+                     freeze_event_name(event), freeze_state_name(runner->freeze.state));
+    actions[action](runner);
+}
+
+void runner_freeze_tick(runner_t *runner)
+{
+    if (runner->freeze.due_ms != 0 && runner_now(runner) >= runner->freeze.due_ms)
+        runner_freeze_feed(runner, FREEZE_EV_DEADLINE);
+}
