@@ -11,6 +11,8 @@
 #include <unistd.h>
 #include <zmq.h>
 
+unsigned stand_in_ping_ms = 500;
+
 /* ---- sending ---- */
 
 void stand_in_send_parts(stand_in_t *s, const rz_link_t *link, const char *const *payload, size_t n)
@@ -46,6 +48,7 @@ void stand_in_assign_raw(stand_in_t *s, const char *child, const char *profile, 
                          .model = "" };
     stand_in_send_parts(s, &assign, (const char *const[]){ header, messages }, 2);
     stand_in_seen(s, child)->assigns++;
+    s->sent++;
 }
 
 void stand_in_assign(stand_in_t *s, const char *child, const char *profile, uint64_t epoch,
@@ -127,13 +130,15 @@ static void welcome(stand_in_t *s, const rz_link_t *hello)
 {
     s->hellos++;
     snprintf(s->phase, sizeof s->phase, "%s", hello->phase != NULL ? hello->phase : "");
+    s->sent = 0;
     snprintf(s->incarnation, sizeof s->incarnation, "%s", hello->incarnation);
     assert_in_range(stand_in_version, hello->version, hello->version_max);
     rz_link_t link = { .kind = RZ_LINK_WELCOME,
                        .version = stand_in_version,
                        .broker = "stand-in",
                        .publish = s->publish,
-                       .sync_ms = 100 };
+                       .sync_ms = 100,
+                       .ping_ms = stand_in_ping_ms };
     stand_in_send(s, &link, NULL);
 }
 
@@ -179,6 +184,14 @@ static void on_sync(stand_in_t *s, const rz_link_t *sync)
     s->sync_code = RZ_OK;
 }
 
+static void on_ping(stand_in_t *s, const rz_link_t *ping)
+{
+    rz_link_t pong = { .kind = RZ_LINK_PONG, .sent = s->sent };
+    s->pings++;
+    s->ping_granted = ping->granted;
+    stand_in_send(s, &pong, NULL);
+}
+
 static void on_credit(stand_in_t *s, const rz_link_t *credit)
 {
     s->granted = credit->granted;
@@ -199,6 +212,9 @@ static void on_link(stand_in_t *s, const rz_link_t *link, rz_str_t first)
         return;
     case RZ_LINK_SYNC:
         on_sync(s, link);
+        return;
+    case RZ_LINK_PING:
+        on_ping(s, link);
         return;
     case RZ_LINK_BYE:
         s->byes++;

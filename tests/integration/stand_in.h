@@ -10,6 +10,9 @@
 
 #define STAND_IN_PATIENCE_MS 20000
 
+/* What its welcome says; a runner gives it up after four of them without a word. 0: it knows no ping. */
+extern unsigned stand_in_ping_ms;
+
 /* What became of one child. */
 typedef struct {
     char child[64];
@@ -35,7 +38,9 @@ typedef struct {
     char routing[64];
     size_t routing_len;
     char incarnation[64];
-    uint64_t granted, syncs, idle;
+    uint64_t granted, syncs, idle, pings;
+    uint64_t sent;               /* assigns since the welcome, as a pong tells it */
+    uint64_t ping_granted;       /* what the last ping said */
     char full[256], facts[2048]; /* as JSON; full "" when there are none */
     int hellos, byes;
     char phase[32];  /* what it last said it is, in hello or since; "" nothing */
