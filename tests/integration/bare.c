@@ -126,6 +126,7 @@ static int stage_build(const char *const *settings)
     rz_store_options_t options = { .url = stage.redis.url };
     if (rz_store_init(&options, 1, &info, &err) != RZ_OK)
         fail_msg("store init: %s", err.text);
+    (void)redis_user(&stage.redis);
     broker_up();
     stage.zctx = zmq_ctx_new();
     stage.control = connected(ZMQ_REQ, stage.control_at);

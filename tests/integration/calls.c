@@ -88,6 +88,8 @@ void calls_meet(calls_t *calls, const rz_store_options_t *with)
     options.arg = calls;
     if (rz_store_init(&options, 1, &calls->info, &err) != RZ_OK)
         fail_msg("store init: %s", err.text);
+    options.user = redis_user(&calls->redis);
+    options.password = redis_password(&calls->redis);
     assert_int_equal(uv_loop_init(&calls->loop), 0);
     calls->store = rz_store_open(&calls->loop, &options, &err);
     assert_non_null(calls->store);

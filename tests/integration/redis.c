@@ -33,6 +33,44 @@ static bool answers(const redis_t *redis)
     return pong;
 }
 
+/* ---- users ---- */
+
+/* What ops/redis/acl prints, but that everybody may do everything. */
+static void write_users(const redis_t *redis, const char *path)
+{
+    char command[512];
+    snprintf(command, sizeof command,
+             RZ_SOURCE_DIR
+             "/ops/redis/acl %s | sed 's/^user default .*/user default on nopass ~* \\&* +@all/' > %s",
+             redis->dir, path);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+}
+
+const char *redis_user(const redis_t *redis)
+{
+    char path[128];
+    if (getenv("RZ_ACL") == NULL)
+        return NULL;
+    snprintf(path, sizeof path, "%s/redis.broker", redis->dir);
+    setenv("RHIZOME_REDIS_USER", "broker", 1);
+    setenv("RHIZOME_REDIS_PASSWORD_FILE", path, 1);
+    return "broker";
+}
+
+const char *redis_password(const redis_t *redis)
+{
+    static char text[128];
+    char path[128];
+    snprintf(path, sizeof path, "%s/redis.broker", redis->dir);
+    FILE *file = getenv("RZ_ACL") != NULL ? fopen(path, "r") : NULL;
+    if (file == NULL)
+        return NULL;
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    text[strcspn(text, "\n")] = '\0';
+    return text;
+}
+
 void redis_again(redis_t *redis)
 {
     const char *argv[48] = { "redis-server", "--port", "0", "--unixsocket", redis->socket, "--dir",
@@ -40,8 +78,14 @@ void redis_again(redis_t *redis)
     size_t n = 11;
     for (size_t i = 0; redis->settings != NULL && redis->settings[i] != NULL; i++)
         argv[n++] = redis->settings[i];
-    char log[128];
+    char log[128], users[128];
     snprintf(log, sizeof log, "%s/log", redis->dir);
+    snprintf(users, sizeof users, "%s/users.acl", redis->dir);
+    if (getenv("RZ_ACL") != NULL) {
+        write_users(redis, users);
+        argv[n++] = "--aclfile";
+        argv[n++] = users;
+    }
     unlink(redis->socket);
     process_start(&redis->process, argv, log, 0);
     uint64_t deadline = process_now_ms() + PATIENCE_MS;
@@ -57,6 +101,8 @@ void redis_again(redis_t *redis)
 void redis_up(redis_t *redis, const char *const *settings)
 {
     *redis = (redis_t){ .settings = settings };
+    unsetenv("RHIZOME_REDIS_USER"); /* of the one before */
+    unsetenv("RHIZOME_REDIS_PASSWORD_FILE");
     snprintf(redis->dir, sizeof redis->dir, "/tmp/rz-redis-XXXXXX");
     assert_non_null(mkdtemp(redis->dir));
     snprintf(redis->socket, sizeof redis->socket, "%s/redis.sock", redis->dir);

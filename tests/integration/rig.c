@@ -269,6 +269,7 @@ rig_t *rig_up(const rig_options_t *options)
     write_config(rig, options->config);
     if (rig->beside == NULL)
         init_store(rig);
+    (void)redis_user(&rig->redis);
     for (unsigned i = rig->brokers; i-- > 0;) {
         rig->at = i;
         rig_broker_up(rig);
