@@ -315,6 +315,37 @@ static void passwords_are_made_once_and_never_shown(void **state)
     assert_int_equal(info.st_mode & 07777, 0600);
 }
 
+/* Of a program that must not start: its exit code, and that it says so. */
+static void will_not(const char *command, const char *text)
+{
+    char line[1024];
+    snprintf(line, sizeof line, "timeout 20 %s/%s >%s/said 2>&1", getenv("RZ_BIN_DIR"), command,
+             house.redis.dir);
+    int status = system(line); /* NOLINT(cert-env33-c) */
+    assert_int_equal(WEXITSTATUS(status), 78);
+    snprintf(line, sizeof line, "grep -q '%s' %s/said", text, house.redis.dir);
+    run(line);
+}
+
+static void nobody_speaks_in_the_clear_to_another_host(void **state)
+{
+    (void)state;
+    will_not("rhizome-broker --redis-url redis://192.0.2.1", "redis.plaintext");
+    will_not("rhizome-broker --redis-url redis+sentinel://127.0.0.1,192.0.2.1/main", "redis.plaintext");
+    will_not("rhizome store check --redis-url redis://192.0.2.1", "ops/redis");
+    will_not("rhizome-broker --check-config --redis-url redis://192.0.2.1", "TLS tunnel");
+}
+
+static void no_flag_takes_a_password(void **state)
+{
+    (void)state;
+    will_not("rhizome-broker --redis-password hush", "show a password to every user");
+    will_not("rhizome store init --redis-url redis://:hush@127.0.0.1", "show a password to every user");
+    char line[256];
+    snprintf(line, sizeof line, "! grep -q hush %s/said", house.redis.dir);
+    run(line);
+}
+
 static const struct CMUnitTest tests[] = {
     /* clang-format off */
     cmocka_unit_test_setup_teardown(a_broker_may_none_of_the_commands_that_it_does_not_need, house_up, house_down),
@@ -323,6 +354,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(nobody_without_a_password_may_anything, house_up, house_down),
     cmocka_unit_test_setup_teardown(an_admin_makes_and_checks_a_store_and_a_broker_cannot_make_one, house_up, house_down),
     cmocka_unit_test_setup_teardown(an_admin_of_the_store_is_none_of_the_server, house_up, house_down),
+    cmocka_unit_test_setup_teardown(nobody_speaks_in_the_clear_to_another_host, house_up, house_down),
+    cmocka_unit_test_setup_teardown(no_flag_takes_a_password, house_up, house_down),
     cmocka_unit_test_setup_teardown(passwords_are_made_once_and_never_shown, house_up, house_down),
     /* clang-format on */
 };
