@@ -37,7 +37,7 @@ static bool check_one(const char *file)
     if (config != NULL)
         agents = agents_of(config, &err);
     if (agents == NULL)
-        say("%s: %s%s%s", file, err.field, err.field[0] != '\0' ? ": " : "", err.text);
+        say("%s: %s (%s)", file, err.text, rz_rc_name(err.rc));
     else
         note_unserved(file, agents);
     bool ok = agents != NULL;

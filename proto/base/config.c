@@ -232,7 +232,7 @@ static rz_rc_t put_file(rz_config_t *config, const char *path, rz_err_t *err)
         return RZ_BAD_JSON;
     rz_rc_t rc = cJSON_IsObject(tree)
                      ? put_members(config, "", tree, &from, err)
-                     : rz_fail(err, RZ_BAD_FIELD, "configuration file %.160s: must be one object", path);
+                     : rz_fail(err, RZ_BAD_JSON, "configuration file %.160s: must be one object", path);
     cJSON_Delete(tree);
     return rc;
 }

@@ -47,9 +47,9 @@ class Runner(Folder):
                 self.send({"kind": "cancel", "child": child, "epoch": 1, "now": True})
             while self.held:
                 self.expect("finish")
-        self.router.close()
-        self.events.close()
         super().__exit__(*problem)
+        self.router.close()  # only now: with it goes what is on its way
+        self.events.close()
         self.log.close()
 
     # ---- what a broker does ----

@@ -17,7 +17,7 @@ DEPTH_MAX = 64
 EXACT = 2 ** 53
 MARK = "\u2603 here \u2603"
 ID_PATTERN = STORE["common.schema.json"]["$defs"]["id"]["pattern"]
-SAMPLES = ["x-1", "0" * 32, "0" * 40, "0" * 64, "2026-01-01T00:00:00Z", "OK", "1:1", "ws://127.0.0.1:1"]
+SAMPLES = ["x-1", "0" * 32, "0" * 40, "0" * 64, "2026-01-01T00:00:00Z", "OK", "1:1", "ws://127.0.0.1:1", "tcp://127.0.0.1:1"]
 OF_TYPE = {"boolean": b"true", "integer": b"7", "number": b"1.5", "string": b'"x"', "array": b"[]", "object": b"{}"}
 OF_THE_TEXT = ("BAD_JSON", "TOO_DEEP")  # what no message is excepted from
 ACCEPTED = "accepted"  # not a code: the message is good as far as its codec can tell
@@ -248,6 +248,8 @@ def entries_of(form, n):
     entry = Form(*form.items, None)
     if entry.types == {"integer"}:
         return [i + 1 for i in range(n)]
+    if entry.pattern and not entry.is_id and "string" in entry.types:
+        return [f"{sample(*form.items)}{i}" for i in range(n)]
     return [f"x-{i}" for i in range(n)] if "string" in (entry.types or {"string"}) else [sample(*form.items)] * n
 
 
@@ -372,7 +374,7 @@ def cases(message, given, exceptions=(), below=""):
     head = given.get("op") or given.get("kind") or message
     whole, *inner = list(places(STORE[base], base, document))
     found = [(whole, what, body, answer) for what, body, answer in whole_rules(whole)]
-    found += [(place, what, body, answer) for place in inner for what, body, answer in rules_of(place, document, next(iter(given)))]
+    found += [(place, what, body, answer) for place in inner for what, body, answer in rules_of(place, document, next(iter(given), None))]
     for place, what, body, answer in found:
         label = f"{name_of(place.path)}: {what}"
         fits = [row for row in exceptions if fnmatch.fnmatchcase(f"{head} {label}", row[0])] if answer[0] not in OF_THE_TEXT else []
