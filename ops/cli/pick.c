@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define COUNT_END 9007199254740992.0 /* 2^53: from here on a double skips integers */
+
 const cJSON *pick(const cJSON *tree, const char *path)
 {
     char key[64];
@@ -24,10 +26,15 @@ const char *pick_text(const cJSON *tree, const char *path)
     return text != NULL ? text : "";
 }
 
+uint64_t count_of(const cJSON *item)
+{
+    bool whole = cJSON_IsNumber(item) && item->valuedouble > 0 && item->valuedouble < COUNT_END;
+    return whole ? (uint64_t)item->valuedouble : 0;
+}
+
 uint64_t pick_count(const cJSON *tree, const char *path)
 {
-    const cJSON *item = pick(tree, path);
-    return cJSON_IsNumber(item) && item->valuedouble > 0 ? (uint64_t)item->valuedouble : 0;
+    return count_of(pick(tree, path));
 }
 
 bool pick_true(const cJSON *tree, const char *path)
