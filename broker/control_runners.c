@@ -2,6 +2,7 @@
 #include "control_ops.h"
 
 #include "base/id.h"
+#include "base/json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +30,7 @@ static void put_room(const control_t *control, const runner_t *runner, const cJS
     if (runner != NULL && (at == NULL || strcmp(at, control->part.broker) == 0)) {
         runner_put_room(runner, out);
     } else {
-        rz_json_put_u64(out, "free", cJSON_IsNumber(room) ? (uint64_t)room->valuedouble : 0);
+        rz_json_put_u64(out, "free", rz_json_count(room));
         rz_json_put_raw(out, "idle", idle != NULL ? rz_str(idle) : RZ_STR("{}"));
     }
     cJSON_free(idle);

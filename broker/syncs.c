@@ -184,16 +184,20 @@ static void take_states(syncs_t *syncs, const runner_t *runner, const cJSON *tre
 }
 
 /* We are its home: only here is its room known. It goes to the store beside the facts, so that every broker tells the
- * same of it. */
+ * same of it; what the runner itself says under these names is left out. */
 static void put_facts_and_room(const syncs_t *syncs, const runner_t *runner, rz_buf_t *out)
 {
-    size_t n = runner->facts != NULL ? strlen(runner->facts) : 0;
-    rz_buf_printf(out, "%.*s%s", n > 2 ? (int)(n - 1) : 0, runner->facts, n > 2 ? "," : "{");
-    rz_buf_printf(out, "\"home\":\"%s\",\"room\":", syncs->part.broker);
+    rz_json_iter_t it = rz_json_iter(rz_str(runner->facts));
+    rz_str_t key, value;
     rz_json_open(out, '{');
+    while (rz_json_next_member(&it, &key, &value))
+        if (!rz_str_eq(key, "home") && !rz_str_eq(key, "room"))
+            rz_json_put_member(out, key, value);
+    rz_json_put_str(out, "home", syncs->part.broker);
+    rz_json_open_key(out, "room", '{');
     runner_put_room(runner, out);
     rz_json_close(out, '}');
-    rz_buf_printf(out, "}");
+    rz_json_close(out, '}');
 }
 
 void syncs_take(syncs_t *syncs, runner_t *runner, const rz_link_t *sync)

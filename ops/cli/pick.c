@@ -1,9 +1,9 @@
 /* pick.c - dotted paths into a cJSON tree. */
 #include "pick.h"
 
-#include <string.h>
+#include "base/json.h"
 
-#define COUNT_END 9007199254740992.0 /* 2^53: from here on a double skips integers */
+#include <string.h>
 
 const cJSON *pick(const cJSON *tree, const char *path)
 {
@@ -26,15 +26,9 @@ const char *pick_text(const cJSON *tree, const char *path)
     return text != NULL ? text : "";
 }
 
-uint64_t count_of(const cJSON *item)
-{
-    bool whole = cJSON_IsNumber(item) && item->valuedouble > 0 && item->valuedouble < COUNT_END;
-    return whole ? (uint64_t)item->valuedouble : 0;
-}
-
 uint64_t pick_count(const cJSON *tree, const char *path)
 {
-    return count_of(pick(tree, path));
+    return rz_json_count(pick(tree, path));
 }
 
 bool pick_true(const cJSON *tree, const char *path)

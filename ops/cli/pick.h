@@ -7,6 +7,5 @@
 
 const cJSON *pick(const cJSON *tree, const char *path);     /* "activation.status"; NULL when absent */
 const char *pick_text(const cJSON *tree, const char *path); /* lent; "" when absent or no string     */
-uint64_t count_of(const cJSON *item);                       /* 0 when it is no number from 0 to 2^53 */
-uint64_t pick_count(const cJSON *tree, const char *path);   /* the same of a member                  */
+uint64_t pick_count(const cJSON *tree, const char *path);   /* as rz_json_count(); 0 when absent     */
 bool pick_true(const cJSON *tree, const char *path);

@@ -4,6 +4,7 @@
 #include "pick.h"
 #include "verb.h"
 
+#include "base/json.h"
 #include "wire/drain.h"
 
 #include <inttypes.h>
@@ -27,9 +28,9 @@ static void put_list(const cJSON *list, rz_buf_t *out)
 
 static uint64_t idle_total(const cJSON *idle)
 {
-    uint64_t total = cJSON_IsNumber(idle) ? (uint64_t)idle->valuedouble : 0;
+    uint64_t total = rz_json_count(idle);
     const cJSON *item;
-    cJSON_ArrayForEach(item, idle) total += cJSON_IsNumber(item) ? (uint64_t)item->valuedouble : 0;
+    cJSON_ArrayForEach(item, idle) total += rz_json_count(item);
     return total;
 }
 

@@ -88,6 +88,8 @@ const cJSON *rz_field_object(rz_fields_t *f, const char *key, rz_need_t need); /
 const cJSON *rz_field_strings(rz_fields_t *f, const char *key, rz_need_t need, size_t max);
 /* An array of ids, at most RZ_LIST_MAX; NULL when absent. */
 const cJSON *rz_field_ids(rz_fields_t *f, const char *key, rz_need_t need);
+/* What a peer counted, where nothing is refused: 0 when it is NULL or no number from 0 to below 2^53. */
+uint64_t rz_json_count(const cJSON *item);
 /* One of the NULL-terminated `names`; its index, or `dflt` when absent. The failure lists what is allowed. */
 int rz_field_enum(rz_fields_t *f, const char *key, rz_need_t need, const char *const *names, int dflt);
 /* An error if a key outside the NULL-terminated list is present (configuration and control, not upstream's

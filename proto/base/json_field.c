@@ -110,6 +110,12 @@ uint64_t rz_field_u64(rz_fields_t *f, const char *key, rz_need_t need, uint64_t 
     return (uint64_t)number;
 }
 
+uint64_t rz_json_count(const cJSON *item)
+{
+    bool exact = cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble < EXACT_MAX;
+    return exact ? (uint64_t)item->valuedouble : 0; /* beyond 64 bits the conversion is undefined */
+}
+
 bool rz_field_bool(rz_fields_t *f, const char *key, rz_need_t need, bool dflt)
 {
     const cJSON *value = find(f, key, need);

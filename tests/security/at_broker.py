@@ -180,6 +180,16 @@ class Link(Marked):
             self.send(pack(sample(STORE["link.schema.json"], "link.schema.json", {"kind": kind})))
             answer = self.hear()
             assert (answer["code"], answer["field"]) == ("BAD_KIND", "kind"), answer
+        self.boasts()
+
+    def boasts(self):
+        """What a runner says of itself is shown, but where it is at home and what room it has the broker says."""
+        self.send(b'{"kind":"sync","incarnation":"i-1","counter":1,"count":0,"digest":"' + b"0" * 40 +
+                  b'","facts":{"home":"elsewhere","host":"h","room":{"free":7e44,"idle":[7]}}}')
+        while json.loads(receive(self.runner)[0])["kind"] != "synced":
+            pass
+        (shown,) = [runner for runner in self.ask("runners")["runners"] if runner["incarnation"] == "i-1"]
+        assert (shown["home"], shown["facts"]) == (self.ask("hello")["broker"], {"host": "h"}) and shown["free"] <= 1, shown
 
 
 ENTRIES = {"control": Control, "jobs": Jobs, "link": Link}

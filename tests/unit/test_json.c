@@ -529,6 +529,31 @@ static void absent_fields_give_their_empty_or_default_value(void **state)
     cJSON_Delete(tree);
 }
 
+static void a_count_beyond_all_integers_is_none(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json;
+        uint64_t count;
+    } table[] = { { "0", 0 },
+                  { "7.9", 7 },
+                  { "9007199254740991", UINT64_C(9007199254740991) },
+                  { "9e15", UINT64_C(9000000000000000) },
+                  { "9007199254740992", 0 },
+                  { "7e44", 0 },
+                  { "-1", 0 },
+                  { "-1e300", 0 },
+                  { "\"7\"", 0 },
+                  { "true", 0 },
+                  { "null", 0 } };
+    for (size_t i = 0; i < N_OF(table); i++) {
+        cJSON *item = cJSON_Parse(table[i].json);
+        assert_true(rz_json_count(item) == table[i].count);
+        cJSON_Delete(item);
+    }
+    assert_true(rz_json_count(NULL) == 0);
+}
+
 static void the_first_bad_field_stays(void **state)
 {
     (void)state;
@@ -564,6 +589,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_bad_field_is_named_with_what_was_found_and_what_is_allowed),
     cmocka_unit_test(absent_fields_give_their_empty_or_default_value),
     cmocka_unit_test(the_first_bad_field_stays),
+    cmocka_unit_test(a_count_beyond_all_integers_is_none),
 };
 
 RZ_FACTS(tests)
