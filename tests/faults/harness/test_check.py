@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """The checker itself: a sound history passes, and each way to break a promise is seen by the check that is there for it. Needs no rights."""
 import copy
+import os
 import unittest
 
 import check
 import hosts
+import mutants
 import plan
 
 TOKEN = "a" * 32
@@ -207,6 +209,20 @@ class Checker(unittest.TestCase):
         with open(__file__) as file:
             text = file.read()
         self.assertEqual([one.__name__ for one in check.CHECKS if f'"{one.__name__}"' not in text], [])
+
+
+class Mutants(unittest.TestCase):
+    def test_each_has_its_one_place_in_the_code(self):
+        for mutant in mutants.MUTANTS:
+            with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../..", mutant.file)) as source:
+                self.assertEqual(source.read().count(mutant.old), 1, f"{mutant.name}: {mutant.old}")
+
+    def test_each_is_aimed_at_a_promise(self):
+        promises = [one(history()).promise for one in check.CHECKS]
+        for mutant in mutants.MUTANTS:
+            self.assertIn(mutant.scenario, mutants.SCENARIOS)
+            for start in mutant.promise.split("|"):
+                self.assertTrue(any(promise.startswith(start) for promise in promises), f"{mutant.name}: {start}")
 
 
 class Plan(unittest.TestCase):
