@@ -10,20 +10,34 @@
 
 static rig_t *rig, *beside;
 
-static const char *const flags[] = {
+static const char *const usual[] = { "--broker-sync-ms", "200", "--broker-lease-ms", "2000", NULL };
+static const char *const without_poll[] = {
     "--broker-poll-ms", LATE_POLL, "--broker-sync-ms", "200", "--broker-lease-ms", "2000", NULL
 };
+static const char *const *flags;
 
 static void second_broker(unsigned runners)
 {
     beside = rig_up(&(rig_options_t){ .runners = runners, .broker = flags, .beside = rig });
 }
 
+static int up_with(const char *const *broker)
+{
+    flags = broker;
+    rig = rig_up(&(rig_options_t){ .broker = flags });
+    return 0;
+}
+
 static int up(void **state)
 {
     (void)state;
-    rig = rig_up(&(rig_options_t){ .broker = flags });
-    return 0;
+    return up_with(usual);
+}
+
+static int up_without_poll(void **state)
+{
+    (void)state;
+    return up_with(without_poll);
 }
 
 static int down(void **state)
@@ -161,6 +175,8 @@ static void a_job_queued_at_one_broker_is_taken_at_once_by_another_that_has_room
     second_broker(1);
     await_broker(rig, "beside", rig_endpoint(beside, "control"));
     await_broker(beside, "rig", rig_endpoint(rig, "control"));
+    await_linked(rig, 1);
+    await_linked(beside, 1);
     rig_t *at = home(), *other = at == rig ? beside : rig;
     for (int i = 0; i < 3; i++) {
         char child[8], status[32];
@@ -395,8 +411,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(whoever_knows_one_broker_is_told_of_all, up, down),
     cmocka_unit_test_setup_teardown(a_runner_that_was_told_of_one_broker_links_to_one_that_comes_later, up, down),
     cmocka_unit_test_setup_teardown(a_runner_survives_the_only_broker_it_was_told_of, up, down),
-    cmocka_unit_test_setup_teardown(a_job_queued_at_one_broker_is_taken_at_once_by_another_that_has_room, up, down),
-    cmocka_unit_test_setup_teardown(a_queue_that_grows_wakes_nobody_again, up, down),
+    cmocka_unit_test_setup_teardown(a_job_queued_at_one_broker_is_taken_at_once_by_another_that_has_room, up_without_poll, down),
+    cmocka_unit_test_setup_teardown(a_queue_that_grows_wakes_nobody_again, up_without_poll, down),
     cmocka_unit_test_setup_teardown(what_one_broker_originates_is_heard_at_every_broker_with_the_same_name, up, down),
     cmocka_unit_test_setup_teardown(whichever_broker_is_asked_the_answer_is_the_same, up, down),
     cmocka_unit_test_setup_teardown(a_command_asks_the_next_broker_when_the_first_is_gone, up, down),
