@@ -253,9 +253,8 @@ static void push(rig_t *to, const char *bytes)
     snprintf(path, sizeof path, "%s/push.py", rig_dir(rig));
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    fprintf(
-        file,
-        "import sys, zmq\ns = zmq.Context().socket(zmq.PUSH)\ns.connect(sys.argv[1])\ns.send(sys.argv[2].encode())\n");
+    fprintf(file, "import sys, zmq\nc = zmq.Context()\ns = c.socket(zmq.PUSH)\ns.connect(sys.argv[1])\n"
+                  "s.send(sys.argv[2].encode())\ns.close()\nc.term()\n");
     fclose(file);
     shell("/usr/bin/python3 %s %s '%s'", path, rig_endpoint(to, "jobs"), bytes);
     ended_with(0);
