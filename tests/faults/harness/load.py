@@ -20,7 +20,7 @@ from listen import Ears
 
 PARENTS = 12
 REPLAYS = 400    # children whose events are fetched again at most
-ENDLESS_MS = 40000
+ENDLESS_MS = 90000  # longer than outages of everything that a plan puts end to end
 
 
 def mix(rng):
