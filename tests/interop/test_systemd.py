@@ -116,6 +116,21 @@ def a_killed_runner_is_started_again_and_leaves_nobody():
     runs_a_child("and again")
 
 
+def workers_can_have_a_user_of_their_own_as_the_unit_says():
+    """The lines that stand in the unit for that, as they stand there."""
+    text = pathlib.Path("/etc/systemd/system/rhizome-runner.service").read_text()
+    lines = re.search(r"^#   \[Service\]\n(?:#   \S.*\n)+", text, re.M)[0]
+    drop_in = pathlib.Path("/etc/systemd/system/rhizome-runner.service.d/user.conf")
+    drop_in.parent.mkdir(exist_ok=True)
+    drop_in.write_text(re.sub(r"^#   ", "", lines, flags=re.M))
+    pathlib.Path("/etc/rhizome/runner.json").write_text(json.dumps({"runner": {"name": "r1", "worker_user": "daemon"}}))
+    sh("systemctl daemon-reload && systemctl restart rhizome-runner")
+    until("it is linked", lambda: "runners linked: 1" in show("rhizome-broker", "StatusText"))
+    runs_a_child("as somebody else")
+    assert set(sh("ps -o user= -C rhizome-worker").split()) == {"daemon"}
+    assert set(sh("ps -o user= -C rhizome-runner").split()) == {"root"}
+
+
 def a_stop_ends_both_cleanly_and_leaves_nobody():
     sh("systemctl stop rhizome-runner rhizome-broker")
     for unit in ("rhizome-runner", "rhizome-broker"):
@@ -132,7 +147,7 @@ def a_wrong_configuration_is_told_once_and_not_tried_again():
 
 FACTS = (the_commands_of_the_page_install_and_start_both, both_are_ready_and_say_so, a_child_is_run_by_a_worker_of_the_units_user,
          a_broker_that_hangs_is_started_again_and_the_runner_finds_it, a_killed_runner_is_started_again_and_leaves_nobody,
-         a_stop_ends_both_cleanly_and_leaves_nobody, a_wrong_configuration_is_told_once_and_not_tried_again)
+         workers_can_have_a_user_of_their_own_as_the_unit_says, a_stop_ends_both_cleanly_and_leaves_nobody, a_wrong_configuration_is_told_once_and_not_tried_again)
 
 
 def inside():

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The units in ops/systemd: systemd takes them (where it is installed), what they start exists, and the lines on which our
-promises rest stand in them: who may speak to the manager, who gets its signals, when it starts again."""
+"""The units in ops/systemd: systemd takes them (where it is installed) and finds them no more exposed than is said, what they start
+exists, and the lines on which our promises rest stand in them: who may speak to the manager, who gets its signals, when it starts again."""
 import os
 import pathlib
 import re
@@ -13,13 +13,14 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("RZ_BIN_DIR", TOP / "build" / "asan" / "bin"))
 INSTALLED = "/usr/local/bin/"
 SECTIONS = ("Unit", "Service", "Install")
-REPEATED = ("Environment", "After", "Wants")
+REPEATED = ("Environment", "After", "Wants", "SystemCallFilter")
 BOTH = {"Type": "notify", "NotifyAccess": "main", "Restart": "always", "RestartPreventExitStatus": "2 78", "LimitCORE": "0",
         "NoNewPrivileges": "yes", "TimeoutStartSec": "infinity"}
 EXPECTED = {
-    "rhizome-broker.service": {**BOTH, "ProtectSystem": "strict", "SystemCallFilter": "@system-service"},
+    "rhizome-broker.service": {**BOTH, "ProtectSystem": "strict", "SystemCallFilter": "@system-service ~@privileged"},
     "rhizome-runner.service": {**BOTH, "KillMode": "mixed", "OOMPolicy": "continue", "Restart": "on-failure", "TimeoutStopSec": "infinity"},
 }
+EXPOSED = {"rhizome-broker.service": 2.0, "rhizome-runner.service": 3.0}  # at most, of 10
 
 
 def parse(path):
@@ -35,7 +36,7 @@ def parse(path):
         pair = re.fullmatch(r"([A-Z]\w*)=(.*)", line)
         if not pair or section is None or (pair[1] in section and pair[1] not in REPEATED):
             raise ValueError(f"{path.name}:{number}: {line}")
-        section[pair[1]] = pair[2]
+        section[pair[1]] = f"{section[pair[1]]} {pair[2]}" if pair[1] in section else pair[2]
     return unit
 
 
@@ -84,6 +85,17 @@ def check_by_systemd(paths, folder):
     assert done.returncode == 0 and not ours, done.stdout
 
 
+def check_exposure(path):
+    """The unit says how exposed systemd finds it, and that is no more than we allow ourselves."""
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        return
+    said = re.search(r"`systemd-analyze security`: ([0-9.]+)\.", path.read_text())[1]
+    done = subprocess.run([analyze, "security", "--offline=true", "--no-pager", path], stdout=subprocess.PIPE, text=True, check=True)
+    found = re.search(r"exposure level for \S+: ([0-9.]+)", done.stdout)[1]
+    assert float(found) <= float(said) <= EXPOSED[path.name], f"{path.name}: {found}; it says {said}, and {EXPOSED[path.name]} is the most"
+
+
 def main():
     paths = sorted((TOP / "ops" / "systemd").iterdir())
     assert [path.name for path in paths] == sorted(EXPECTED), paths
@@ -92,6 +104,7 @@ def main():
             unit = parse(path)
             check_lines(path.name, unit)
             check_program(path.name, unit, folder)
+            check_exposure(path)
             print(f"holds   {path.name}")
         check_by_systemd(paths, folder)
 
