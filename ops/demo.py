@@ -84,11 +84,11 @@ def adopt_orphans():
 class House:
     """A `rhizome up` of its own: private store, a broker, two runners."""
 
-    def __init__(self, programs, folder):
+    def __init__(self, programs, folder, secure):
         self.rhizome, self.folder = os.path.join(programs, "rhizome"), folder
         self.state = os.path.join(folder, "up")
         self.env = {key: value for key, value in os.environ.items() if not key.startswith("RHIZOME_")}
-        self.up = None
+        self.up, self.secure = None, secure
 
     def configure(self):
         path = os.path.join(self.folder, "demo.json")
@@ -102,7 +102,7 @@ class House:
 
     def start(self, runners=2):
         command = [self.rhizome, "up", "--json", "--runners", str(runners), "--config", self.configure(),
-                   "--up-state-dir", self.state]
+                   "--up-state-dir", self.state, *(["--secure"] if self.secure else [])]
         self.up = subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE, text=True, start_new_session=True)
         line = self.up.stdout.readline()
         if not line:
@@ -368,13 +368,14 @@ def say_kept(house):
 def main():
     parser = argparse.ArgumentParser(prog="ops/demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave it running at the end, and say how to use and stop it")
+    parser.add_argument("--secure", action="store_true", help="with keys: CURVE on every ZeroMQ socket")
     parser.add_argument("--bin", metavar="DIR", required=True, help="where the programs are (ops/demo without it sets up and builds them)")
     arguments = parser.parse_args()
     folder, house = tempfile.mkdtemp(prefix="rhizome-demo-"), None
     adopt_orphans()
     faults = []
     try:
-        house = House(os.path.realpath(arguments.bin), folder)
+        house = House(os.path.realpath(arguments.bin), folder, arguments.secure)
         faults = perform(house)
         if not arguments.keep:
             faults += count_left(house)

@@ -14,7 +14,7 @@
 #define DAEMON_ARGS 128
 
 typedef struct {
-    char title[64]; /* "broker", "runner box-1" */
+    char title[160]; /* "broker", "runner box-1" */
     char *argv[DAEMON_ARGS];
     int argc;
     char log[PATH_MAX]; /* "": it writes to our stderr */

@@ -7,6 +7,8 @@
 #include "daemon.h"
 #include "outcome.h"
 
+#include "base/limits.h"
+
 #include <cjson/cJSON.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -37,9 +39,13 @@ typedef struct {
     size_t runners; /* how many are wanted */
     char endpoint[ENDPOINTS][256];
     cJSON *controls, *links; /* joined: control and runners endpoints of all brokers, arrays of texts */
-    bool joined;             /* only runners, for a broker elsewhere */
-    bool verbose;            /* daemons write to our stderr          */
-    bool stopping;           /* asked to by a signal                 */
+    const char *listen;      /* address that the broker's sockets are bound to; NULL: as the settings say */
+    char broker_key[PATH_MAX], allow[PATH_MAX];      /* files; "": everything is in the clear */
+    char runner_key[PATH_MAX], client_key[PATH_MAX]; /* of our runners, and of the verbs used here */
+    char runner_base[RZ_ID_MAX + 1];                 /* what the names of our runners begin with */
+    bool joined;                                     /* only runners, for a broker elsewhere */
+    bool verbose;                                    /* daemons write to our stderr          */
+    bool stopping;                                   /* asked to by a signal                 */
 } up_t;
 
 /* Makes the state folder and holds it, as long as this process lives. EXIT_REFUSED, said who has it: another
@@ -48,6 +54,14 @@ outcome_t up_take_folder(up_t *up);
 
 /* Notes where the brokers are that a broker's hello names; `control`: where that one was reached. */
 void up_learn_brokers(up_t *up, const cJSON *hello, const char *control);
+
+/* Takes or makes the keys that everything here runs with, if it is to have any: because `secure` says so, or because the
+ * broker is bound beyond this host, or the key that --key names, to join. Endpoints are chosen before. */
+outcome_t up_take_keys(up_t *up, bool secure);
+/* The name of this host, as an id. */
+void up_host_name(char out[RZ_ID_MAX + 1]);
+/* Where the broker's sockets are to be. */
+void up_choose_endpoints(up_t *up);
 
 /* Each adds one program to the list, with its whole command line; none is started. False after a message. */
 bool up_add_redis(up_t *up);

@@ -79,7 +79,7 @@ static bool port_is_free(uint16_t port)
 }
 
 /* The settings' endpoints if all default ports are free or somebody chose others; else free ports. */
-static void choose_endpoints(up_t *up)
+void up_choose_endpoints(up_t *up)
 {
     bool all_free = true;
     for (int i = 0; i < ENDPOINTS; i++)
@@ -90,9 +90,23 @@ static void choose_endpoints(up_t *up)
         snprintf(by_default, sizeof by_default, "tcp://127.0.0.1:%u", default_ports[i]);
         const char *set = rz_config_str(common.config, key);
         bool chosen = strcmp(set, by_default) != 0;
-        snprintf(up->endpoint[i], sizeof up->endpoint[i], "%s",
-                 chosen || all_free ? set : "tcp://127.0.0.1:*");
+        if (!chosen && up->listen != NULL &&
+            i != ENDPOINT_HTTP) /* others shall find it there: no other port */
+            snprintf(up->endpoint[i], sizeof up->endpoint[i], "tcp://%.200s:%u", up->listen,
+                     default_ports[i]);
+        else
+            snprintf(up->endpoint[i], sizeof up->endpoint[i], "%s",
+                     chosen || all_free ? set : "tcp://127.0.0.1:*");
     }
+}
+
+/* As the name of its file: what stands in a command line everybody on this host can read. */
+static void add_key(daemon_t *daemon, const char *key, const char *allow)
+{
+    if (*key == '\0')
+        return;
+    daemon_flag(daemon, "--security-key", key);
+    daemon_flag(daemon, "--security-allow", allow);
 }
 
 bool up_add_broker(up_t *up)
@@ -107,7 +121,7 @@ bool up_add_broker(up_t *up)
     snprintf(url, sizeof url, "unix:%s", up->socket);
     daemon_flag(broker, "--redis-url", url);
     daemon_flag(broker, "--broker-state-dir", dir);
-    choose_endpoints(up);
+    add_key(broker, up->broker_key, up->allow);
     for (int i = 0; i < ENDPOINTS; i++) {
         char flag[32];
         snprintf(flag, sizeof flag, "--broker-%s", endpoint_names[i]);
@@ -118,20 +132,15 @@ bool up_add_broker(up_t *up)
 
 /* Names must differ between all runners of a broker. Ours are those of the host; joined ones also carry a
  * mark of their folder, since several may join from one host. */
-static void runner_name(const up_t *up, size_t i, char out[64])
+static void runner_name(const up_t *up, size_t i, char out[RZ_ID_MAX + 1])
 {
-    char host[40] = "host", mark[RZ_DIGEST_LEN + 1] = "";
-    gethostname(host, sizeof host - 1);
-    for (char *c = host; *c != '\0'; c++)
-        if (!rz_id_valid((rz_str_t){ c, 1 }))
-            *c = '-';
-    host[0] = host[0] == '-' ? 'h' : host[0];
+    char mark[RZ_DIGEST_LEN + 1] = "";
     if (up->joined) {
         rz_digest_t *digest = rz_digest_create();
         rz_digest_add_text(digest, up->dir);
         rz_digest_hex(&digest, mark);
     }
-    snprintf(out, 64, "%.39s-%.4s%s%zu", host, mark, up->joined ? "-" : "", i + 1);
+    snprintf(out, RZ_ID_MAX + 1, "%.100s-%.4s%s%zu", up->runner_base, mark, up->joined ? "-" : "", i + 1);
 }
 
 /* The broker that was asked is known by where it was reached, the others by where they say they are. */
@@ -168,7 +177,7 @@ static char *runner_brokers(const up_t *up)
 
 bool up_add_runner(up_t *up, size_t i)
 {
-    char name[64], title[80], program[PATH_MAX], dir[PATH_MAX], relative[80];
+    char name[RZ_ID_MAX + 1], title[RZ_ID_MAX + 16], program[PATH_MAX], dir[PATH_MAX], relative[80];
     runner_name(up, i, name);
     snprintf(relative, sizeof relative, "runner-%zu", i + 1);
     if (!folder_of(up, relative, dir))
@@ -178,6 +187,7 @@ bool up_add_runner(up_t *up, size_t i)
     daemon_t *runner = add_daemon(up, title, program, relative);
     runner->says_ready = true;
     add_config(runner);
+    add_key(runner, up->runner_key, "");
     daemon_flag(runner, "--runner-name", name);
     daemon_flag(runner, "--runner-state-dir", dir);
     char *brokers = runner_brokers(up);

@@ -31,13 +31,17 @@
 #define SOCKET_MAX  (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
 static uint64_t runners_wanted;
-static const char *join_address;
-static bool verbose;
+static const char *join_address, *listen_address;
+static bool verbose, secure;
 
 static const option_t options[] = {
     { "--runners", "N", "how many runners (default: the setting up.runners, 1)", .number = &runners_wanted },
     { "--join", "HOST:PORT", "only runners, for the brokers that the one whose control socket is there knows",
       .text = &join_address },
+    { "--listen", "ADDRESS",
+      "bind the broker's sockets there, for other hosts: 0.0.0.0, or an address of this one; with keys",
+      .text = &listen_address },
+    { "--secure", NULL, "with keys, although only this host reaches it", .on = &secure },
     { "--verbose", NULL, "daemons log to stderr instead of logs/*.log", .on = &verbose },
     { NULL },
 };
@@ -199,6 +203,8 @@ static cJSON *describe(const up_t *up)
         snprintf(url, sizeof url, "unix:%s", up->socket);
         cJSON_AddStringToObject(context, "redis", url);
     }
+    if (up->client_key[0] != '\0')
+        cJSON_AddStringToObject(context, "key", up->client_key);
     cJSON_AddNumberToObject(context, "runner_count", (double)up->runners);
     return context;
 }
@@ -221,8 +227,11 @@ static void announce(const up_t *up, const cJSON *context)
         if (up->endpoint[ENDPOINT_HTTP][0] != '\0')
             printf("  health   %s/readyz\n", up->endpoint[ENDPOINT_HTTP]);
     }
+    if (up->broker_key[0] != '\0')
+        printf("  keys     %s; another host joins with one: rhizome key new NAME --role runner\n", up->allow);
     printf("  logs     %s/logs\n\n", up->dir);
-    printf("Try, in another terminal:\n  rhizome run %s--executor echo \"hello world\"\n", folder);
+    if (!up->joined || up->client_key[0] == '\0') /* a runner's key asks for nothing */
+        printf("Try, in another terminal:\n  rhizome run %s--executor echo \"hello world\"\n", folder);
     printf("Ctrl-C stops everything.\n");
     fflush(stdout);
 }
@@ -358,6 +367,7 @@ static outcome_t up_verb(int argc, char **argv)
     (void)argv;
     up_t *up = rz_alloc(sizeof *up);
     up->joined = join_address != NULL;
+    up->listen = listen_address;
     up->verbose = verbose;
     up->runners = runners_wanted > 0 ? runners_wanted : (size_t)rz_config_int(common.config, "up.runners");
     up->lock_fd = -1;
@@ -366,6 +376,10 @@ static outcome_t up_verb(int argc, char **argv)
         say("--runners takes 1 to %d", RUNNERS_MAX);
     else
         outcome = up_take_folder(up);
+    if (outcome == EXIT_DONE && !up->joined)
+        up_choose_endpoints(up);
+    if (outcome == EXIT_DONE)
+        outcome = up_take_keys(up, secure);
     if (outcome == EXIT_DONE) {
         up->signal_fd = catch_signals();
         outcome = live(up);
@@ -380,18 +394,20 @@ static outcome_t up_verb(int argc, char **argv)
     return outcome;
 }
 
-static const char *const settings[] = { "broker.", "runner.", "log.", NULL };
+static const char *const settings[] = { "broker.", "runner.", "security.", "log.", NULL };
 
 const verb_t verb_up = {
     .name = "up",
-    .synopsis = "[--runners N] [--join HOST:PORT] [settings]",
+    .synopsis = "[--runners N] [--listen ADDRESS] [--join HOST:PORT --key FILE] [settings]",
     .summary = "run everything on this host: store, broker and runners, in the foreground",
     .detail =
         "Data, logs and the context file that the other verbs find lie in the state folder. What dies is\n"
         "started again, except Redis: its end is the end. Ctrl-C stops all of it and leaves no process.",
-    .examples = "rhizome up\n"
-                "rhizome up --runners 2 --config rhizome.json --up-state-dir /tmp/try\n"
-                "rhizome up --join 10.0.0.5:7411 --runner-labels gpu",
+    .examples =
+        "rhizome up\n"
+        "rhizome up --runners 2 --config rhizome.json --up-state-dir /tmp/try\n"
+        "rhizome up --listen 0.0.0.0                     # keys are made; then: rhizome key new host2 --role runner\n"
+        "rhizome up --join 10.0.0.5:7411 --key host2.key --runner-labels gpu",
     .options = options,
     .config_prefixes = settings,
     .min = 0,

@@ -12,6 +12,7 @@
 
 typedef struct {
     const char *jobs, *control, *events; /* endpoints of a running broker */
+    const char *key;                     /* path of the key to connect with; NULL: in the clear */
     const char *profile;                 /* of the jobs of latency and cold */
     size_t n;                            /* how much; each measurement has a default */
     unsigned subscribers;

@@ -1,6 +1,8 @@
 /* load.c - measurements of the whole system, from outside, with the plain sockets any client has. */
 #include "bench.h"
 
+#include "base/key.h"
+
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,6 +26,12 @@ static void *open_socket(load_t *load, int type, const char *endpoint)
     void *socket = zmq_socket(load->context, type);
     zmq_setsockopt(socket, ZMQ_RCVHWM, &zero, sizeof zero);
     zmq_setsockopt(socket, ZMQ_SNDHWM, &zero, sizeof zero);
+    rz_key_t key;
+    rz_err_t err = { 0 };
+    if (rz_key_load(load->bench->key != NULL ? load->bench->key : "", "--key", &key, &err) != RZ_OK ||
+        rz_key_apply(&key, NULL, socket, &err) != RZ_OK)
+        bench_die("%s", err.text);
+    rz_key_wipe(&key);
     if (endpoint == NULL || zmq_connect(socket, endpoint) != 0)
         bench_die("cannot connect to %s", endpoint != NULL ? endpoint : "(no endpoint given)");
     return socket;

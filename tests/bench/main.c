@@ -94,6 +94,8 @@ int main(int argc, char **argv)
             bench.events = argv[i + 1];
         else if (strcmp(argv[i], "--redis") == 0)
             redis = argv[i + 1];
+        else if (strcmp(argv[i], "--key") == 0)
+            bench.key = argv[i + 1];
         else if (strcmp(argv[i], "--profile") == 0)
             bench.profile = argv[i + 1];
         else if (strcmp(argv[i], "--subscribers") == 0)
