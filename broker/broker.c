@@ -6,6 +6,7 @@
 #include "base/timer.h"
 #include "brokers.h"
 #include "health.h"
+#include "intruder.h"
 #include "jobs.h"
 #include "keepsake.h"
 #include "timekeeper.h"
@@ -30,6 +31,8 @@ struct broker {
 
     void *zctx;
     guard_t *guard; /* NULL: no keys, everybody may do everything */
+    intruder_t *intruder;
+    bool tried, failed; /* the first round of tries is over; a stranger got in */
     rz_sock_t *jobs_sock, *control_sock, *runners_sock;
     proxy_t *proxy;
     endpoints_t endpoints;
@@ -118,9 +121,12 @@ static void on_poll(void *arg)
 
 /* ---- the store ---- */
 
+/* Not before it is sure that strangers stay outside. */
 static void become_ready(broker_t *broker)
 {
     const endpoints_t *at = &broker->endpoints;
+    if (broker->was_ready || !rz_store_up(broker->store) || (broker->guard != NULL && !broker->tried))
+        return;
     broker->was_ready = true;
     rz_log_info("broker.ready",
                 "broker=%s jobs=%s control=%s events=%s runners=%s publish=%s http=%s durability=%s",
@@ -129,13 +135,45 @@ static void become_ready(broker_t *broker)
     broker->ready(at, broker->arg);
 }
 
+static void on_round(void *arg)
+{
+    broker_t *broker = arg;
+    broker->tried = true;
+    become_ready(broker);
+}
+
+static void on_accepted(const char *gate, bool with_key, void *arg)
+{
+    broker_t *broker = arg;
+    rz_log_error("broker.open_door", "socket=%s let a stranger in %s; stopping", gate,
+                 with_key ? "with a key that nobody knows" : "without a key");
+    broker->failed = true;
+    broker_stop(broker);
+}
+
+static void open_intruder(broker_t *broker)
+{
+    const endpoints_t *at = &broker->endpoints;
+    if (broker->guard == NULL)
+        return;
+    broker->intruder = intruder_open(
+        &(intruder_parts_t){ .loop = broker->loop,
+                             .zctx = broker->zctx,
+                             .guard = broker->guard,
+                             .server_key = broker->setup->key.public_key,
+                             .endpoint = { at->jobs, at->control, at->events, at->runners, at->publish },
+                             .pause_ms = INTRUDER_MS,
+                             .on_round = on_round,
+                             .on_accepted = on_accepted,
+                             .arg = broker });
+}
+
 static void on_store_up(broker_t *broker)
 {
     timekeeper_resume(broker->timekeeper);
     placement_recheck(broker->placement);
     waiters_poke_all(broker->waiters);
-    if (!broker->was_ready)
-        become_ready(broker);
+    become_ready(broker);
 }
 
 static void on_store_down(broker_t *broker, const char *detail)
@@ -436,6 +474,7 @@ static void close_all(broker_t *broker)
     sender_fini(&broker->sender);
     dispatch_destroy(&broker->dispatch);
     roster_destroy(&broker->roster);
+    intruder_close(&broker->intruder);
     rz_sock_close(&broker->jobs_sock);
     rz_sock_close(&broker->control_sock);
     rz_sock_close(&broker->runners_sock);
@@ -457,6 +496,7 @@ broker_t *broker_open(uv_loop_t *loop, const setup_t *setup, broker_ready_fn rea
     if (opened) {
         open_parts(broker);
         open_faces(broker);
+        open_intruder(broker);
         opened = open_health(broker, err);
     }
     if (!opened) {
@@ -495,6 +535,11 @@ void broker_stop(broker_t *broker)
     control_stop(broker->control);
     broker->stopping = rz_timer_open(broker->loop, on_stopping, broker);
     rz_timer_start(broker->stopping, 0, STOP_LOOK_MS);
+}
+
+bool broker_failed(const broker_t *broker)
+{
+    return broker->failed;
 }
 
 void broker_destroy(broker_t **broker)

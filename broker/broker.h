@@ -20,5 +20,7 @@ typedef void (*broker_ready_fn)(const endpoints_t *endpoints, void *arg);
 broker_t *broker_open(uv_loop_t *loop, const setup_t *setup, broker_ready_fn ready, void *arg, rz_err_t *err);
 /* Takes nothing new, answers what is in hand (at most 2 s), then closes everything; the loop runs empty. */
 void broker_stop(broker_t *broker);
+/* It stopped by itself: a stranger got in (intruder.h). */
+bool broker_failed(const broker_t *broker);
 /* After the loop ran empty. */
 void broker_destroy(broker_t **broker);

@@ -29,6 +29,7 @@ struct guard {
     bool *came; /* of each key, in the order of the list: it came in where all hear events */
     bool stale; /* and of one that did, the list says something else by now */
 
+    char stranger[RZ_KEY_LEN + 1]; /* of intruder.h */
     uint64_t logged_ms;
     uint64_t unlogged; /* refusals since then */
 };
@@ -183,13 +184,13 @@ static const rz_allowed_t *judge(const guard_t *guard, const rz_msg_t *msg, char
     return *why == NULL ? who : NULL;
 }
 
-static void answer(guard_t *guard, const rz_msg_t *msg, const rz_allowed_t *who)
+static void answer(guard_t *guard, const rz_msg_t *msg, const rz_allowed_t *who, const char *no)
 {
     const rz_str_t none = { "", 0 };
     rz_str_t request = msg->n > ZAP_REQUEST ? msg->part[ZAP_REQUEST] : none;
     const rz_str_t reply[] = { RZ_STR("1.0"),
                                request,
-                               who != NULL ? RZ_STR("200") : RZ_STR("300"),
+                               who != NULL ? RZ_STR("200") : rz_str(no),
                                none,
                                who != NULL ? rz_str(who->name) : none,
                                none };
@@ -212,8 +213,11 @@ static void on_handshake(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
     (void)sock;
     bool changed = refresh(guard);
     const rz_allowed_t *who = judge(guard, msg, key, &why);
+    bool ours = strcmp(key, guard->stranger) == 0;
     if (who != NULL) {
         guard->part.counters->peers_admitted++;
+    } else if (ours) {
+        guard->part.counters->tries_refused++;
     } else {
         rz_str_t address = shown(msg, ZAP_ADDRESS), domain = shown(msg, ZAP_DOMAIN);
         guard->part.counters->peers_denied++;
@@ -221,7 +225,7 @@ static void on_handshake(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
         snprintf(socket, sizeof socket, "%.*s", (int)domain.n, domain.p);
         log_refusal(guard, "guard.denied", socket, peer, why);
     }
-    answer(guard, msg, who);
+    answer(guard, msg, who, ours ? "400" : "300");
     if (changed)
         guard->part.on_changed(guard->part.arg);
 }
@@ -268,6 +272,11 @@ const rz_allowed_t *guard_who(const guard_t *guard, const char *user, gate_t gat
 {
     const rz_allowed_t *who = user != NULL ? rz_allow_by_name(guard->allow, user) : NULL;
     return who != NULL && role_enters(who->role, gate) ? who : NULL;
+}
+
+void guard_knows_stranger(guard_t *guard, const char *public_key)
+{
+    snprintf(guard->stranger, sizeof guard->stranger, "%s", public_key);
 }
 
 bool guard_publishes(guard_t *guard, const char *user, rz_str_t topic)

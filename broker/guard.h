@@ -38,6 +38,10 @@ const rz_allowed_t *guard_who(const guard_t *guard, const char *user, gate_t gat
 /* Counts and logs a message that was refused. */
 void guard_refused(guard_t *guard, gate_t gate, const char *user, const char *why);
 
+/* The key with which we try our own sockets (intruder.h). It is judged like any other; the no is final, so that the try ends
+ * at once, and counts apart. Copied. */
+void guard_knows_stranger(guard_t *guard, const char *public_key);
+
 /* From any thread: whether this key may publish under this topic. */
 bool guard_publishes(guard_t *guard, const char *user, rz_str_t topic);
 

@@ -158,11 +158,12 @@ static int run(const setup_t *setup, int ready_fd)
     uv_run(&program.loop, UV_RUN_DEFAULT);
 
     hold_term();
+    bool failed = broker_failed(program.broker);
     broker_destroy(&program.broker);
     uv_close((uv_handle_t *)&program.term, NULL);
     uv_close((uv_handle_t *)&program.interrupt, NULL);
     uv_run(&program.loop, UV_RUN_DEFAULT);
-    return uv_loop_close(&program.loop) == 0 ? 0 : EXIT_OUR_BUG;
+    return uv_loop_close(&program.loop) == 0 && !failed ? 0 : EXIT_OUR_BUG;
 }
 
 static int with_config(rz_config_t *config, const flags_t *flags)

@@ -99,6 +99,13 @@ static void each_role_gets_in_where_its_business_is_and_nowhere_else(void **stat
                              rows[r].in[i] ? KNOCK_IN : KNOCK_OUT);
 }
 
+static void a_broker_is_ready_when_it_was_refused_at_its_own_sockets(void **state)
+{
+    (void)state;
+    assert_true(counted("tries_refused") >= 5); /* one for each */
+    assert_true(logged("broker.ready"));
+}
+
 /* ---- the list, while it is in use ---- */
 
 static void a_revoked_key_is_refused_where_it_is_connected_and_gets_in_no_more(void **state)
@@ -270,6 +277,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_key_made_for_another_broker_gets_in_nowhere, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_name_and_a_password_are_no_key, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(each_role_gets_in_where_its_business_is_and_nowhere_else, secure_stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_broker_is_ready_when_it_was_refused_at_its_own_sockets, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_revoked_key_is_refused_where_it_is_connected_and_gets_in_no_more, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_revoked_runner_is_sent_away_and_given_nothing, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_pushed_job_of_a_revoked_key_is_rejected, secure_stage_up, stage_down),
