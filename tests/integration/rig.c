@@ -79,6 +79,11 @@ void rig_redis_up(rig_t *rig)
     redis_again(&rig->redis);
 }
 
+pid_t rig_redis_pid(const rig_t *rig)
+{
+    return rig->redis.process.pid;
+}
+
 void rig_redis_end(rig_t *rig, int signal)
 {
     redis_end(&rig->redis, signal);

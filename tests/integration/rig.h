@@ -42,6 +42,7 @@ void rig_runner_end(rig_t *rig, unsigned i, int signal); /* sends it and waits f
 void rig_broker_end(rig_t *rig, int signal);
 void rig_broker_up(rig_t *rig); /* again, on the same ports                                    */
 const char *rig_redis_socket(const rig_t *rig);
+pid_t rig_redis_pid(const rig_t *rig);
 void rig_redis_end(rig_t *rig, int signal);
 void rig_redis_up(rig_t *rig); /* again, with the same data                                   */
 /* Processes below the runner's keeper, the runner itself not counted: its workers and theirs. */

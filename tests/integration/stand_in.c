@@ -186,9 +186,10 @@ static void on_sync(stand_in_t *s, const rz_link_t *sync)
 
 static void on_ping(stand_in_t *s, const rz_link_t *ping)
 {
-    rz_link_t pong = { .kind = RZ_LINK_PONG, .sent = s->sent };
+    rz_link_t pong = { .kind = RZ_LINK_PONG, .load = s->load, .sent = s->sent, .promised = s->promised };
     s->pings++;
     s->ping_granted = ping->granted;
+    s->ping_home = ping->home;
     stand_in_send(s, &pong, NULL);
 }
 
@@ -326,14 +327,16 @@ static void read_event(stand_in_t *s)
         zmq_msg_close(&part[i]);
 }
 
-void stand_in_pump(stand_in_t *s, int timeout_ms)
+bool stand_in_pump(stand_in_t *s, int timeout_ms)
 {
     zmq_pollitem_t items[] = { { s->router, 0, ZMQ_POLLIN, 0 }, { s->sub, 0, ZMQ_POLLIN, 0 } };
-    zmq_poll(items, 2, timeout_ms);
+    if (zmq_poll(items, 2, timeout_ms) <= 0)
+        return false;
     if (items[0].revents != 0)
         read_link(s);
     if (items[1].revents != 0)
         read_event(s);
+    return true;
 }
 
 /* ---- waiting ---- */
@@ -435,6 +438,30 @@ const char *stand_in_actor(const char *how, const char *file, const char *more)
         "/tests/integration/actor.py\",\"%s\",\"%s\"]%s}}",
         how != NULL ? how : "plain", file != NULL ? file : "-", more);
     return members;
+}
+
+const char *stand_in_family(const char *file)
+{
+    static char members[1024];
+    snprintf(
+        members, sizeof members,
+        "\"externalAgents\":{\"family\":{\"agent_id\":\"family\",\"protocol\":\"actor\",\"permission_profile\":"
+        "\"p\",\"executor\":\"command\",\"command\":\"" RZ_SOURCE_DIR
+        "/tests/integration/family.sh\",\"args\":[\"%s\"]}}",
+        file);
+    return members;
+}
+
+pid_t stand_in_left_behind(stand_in_t *s, const char *file)
+{
+    char text[32] = "";
+    stand_in_wait_file(s, file);
+    FILE *told = fopen(file, "r");
+    assert_non_null(told);
+    assert_non_null(fgets(text, sizeof text, told));
+    fclose(told);
+    unlink(file);
+    return (pid_t)strtol(text, NULL, 10);
 }
 
 /* ---- up and down ---- */
@@ -558,18 +585,18 @@ size_t stand_in_workers(const stand_in_t *s, pid_t *out, size_t max)
     return kept;
 }
 
-static bool is_alive(pid_t pid)
+char stand_in_state(pid_t pid)
 {
-    char path[64], text[256] = "";
+    char path[64], text[512] = "";
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     FILE *file = fopen(path, "r");
     if (file == NULL)
-        return false;
+        return 0;
     size_t n = fread(text, 1, sizeof text - 1, file);
     fclose(file);
     text[n] = '\0';
     const char *behind = strrchr(text, ')');
-    return behind != NULL && behind[2] != 'Z';
+    return behind == NULL || behind[2] == 'Z' ? 0 : behind[2];
 }
 
 static int code_of(int status)
@@ -614,6 +641,6 @@ int stand_in_down(stand_in_t *s)
     size_t n = process_descendants(s->runner.pid, family, 512);
     int code = stand_in_end(s, SIGTERM);
     for (size_t i = 0; i < n; i++)
-        assert_false(is_alive(family[i]));
+        assert_int_equal(stand_in_state(family[i]), 0);
     return code;
 }

@@ -39,8 +39,10 @@ typedef struct {
     size_t routing_len;
     char incarnation[64];
     uint64_t granted, syncs, idle, pings;
-    uint64_t sent;               /* assigns since the welcome, as a pong tells it */
-    uint64_t ping_granted;       /* what the last ping said */
+    uint64_t sent;         /* assigns since the welcome, as a pong tells it */
+    uint64_t ping_granted; /* what the last ping said                        */
+    bool ping_home;
+    uint64_t load, promised;     /* what a pong says */
     char full[256], facts[2048]; /* as JSON; full "" when there are none */
     int hellos, byes;
     char phase[32];  /* what it last said it is, in hello or since; "" nothing */
@@ -80,7 +82,7 @@ rz_rc_t stand_in_order(stand_in_t *s, const char *phase, const char *policy, uin
 void stand_in_cancel(stand_in_t *s, const char *child, bool now);              /* its epoch 1 */
 void stand_in_send(stand_in_t *s, const rz_link_t *link, const char *payload); /* payload NULL: none */
 void stand_in_send_parts(stand_in_t *s, const rz_link_t *link, const char *const *payload, size_t n);
-void stand_in_pump(stand_in_t *s, int timeout_ms); /* one message or none */
+bool stand_in_pump(stand_in_t *s, int timeout_ms); /* one message of each kind; false: none came */
 seen_t *stand_in_seen(stand_in_t *s, const char *child);
 seen_t *stand_in_wait(stand_in_t *s, const char *child); /* for its finish and, if OK, its completion */
 void stand_in_wait_event(stand_in_t *s, const char *child, const char *type);
@@ -90,6 +92,11 @@ size_t stand_in_wait_workers(stand_in_t *s, size_t n);    /* until there are so 
 /* The members of a configuration that has one more profile: actor.py, living so (NULL: as usual), with further members
  * of its own (", ..." or ""). Static memory. */
 const char *stand_in_actor(const char *how, const char *file, const char *more);
-bool stand_in_replied(const seen_t *seen, const char *content);       /* the assistant message says so */
+/* The members of a configuration whose profile "family" leaves a process behind that nobody owns (family.sh), and, once it
+ * has run, the pid of that process. */
+const char *stand_in_family(const char *file);
+pid_t stand_in_left_behind(stand_in_t *s, const char *file);
+bool stand_in_replied(const seen_t *seen, const char *content); /* the assistant message says so */
+char stand_in_state(pid_t pid); /* as /proc spells it, 'T' is stopped; 0: gone, or dead and not reaped yet */
 size_t stand_in_workers(const stand_in_t *s, pid_t *out, size_t max); /* processes below the runner */
 pid_t stand_in_runner(const stand_in_t *s);                           /* the process below the keeper */

@@ -4,6 +4,8 @@
 
 #include "bare.h"
 
+#include <signal.h>
+
 /* ---- facts: the link goes wrong ---- */
 
 static void an_unknown_peer_is_refused_not_found(void **state)
@@ -236,8 +238,70 @@ static void an_idle_worker_of_the_key_is_found_on_the_runner_with_less_room(void
     runner_gone(&roomy);
 }
 
+/* ---- pings ---- */
+
+#define SLOTS 8 /* of a runner that the test plays */
+
+static int number_of(const cJSON *header, const char *name)
+{
+    const cJSON *number = cJSON_GetObjectItemCaseSensitive(header, name);
+    return cJSON_IsNumber(number) ? number->valueint : -1;
+}
+
+static void pongs(runner_t *runner, unsigned granted, const char *home, int load, int sent, int promised)
+{
+    tell_f(runner, "{\"kind\":\"ping\",\"granted\":%u%s}", granted, home);
+    cJSON *pong = hear_only(runner, "pong");
+    assert_int_equal(number_of(pong, "load"), load);
+    assert_int_equal(number_of(pong, "sent"), sent);
+    assert_int_equal(number_of(pong, "promised"), promised);
+    cJSON_Delete(pong);
+}
+
+static void a_pong_tells_the_load_and_what_was_given_and_a_ping_is_as_good_as_credit(void **state)
+{
+    (void)state;
+    runner_t runner = runner_link("r1", "", 0), elsewhere = runner_link("r2", "", 0);
+    pongs(&elsewhere, 0, "", SLOTS, 0, 0); /* r1 gave credit, if only of 0: it is at home here */
+    pongs(&runner, 0, ",\"home\":true", SLOTS, 0, 0);
+    answers(submit("c1", ""), "OK");
+    pongs(&runner, 1, ",\"home\":true", SLOTS, 0, 0); /* and now the job is asked for */
+    (void)take_assign(&runner);
+    pongs(&runner, 1, ",\"home\":true", SLOTS, 1, 0);
+    pongs(&runner, 1, "", 0, 1, 0);
+    runner_gone(&runner);
+    runner_gone(&elsewhere);
+}
+
+static void what_the_store_may_still_bring_is_promised_until_it_came(void **state)
+{
+    (void)state;
+    runner_t runner = runner_link("r1", "", 1);
+    char request[4096];
+    snprintf(request, sizeof request, "{\"op\":\"submit\",\"job\":%s}", job("c1", ""));
+    kill(stage.redis.process.pid, SIGSTOP);
+    say(request);
+    tell_f(&runner, "{\"kind\":\"ping\",\"granted\":1,\"home\":true}");
+    cJSON *pong = hear_only(&runner, "pong");
+    while (number_of(pong, "promised") == 0) { /* the job comes by another socket */
+        cJSON_Delete(pong);
+        tell_f(&runner, "{\"kind\":\"ping\",\"granted\":1,\"home\":true}");
+        pong = hear_only(&runner, "pong");
+    }
+    assert_int_equal(number_of(pong, "promised"), 1);
+    cJSON_Delete(pong);
+    pongs(&runner, 0, ",\"home\":true", SLOTS, 0, 1); /* the credit is taken back, too late for this one */
+    kill(stage.redis.process.pid, SIGCONT);
+    answers(take_reply(), "OK");
+    (void)take_assign(&runner);
+    pongs(&runner, 1, ",\"home\":true", SLOTS, 1, 0);
+    runner_gone(&runner);
+}
+
 static const struct CMUnitTest tests[] = {
     /* clang-format off */
+    cmocka_unit_test_setup_teardown(a_pong_tells_the_load_and_what_was_given_and_a_ping_is_as_good_as_credit, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(what_the_store_may_still_bring_is_promised_until_it_came, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(an_unknown_peer_is_refused_not_found, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_wrong_token_is_fenced, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_write_with_a_missing_frame_is_refused_and_hurts_nobody, stage_up, stage_down),

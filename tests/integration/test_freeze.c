@@ -19,31 +19,16 @@ static void down(void)
     assert_int_equal(stand_in_down(&s), 0);
 }
 
-/* As /proc tells it; 0: it is gone, or dead and not yet reaped. */
-static char state_of(pid_t pid)
-{
-    char path[64], text[512] = "";
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "r");
-    if (file == NULL)
-        return 0;
-    size_t n = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[n] = '\0';
-    const char *behind = strrchr(text, ')');
-    return behind == NULL || behind[2] == 'Z' ? 0 : behind[2];
-}
-
 /* Nobody is answered meanwhile. state 0: gone. */
 static void become(const pid_t *pids, size_t n, char state)
 {
     uint64_t deadline_ms = process_now_ms() + STAND_IN_PATIENCE_MS;
     for (size_t i = 0; i < n;) {
-        if (state_of(pids[i]) == state) {
+        if (stand_in_state(pids[i]) == state) {
             i++;
         } else if (process_now_ms() > deadline_ms) {
             process_show_log(s.runner.log);
-            fail_msg("process %d never became %c but is %c", (int)pids[i], state, state_of(pids[i]));
+            fail_msg("process %d never became %c but is %c", (int)pids[i], state, stand_in_state(pids[i]));
         } else {
             poll(NULL, 0, LOOK_MS);
         }
@@ -59,9 +44,9 @@ static void stay_silent(int ms)
 static void pump_until(pid_t pid, bool stopped)
 {
     uint64_t deadline_ms = process_now_ms() + STAND_IN_PATIENCE_MS;
-    while ((state_of(pid) == 'T') != stopped) {
+    while ((stand_in_state(pid) == 'T') != stopped) {
         if (process_now_ms() > deadline_ms)
-            fail_msg("process %d is %c", (int)pid, state_of(pid));
+            fail_msg("process %d is %c", (int)pid, stand_in_state(pid));
         stand_in_pump(&s, LOOK_MS);
     }
 }
@@ -115,22 +100,10 @@ static void an_idle_worker_stands_still_too_and_is_warm_afterwards(void **state)
 static void whatever_a_worker_started_stands_still_with_it(void **state)
 {
     (void)state;
-    char members[1024], file[64], text[32] = "";
+    char file[64];
     snprintf(file, sizeof file, "/tmp/rz-family-%d", (int)getpid());
-    snprintf(
-        members, sizeof members,
-        "\"externalAgents\":{\"family\":{\"agent_id\":\"family\",\"protocol\":\"actor\",\"permission_profile\":"
-        "\"p\",\"executor\":\"command\",\"command\":\"" RZ_SOURCE_DIR
-        "/tests/integration/family.sh\",\"args\":[\"%s\"]}}",
-        file);
-    run_one(members, quick, "family", "x", NULL);
-    stand_in_wait_file(&s, file);
-    FILE *told = fopen(file, "r");
-    assert_non_null(told);
-    assert_non_null(fgets(text, sizeof text, told));
-    fclose(told);
-    unlink(file);
-    pid_t left = (pid_t)atoi(text), family[16];
+    run_one(stand_in_family(file), quick, "family", "x", NULL);
+    pid_t left = stand_in_left_behind(&s, file), family[16];
     size_t n = stand_in_workers(&s, family, 16);
     bool is_below = false;
     for (size_t i = 0; i < n; i++)
@@ -151,7 +124,7 @@ static void a_broker_whose_store_is_away_is_no_reason_to_stand_still(void **stat
     while (process_now_ms() < until_ms) {
         s.sync_code = RZ_UNAVAILABLE;
         stand_in_pump(&s, LOOK_MS);
-        assert_int_not_equal(state_of(worker), 'T');
+        assert_int_not_equal(stand_in_state(worker), 'T');
     }
     assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
     down();
@@ -167,7 +140,7 @@ static void frozen_workers_are_held_while_the_store_is_away_and_thawed_by_its_ok
     while (process_now_ms() < until_ms) { /* longer than it would be held without any broker */
         s.sync_code = RZ_UNAVAILABLE;
         stand_in_pump(&s, LOOK_MS);
-        assert_int_equal(state_of(worker), 'T');
+        assert_int_equal(stand_in_state(worker), 'T');
     }
     assert_true(s.syncs > syncs);
     assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
@@ -202,7 +175,7 @@ static void a_watchdog_does_not_count_while_its_worker_stands_still(void **state
                 "{\"child_watchdog.max_total_secs\":\"4\",\"child_watchdog.check_interval_secs\":\"1\"}");
     become(&worker, 1, 'T');
     stay_silent(5000);
-    assert_int_equal(state_of(worker), 'T');
+    assert_int_equal(stand_in_state(worker), 'T');
     assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
     down();
 }

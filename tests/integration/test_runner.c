@@ -142,6 +142,28 @@ static void wait_until_gone(const pid_t *pids, size_t n)
     assert_true(process_now_ms() < deadline);
 }
 
+/* The runner's own heartbeats are the clock: they are 100 ms apart, and made by the same loop. */
+static void the_death_of_a_worker_is_told_before_a_second_heartbeat_of_100_ms(void **state)
+{
+    (void)state;
+    pid_t workers[8];
+    up(NULL);
+    echo("ch-1", "__sleep_ms:60000 x");
+    stand_in_wait_event(&s, "ch-1", "sub_agent_started");
+    assert_int_equal(stand_in_workers(&s, workers, 8), 1);
+    kill(workers[0], SIGKILL);
+    while (stand_in_state(workers[0]) != 0)
+        ;
+    while (stand_in_pump(&s, 0)) /* what was said before counts as before */
+        ;
+    uint64_t syncs = s.syncs;
+    while (stand_in_seen(&s, "ch-1")->finishes == 0)
+        stand_in_pump(&s, 100);
+    assert_in_range(s.syncs - syncs, 0, 1);
+    stand_in_wait(&s, "ch-1");
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
 static void a_warm_worker_that_died_costs_no_run(void **state)
 {
     (void)state;
@@ -611,6 +633,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(credit_counts_assignments_whose_end_is_not_known),
     cmocka_unit_test(a_cancelled_run_ends_cancelled_and_says_so_once),
     cmocka_unit_test(a_worker_killed_in_mid_run_is_one_error_within_a_second),
+    cmocka_unit_test(the_death_of_a_worker_is_told_before_a_second_heartbeat_of_100_ms),
     cmocka_unit_test(a_warm_worker_that_died_costs_no_run),
     cmocka_unit_test(a_refused_write_is_repeated_until_it_is_taken),
     cmocka_unit_test(a_finish_whose_answer_was_lost_is_published_once),
