@@ -28,6 +28,8 @@ struct broker {
     void *arg;
     bool was_ready;
     uint64_t stop_deadline_ms; /* 0: not stopping */
+    uint64_t jobs_seen;        /* while it stops: jobs that had come at the last look */
+    bool sent_away;            /* the runners */
 
     void *zctx;
     guard_t *guard; /* NULL: no keys, everybody may do everything */
@@ -510,11 +512,35 @@ broker_t *broker_open(uv_loop_t *loop, const setup_t *setup, broker_ready_fn rea
     return broker;
 }
 
+/* What was asked and is not answered, or was pushed and may not be stored: the socket of jobs is read until nothing came for
+ * one look. */
+static size_t in_hand(broker_t *broker)
+{
+    bool jobs_came = broker->counters.jobs_received != broker->jobs_seen;
+    broker->jobs_seen = broker->counters.jobs_received;
+    return broker->desk.in_hand + jobs_held(broker->jobs) + jobs_came + placement_claiming(broker->placement);
+}
+
+static size_t store_in_hand(const broker_t *broker)
+{
+    rz_store_stats_t stats;
+    rz_store_stats(broker->store, &stats);
+    return rz_store_up(broker->store) ? stats.queued + stats.in_flight : 0;
+}
+
+/* First what is in hand, and what was claimed is given; then the runners are sent away, and behind the last assign; then what
+ * they wrote meanwhile is answered. */
 static void on_stopping(void *arg)
 {
     broker_t *broker = arg;
-    size_t left = broker->desk.in_hand + jobs_held(broker->jobs);
-    if (left > 0 && rz_now_ms() < broker->stop_deadline_ms)
+    uint64_t now_ms = rz_now_ms();
+    bool late = now_ms >= broker->stop_deadline_ms;
+    size_t left = in_hand(broker);
+    if (!broker->sent_away && (left == 0 || late)) {
+        broker->sent_away = true;
+        links_stop(broker->links);
+    }
+    if (!late && (!broker->sent_away || store_in_hand(broker) > 0))
         return;
     rz_log_info("broker.stopped", "broker=%s unanswered=%zu", broker->setup->name, left);
     rz_timer_close(&broker->stopping);
@@ -526,11 +552,12 @@ void broker_stop(broker_t *broker)
     if (broker->stop_deadline_ms != 0)
         return;
     broker->stop_deadline_ms = rz_now_ms() + STOP_PATIENCE_MS;
+    broker->jobs_seen = UINT64_MAX;
     rz_log_info("broker.stopping", "broker=%s in_hand=%zu jobs_held=%zu", broker->setup->name,
                 broker->desk.in_hand, jobs_held(broker->jobs));
     broker_health_stopping(broker->health);
     jobs_stop(broker->jobs);
-    rz_sock_pause(broker->control_sock, true);
+    placement_stop(broker->placement);
     waiters_stop(broker->waiters);
     control_stop(broker->control);
     broker->stopping = rz_timer_open(broker->loop, on_stopping, broker);

@@ -47,6 +47,7 @@ control_t *control_open(const control_parts_t *parts)
 
 void control_stop(control_t *control)
 {
+    control->stopped = true;
     live_stop(control->live);
 }
 
@@ -120,7 +121,9 @@ void control_forbid(control_t *control, call_t **call, const rz_err_t *err)
 void control_serve(control_t *control, call_t *call, const rz_control_request_t *request)
 {
     const op_t *op = &ops[request->op];
-    if (op->needs_store && !rz_store_up(control->part.store))
+    if (control->stopped)
+        call_refuse(&call, RZ_UNAVAILABLE, "this broker is ending: ask another one");
+    else if (op->needs_store && !rz_store_up(control->part.store))
         refuse_without_store(control, call);
     else
         op->handle(control, call, request);

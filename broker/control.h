@@ -30,7 +30,8 @@ typedef struct {
 } control_parts_t;
 
 control_t *control_open(const control_parts_t *parts);
-/* Answers what still waits for a runner with UNAVAILABLE; before the store is closed. */
+/* The broker ends: answers what still waits for a runner with UNAVAILABLE, and from here on whatever comes; before the store
+ * is closed. */
 void control_stop(control_t *control);
 void control_close(control_t **control); /* after the store was closed */
 

@@ -12,6 +12,7 @@ struct control {
     live_t *live;        /* calls that wait for a runner's answer */
     uint64_t started_ms; /* monotonic */
     size_t trees;        /* being cancelled now */
+    bool stopped;
 };
 
 /* A call on its way through the store. */

@@ -27,7 +27,7 @@ struct jobs {
     rz_timer_t *retry_timer;
     pushed_t *retry, **retry_end; /* to be submitted again, in the order in which they came */
     size_t held, held_bytes;
-    bool stopped, paused, trying; /* trying: the first of retry is on its way */
+    bool paused, trying; /* trying: the first of retry is on its way */
 };
 
 static void on_retry(void *arg);
@@ -58,8 +58,8 @@ void jobs_close(jobs_t **jobs_ref)
 /* One rule decides whether the socket is read. */
 static void update_pause(jobs_t *jobs)
 {
-    bool paused = jobs->stopped || !rz_store_up(jobs->part.store) || jobs->retry != NULL ||
-                  jobs->held >= HELD_MAX || jobs->held_bytes >= HELD_BYTES_MAX;
+    bool paused = !rz_store_up(jobs->part.store) || jobs->retry != NULL || jobs->held >= HELD_MAX ||
+                  jobs->held_bytes >= HELD_BYTES_MAX;
     if (paused != jobs->paused)
         rz_sock_pause(jobs->sock, paused);
     jobs->paused = paused;
@@ -297,8 +297,7 @@ void jobs_store_changed(jobs_t *jobs)
 
 void jobs_stop(jobs_t *jobs)
 {
-    jobs->stopped = true;
-    update_pause(jobs);
+    rz_sock_unbind(jobs->sock);
 }
 
 size_t jobs_held(const jobs_t *jobs)

@@ -26,5 +26,6 @@ void jobs_close(jobs_t **jobs);                  /* after the store was closed *
 void jobs_listen(jobs_t *jobs, rz_sock_t *sock); /* lent; reading starts when the store is up */
 void jobs_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg);
 void jobs_store_changed(jobs_t *jobs); /* up or down: resumes or pauses */
-void jobs_stop(jobs_t *jobs);          /* reads no more; what is held is still answered */
+/* Takes nothing new; what had come in is still read, stored and answered. */
+void jobs_stop(jobs_t *jobs);
 size_t jobs_held(const jobs_t *jobs);

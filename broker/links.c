@@ -10,9 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PEER_PART   0
-#define HEADER_PART 1
-#define BODY_PART   2
+#define PEER_PART     0
+#define HEADER_PART   1
+#define BODY_PART     2
+#define CLOSING_SINCE 2 /* version of the protocol that knows `closing` */
 
 #define PING_MS      500
 #define PINGS_MISSED 6
@@ -21,6 +22,7 @@
 struct links {
     links_parts_t part;
     syncs_t *syncs;
+    bool stopped;
     uint64_t looked_ms; /* for silent ones */
 };
 
@@ -123,6 +125,25 @@ static void forget_older(roster_t *roster, rz_str_t peer, const rz_link_t *hello
         roster_remove(roster, older);
 }
 
+/* One of an older release goes elsewhere when it is refused. */
+static void send_away(links_t *links, runner_t *runner)
+{
+    const rz_link_t closing = { .kind = RZ_LINK_CLOSING, .broker = links->part.broker };
+    if (runner->version >= CLOSING_SINCE)
+        sender_tell(links->part.sender, runner, &closing);
+    else
+        sender_refuse(links->part.sender, (rz_str_t){ runner->peer, runner->peer_len }, RZ_UNAVAILABLE,
+                      "this broker is ending: go to another one");
+}
+
+void links_stop(links_t *links)
+{
+    roster_t *roster = links->part.roster;
+    links->stopped = true;
+    for (size_t i = roster_count(roster); i-- > 0;) /* from the end: who cannot be reached is struck off */
+        send_away(links, roster_at(roster, i));
+}
+
 static rz_phase_t phase_of(const rz_link_t *link)
 {
     rz_phase_t phase = RZ_PHASE_UP;
@@ -135,6 +156,8 @@ static rz_phase_t phase_of(const rz_link_t *link)
 static void on_hello(links_t *links, rz_str_t peer, const rz_link_t *hello, const char *user)
 {
     const runner_t *known = roster_by_peer(links->part.roster, peer);
+    if (links->stopped)
+        return; /* it asks again, and by then another process may stand here */
     if (known != NULL && !known->joined && strcmp(known->incarnation, hello->incarnation) == 0)
         return; /* impatient: the store has been asked */
     forget_older(links->part.roster, peer, hello);

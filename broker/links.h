@@ -34,6 +34,9 @@ void links_destroy(links_t **links); /* after the store was closed */
 
 /* For the runners ROUTER: part 0 is the peer, part 1 the header. */
 void links_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg);
+/* The broker ends: its runners are told to go elsewhere, and nobody is welcomed any more. What they have written already is
+ * answered as long as we live. */
+void links_stop(links_t *links);
 /* Forgets runners that have said nothing here for too long: six pings, and of those that do not ping two leases (after
  * one the reaper condemns who is silent everywhere, so these are well but talk to another broker). Whoever lives says
  * hello again. Called each second: after a longer pause it was us who did not listen, and nobody is judged. */

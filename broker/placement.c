@@ -10,6 +10,8 @@ struct placement {
     placement_parts_t part;
     bool asking;    /* rz_op_classes is under way                     */
     bool ask_again; /* and was wanted once more since it left         */
+    bool stopped;
+    size_t claiming; /* claims under way */
 };
 
 placement_t *placement_create(const placement_parts_t *parts)
@@ -137,7 +139,7 @@ static bool is_doomed(const placement_t *placement, const intake_t *intake)
 
 static runner_t *runner_for(const placement_t *placement, const intake_t *intake)
 {
-    if (intake->profile == NULL ||
+    if (placement->stopped || intake->profile == NULL ||
         dispatch_waits(placement->part.dispatch, intake->profile, intake->submit.labels))
         return NULL;
     const char *affinity = intake->affinity[0] != '\0' ? intake->affinity : NULL;
@@ -180,6 +182,7 @@ static void on_claimed(rz_rc_t rc, const rz_assignment_t *assignments, size_t n,
 {
     claiming_t *claiming = arg;
     placement_t *placement = claiming->placement;
+    placement->claiming--;
     size_t got = rc == RZ_OK ? n : 0;
     dispatch_claimed(placement->part.dispatch, placement->part.roster, &claiming->plan, rc, got, left);
     for (size_t i = 0; i < got; i++)
@@ -203,18 +206,29 @@ static void claim(placement_t *placement, claiming_t *claiming)
                            .candidates = plan->candidate,
                            .candidate_count = plan->n,
                            .tokens = (const char(*)[33])token };
+    placement->claiming++;
     rz_op_claim(placement->part.store, &request, on_claimed, claiming);
 }
 
 void placement_pump(placement_t *placement)
 {
     plan_t plan;
-    while (rz_store_up(placement->part.store) &&
+    while (!placement->stopped && rz_store_up(placement->part.store) &&
            dispatch_next(placement->part.dispatch, placement->part.roster, &plan)) {
         claiming_t *claiming = rz_alloc(sizeof *claiming);
         *claiming = (claiming_t){ .placement = placement, .plan = plan };
         claim(placement, claiming);
     }
+}
+
+void placement_stop(placement_t *placement)
+{
+    placement->stopped = true;
+}
+
+size_t placement_claiming(const placement_t *placement)
+{
+    return placement->claiming;
 }
 
 /* ---- the safety net ---- */
@@ -239,7 +253,7 @@ void placement_recheck(placement_t *placement)
         placement->ask_again = true;
         return;
     }
-    if (!rz_store_up(placement->part.store))
+    if (placement->stopped || !rz_store_up(placement->part.store))
         return;
     placement->asking = true;
     rz_op_classes(placement->part.store, on_classes, placement);

@@ -30,6 +30,9 @@ void placement_destroy(placement_t **placement); /* after the store was closed *
 void placement_submit(placement_t *placement, const intake_t *intake, rz_submit_fn fn, void *arg);
 /* Credit or work appeared: claims what can be claimed now. */
 void placement_pump(placement_t *placement);
+/* Claims nothing any more: the broker ends. */
+void placement_stop(placement_t *placement);
+size_t placement_claiming(const placement_t *placement); /* claims that are not answered yet */
 /* Asks the store which classes wait, then pumps. At most one such question is under way. */
 void placement_recheck(placement_t *placement);
 /* Sends an activation to its owner, or gives it back to the queue if its owner is not linked here. */

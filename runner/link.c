@@ -561,11 +561,28 @@ static void on_refused(link_peer_t *peer, const rz_link_t *refused)
     links_tick(links, now_ms);
 }
 
+/* It ends: what we say to it now is lost. Another process may soon stand there. */
+static void on_closing(link_peer_t *peer)
+{
+    links_t *links = peer->links;
+    uint64_t now_ms = rz_now_ms();
+    bool was_homed = links->home != NULL;
+    if (peer->state != PEER_UP)
+        return;
+    rz_log_info("link.closing", "broker=%s endpoint=%s", peer->broker, peer->endpoint);
+    lose(peer, now_ms + WELCOME_WAIT_MS);
+    settle(links, was_homed, now_ms);
+}
+
 static void dispatch(link_peer_t *peer, rz_link_t *link, const rz_msg_t *msg)
 {
     links_t *links = peer->links;
     if (link->kind == RZ_LINK_WELCOME) {
         on_welcome(peer, link);
+        return;
+    }
+    if (link->kind == RZ_LINK_CLOSING) {
+        on_closing(peer);
         return;
     }
     if (link->kind == RZ_LINK_REFUSED) {

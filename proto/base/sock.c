@@ -327,6 +327,12 @@ rz_rc_t rz_sock_connect(rz_sock_t *sock, const char *endpoint, rz_err_t *err)
     return RZ_OK;
 }
 
+void rz_sock_unbind(rz_sock_t *sock)
+{
+    sock->touched = true;
+    (void)zmq_unbind(sock->raw, rz_sock_endpoint(sock));
+}
+
 rz_rc_t rz_sock_disconnect(rz_sock_t *sock, const char *endpoint)
 {
     sock->touched = true;

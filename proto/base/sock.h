@@ -48,6 +48,8 @@ typedef struct {
 rz_sock_t *rz_sock_open(uv_loop_t *loop, void *zctx, const rz_sock_options_t *options, rz_err_t *err);
 /* endpoint may end in ":*" or ":0" for a free port; rz_sock_endpoint() then tells which. */
 rz_rc_t rz_sock_bind(rz_sock_t *sock, const char *endpoint, rz_err_t *err);
+/* Takes no connection any more and ends those it has; what had come in is still read. */
+void rz_sock_unbind(rz_sock_t *sock);
 rz_rc_t rz_sock_connect(rz_sock_t *sock, const char *endpoint, rz_err_t *err);
 rz_rc_t rz_sock_disconnect(rz_sock_t *sock, const char *endpoint);
 const char *rz_sock_endpoint(const rz_sock_t *sock); /* of the last bind; lent */
