@@ -124,7 +124,7 @@ static void a_broker_that_is_told_to_stop_is_not_ready(void **state)
 static void a_linked_runner_is_ready(void **state)
 {
     (void)state;
-    page_await(runner_at, "/readyz?verbose", 200, "[+] broker\n[+] sync\n[+] intake\nok\n");
+    page_await(runner_at, "/readyz?verbose", 200, "[+] broker\n[+] sync\n[+] workers\n[+] intake\nok\n");
     assert_true(metric(runner_at, "rhizome_runner_ready") == 1);
     assert_true(metric(runner_at, "rhizome_runner_linked") == 1);
 }
