@@ -28,7 +28,8 @@ def script_cases():
 def entries():
     """What is registered by a name of its own: rz_script(static.house ...), add_test(NAME ...)."""
     text = (TESTS / "CMakeLists.txt").read_text()
-    return re.findall(r"(?:rz_script\(|NAME )([a-z0-9_.]+)", text)
+    several = re.findall(r"foreach\(entry ([a-z ]+)\)\n  rz_script\(([a-z.]+)\$\{entry\}", text)
+    return re.findall(r"(?:rz_script\(|NAME )([a-z0-9_.]+)", text) + [first + entry for names, first in several for entry in names.split()]
 
 
 def rows():
