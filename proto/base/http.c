@@ -8,8 +8,17 @@
 #define HEADERS_MAX 512
 #define QUERY_MAX   256
 
+/* A connection, from the moment it is accepted; the wsi's opaque user data. */
+typedef struct visitor {
+    rz_http_server_t *server;
+    struct lws *wsi;
+    TAILQ_ENTRY(visitor) link;
+} visitor_t;
+
 struct rz_http_server {
     struct lws_vhost *vhost;
+    TAILQ_HEAD(, visitor) visitors; /* the oldest first */
+    unsigned count;
     rz_http_fn fn; /* NULL once closed */
     void *arg;
     SLIST_ENTRY(rz_http_server) link;
@@ -87,9 +96,41 @@ static int on_writable(struct lws *wsi, session_t *session)
     return sent < 0 || lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
 }
 
+static void dismiss(struct lws *wsi)
+{
+    visitor_t *visitor = lws_get_opaque_user_data(wsi);
+    if (visitor == NULL)
+        return;
+    lws_set_opaque_user_data(wsi, NULL);
+    TAILQ_REMOVE(&visitor->server->visitors, visitor, link);
+    visitor->server->count--;
+    rz_free(visitor);
+}
+
+static void admit(struct lws *wsi)
+{
+    rz_http_server_t *server = lws_vhost_user(lws_get_vhost(wsi));
+    if (server->count == RZ_HTTP_CONNECTIONS_MAX) {
+        struct lws *oldest = TAILQ_FIRST(&server->visitors)->wsi;
+        dismiss(oldest);
+        lws_set_timeout(oldest, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+    }
+    visitor_t *visitor = rz_alloc(sizeof *visitor);
+    *visitor = (visitor_t){ .server = server, .wsi = wsi };
+    TAILQ_INSERT_TAIL(&server->visitors, visitor, link);
+    server->count++;
+    lws_set_opaque_user_data(wsi, visitor);
+}
+
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
     switch (reason) {
+    case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
+        admit(wsi);
+        return 0;
+    case LWS_CALLBACK_WSI_DESTROY:
+        dismiss(wsi);
+        return 0;
     case LWS_CALLBACK_HTTP:
         return on_request(wsi, user, in);
     case LWS_CALLBACK_HTTP_WRITEABLE:
@@ -117,6 +158,7 @@ rz_http_server_t *rz_http_listen(rz_ws_context_t *context, const char *host, uin
     rz_http_server_t *server = rz_alloc(sizeof *server);
     server->fn = fn;
     server->arg = arg;
+    TAILQ_INIT(&server->visitors);
     struct lws_context_creation_info info = ws_vhost_info();
     info.protocols = protocols;
     info.vhost_name = "rhizome-http";

@@ -1,10 +1,13 @@
 /* http.h - small answers over HTTP/1.1 (RFC 9112) for people, probes and scrapers: health and metrics.
  *
  * A server of the process's libwebsockets context (ws.h). GET only: another method is answered 405, a WebSocket upgrade
- * refused. An answer is made at once and whole. Loop thread only. */
+ * refused. An answer is made at once and whole. Of RZ_HTTP_CONNECTIONS_MAX connections the oldest is ended for the next: whoever
+ * opens many and says nothing shuts nobody out. Loop thread only. */
 #pragma once
 
 #include "base/ws.h"
+
+#define RZ_HTTP_CONNECTIONS_MAX 256
 
 #define RZ_HTTP_TEXT    "text/plain; charset=utf-8"
 #define RZ_HTTP_METRICS "text/plain; version=0.0.4; charset=utf-8" /* Prometheus text format */

@@ -4,6 +4,7 @@
 #include "base/http.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #define LARGE ((size_t)300 << 10)
 
@@ -164,6 +165,29 @@ static void a_closed_server_asks_its_handler_no_more(void **state)
 }
 
 /* clang-format off */
+static void connections_that_say_nothing_shut_nobody_out(void **state)
+{
+    int silent[RZ_HTTP_CONNECTIONS_MAX + 8];
+    size_t n = sizeof silent / sizeof silent[0];
+    char head[1024], body[64];
+    site_t site = open_site(state);
+    listen_site(&site);
+    uint16_t port = rz_http_port(site.server);
+    close(site.f->raw);
+    for (size_t i = 0; i < n; i++) {
+        silent[i] = tcp_socket(&port, false);
+        uv_run(&site.f->loop, UV_RUN_NOWAIT);
+    }
+    site.f->raw = tcp_socket(&port, false);
+    ask(&site, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    read_answer(&site, head, body, sizeof body);
+    assert_string_equal(body, "up 1\n");
+    site.f->raw = (close(site.f->raw), silent[0]); /* the first of them was ended for the others */
+    assert_int_equal(raw_read(site.f, body, 1), 0);
+    for (size_t i = 1; i < n; i++)
+        close(silent[i]);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_get_is_answered_with_status_type_and_body, setup, teardown),
     cmocka_unit_test_setup_teardown(the_status_is_the_handlers, setup, teardown),
@@ -173,6 +197,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(an_upgrade_to_websocket_is_refused, setup, teardown),
     cmocka_unit_test_setup_teardown(a_port_that_is_taken_is_an_error, setup, teardown),
     cmocka_unit_test_setup_teardown(a_closed_server_asks_its_handler_no_more, setup, teardown),
+    cmocka_unit_test_setup_teardown(connections_that_say_nothing_shut_nobody_out, setup, teardown),
 };
 /* clang-format on */
 
