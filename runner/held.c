@@ -1,6 +1,8 @@
 /* held.c - a hash table of lists, and all of them in one ring. */
 #include "held.h"
 
+#include "spent.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +14,7 @@ struct held {
     run_t *buckets[BUCKETS];
     run_t *first;
     size_t count;
+    spent_t *spent;
 };
 
 /* FNV-1a: children's ids often differ in their last digits only, and it mixes those. */
@@ -25,7 +28,9 @@ static size_t bucket_of(const char *child)
 
 held_t *held_create(void)
 {
-    return rz_alloc(sizeof(held_t));
+    held_t *held = rz_alloc(sizeof *held);
+    held->spent = spent_create();
+    return held;
 }
 
 void held_destroy(held_t **held)
@@ -35,6 +40,7 @@ void held_destroy(held_t **held)
     run_t *run;
     while ((run = (*held)->first) != NULL)
         held_drop(*held, &run);
+    spent_destroy(&(*held)->spent);
     rz_free(*held);
     *held = NULL;
 }
@@ -68,7 +74,13 @@ void held_drop(held_t *held, run_t **run_ref)
     else
         held->first = place->next;
     held->count--;
+    spent_add(held->spent, run_child(run), run_token(run));
     run_close(run_ref);
+}
+
+bool held_had(const held_t *held, const char *child, const char *token)
+{
+    return spent_has(held->spent, child, token);
 }
 
 run_t *held_find(const held_t *held, const char *child)

@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,6 +33,11 @@ static void on_assign(runner_t *runner, rz_link_t *link, const rz_msg_t *msg)
     }
     if (holds_already(runner, link))
         return;
+    if (held_had(runner->held, link->child, link->token)) {
+        rz_log_info("runner.old_assign", "child=%s epoch=%" PRIu64 " it has been settled", link->child,
+                    link->epoch);
+        return;
+    }
     run_t *run = run_open(&runner->house, link, msg->part[1], msg->part[2]);
     run_place(run)->since_sync = runner->counter;
     held_add(runner->held, run);

@@ -290,6 +290,21 @@ static void a_repeated_assignment_runs_once(void **state)
     assert_int_equal(stand_in_down(&s), 0);
 }
 
+/* Another broker may learn late that it was settled. */
+static void an_assignment_that_is_repeated_after_its_end_is_not_run_again(void **state)
+{
+    (void)state;
+    up(NULL);
+    echo("ch-1", "x");
+    const seen_t *seen = stand_in_wait(&s, "ch-1");
+    echo("ch-1", "x");
+    echo("ch-2", "y");
+    stand_in_wait(&s, "ch-2");
+    assert_int_equal(seen->starts, 1);
+    assert_int_equal(seen->finishes, 1);
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
 static void a_new_epoch_of_a_child_replaces_the_old_one(void **state)
 {
     (void)state;
@@ -641,6 +656,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_fenced_run_publishes_nothing_more_and_its_worker_is_gone),
     cmocka_unit_test(what_the_store_says_is_not_ours_is_dropped),
     cmocka_unit_test(a_repeated_assignment_runs_once),
+    cmocka_unit_test(an_assignment_that_is_repeated_after_its_end_is_not_run_again),
     cmocka_unit_test(a_new_epoch_of_a_child_replaces_the_old_one),
     cmocka_unit_test(a_broker_that_forgot_the_runner_hears_hello_again),
     cmocka_unit_test(an_assignment_of_a_link_that_was_given_up_is_not_run),

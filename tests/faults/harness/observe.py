@@ -18,6 +18,7 @@ class Observer(threading.Thread):
         super().__init__(daemon=True)
         self.fleet, self.began = fleet, began
         self.redis = type(fleet.store.raw)(fleet.store.socket, timeout=2.0)
+        self.roll = truth.Roll(self.redis)
         self.ending, self.lock = threading.Event(), threading.Lock()
         self.losses = []    # of runners: {runner, at, incarnation, open: {entry}, settled: {entry: s}}
         self.trees = []     # of what must be gone: {runner, at, due, marks, left}
@@ -57,9 +58,10 @@ class Observer(threading.Thread):
                 self._sample()
             try:
                 self._follow()
+                self.roll.step()
                 if self.now() >= self.due["places"]:
                     began = self.now()
-                    found = truth.places(self.redis)
+                    found = truth.places(self.redis, self.roll.take())
                     self.looks.append({"at": began, "counts": found["counts"], "wrong": found["wrong"], "most": found["most"]})
                     self.due["places"] = self.now() + max(PLACES_S, 30 * (self.now() - began))
             except Down:

@@ -8,36 +8,51 @@ FIELDS = ("state", "activation", "epoch", "token", "owner", "profile", "labels",
           "submitted", "logged", "status", "rev", "size", "steers", "queue")
 CHUNK = 300
 
-# Every activation's place, in one atomic look. Answers JSON: how many per state, and who is nowhere or in two places.
+# Every place an activation can be in, and who is there, in one atomic look whose cost grows with what is live and not with what has ended.
+# ARGV: children that are live as far as somebody saw, who must be in a place as well. Answers JSON: how many per state, who is nowhere or in
+# two places, some that are live, and how many one runner owns at most.
 PLACES = r"""
 local P = 'rz:{0}:'
-local queued, owned = {}, {}
+local queued, owned, look, seen, most = {}, {}, {}, {}, 0
 local function note(t, key, value) t[key] = t[key] or {}; table.insert(t[key], value) end
-for _, key in ipairs(redis.call('KEYS', P .. 'q:*')) do
-    local _, slashes = string.gsub(string.sub(key, #P + 1), '/', '')
-    if slashes == 3 then
-        for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do note(queued, entry, key) end
+local function want(child) if not seen[child] then seen[child] = true; look[#look + 1] = child end end
+for _, class in ipairs(redis.call('HKEYS', P .. 'classes')) do
+    for priority = 0, 2 do
+        local ring, lists = P .. 'q:' .. priority .. '/' .. class, {}
+        for _, parent in ipairs(redis.call('LRANGE', ring, 0, -1)) do
+            if not lists[parent] then
+                lists[parent] = true
+                for _, entry in ipairs(redis.call('LRANGE', ring .. '/' .. parent, 0, -1)) do
+                    note(queued, entry, ring)
+                    want(string.match(entry, '^%S+'))
+                end
+            end
+        end
     end
 end
 for _, entry in ipairs(redis.call('ZRANGE', P .. 't', 0, -1)) do
     local rerun = string.match(entry, '^r (.*)$')
-    if rerun then note(queued, rerun, 't') end
+    if rerun then note(queued, rerun, 't'); want(string.match(rerun, '^%S+')) end
 end
-for _, key in ipairs(redis.call('KEYS', P .. 'o:*')) do
-    for _, entry in ipairs(redis.call('ZRANGE', key, 0, -1)) do
-        note(owned, string.match(entry, '^%S+'), { entry, string.sub(key, #P + 3) })
+local incarnations = {}
+for _, incarnation in ipairs(redis.call('SMEMBERS', P .. 'is')) do incarnations[incarnation] = true end
+for _, incarnation in ipairs(redis.call('HVALS', P .. 'runners')) do incarnations[incarnation] = true end
+for incarnation in pairs(incarnations) do
+    local entries = redis.call('ZRANGE', P .. 'o:' .. incarnation, 0, -1)
+    most = math.max(most, #entries)
+    for _, entry in ipairs(entries) do
+        note(owned, string.match(entry, '^%S+'), { entry, incarnation })
+        want(string.match(entry, '^%S+'))
     end
 end
-local counts, wrong, live, most = {}, {}, {}, 0
-for _, key in ipairs(redis.call('KEYS', P .. 'o:*')) do most = math.max(most, redis.call('ZCARD', key)) end
+for _, child in ipairs(ARGV) do want(child) end
+local counts, wrong, live = {}, {}, {}
 local function bad(child, why) if #wrong < 20 then wrong[#wrong + 1] = child .. ': ' .. why end end
-for _, key in ipairs(redis.call('KEYS', P .. 'c:*')) do
-    local child, a = string.sub(key, #P + 3), redis.call('HGET', key, 'a')
-    local f = {}
-    for word in string.gmatch(a or 'none 0 0 - -', '%S+') do f[#f + 1] = word end
-    local state, entry, mine = f[1], child .. ' ' .. f[2], owned[child] or {}
+for _, child in ipairs(look) do
+    local f, mine = {}, owned[child] or {}
+    for word in string.gmatch(redis.call('HGET', P .. 'c:' .. child, 'a') or 'none 0 0 - -', '%S+') do f[#f + 1] = word end
+    local state, lists = f[1], #(queued[child .. ' ' .. f[2]] or {})
     counts[state] = (counts[state] or 0) + 1
-    local lists = #(queued[entry] or {})
     if state == 'queued' and (lists ~= 1 or #mine ~= 0) then
         bad(child, 'queued, but in ' .. lists .. ' queues and owned ' .. #mine .. ' times')
     elseif state == 'assigned' or state == 'running' then
@@ -48,21 +63,43 @@ for _, key in ipairs(redis.call('KEYS', P .. 'c:*')) do
         end
     elseif state == 'terminal' and #mine ~= 0 then
         bad(child, 'terminal, but still owned by ' .. mine[1][2])
+    elseif state == 'none' and #mine ~= 0 then
+        bad(child, 'owned, but it does not exist')
     end
     if state ~= 'terminal' and state ~= 'none' and #live < 20 then live[#live + 1] = child .. ' ' .. state .. ' at ' .. f[5] end
-    owned[child] = nil
 end
-for child in pairs(owned) do bad(child, 'owned, but it does not exist') end
 return cjson.encode({ counts = counts, wrong = wrong, live = live, most = most })
 """
 
 
-def places(redis):
-    answer = redis("EVAL", PLACES, 0)
+def places(redis, children=()):
+    answer = redis("EVAL", PLACES, 0, *children)
     if isinstance(answer, Error):
         raise ValueError(answer)
     found = json.loads(answer)
     return {name: value or {"counts": {}, "most": 0}.get(name, []) for name, value in found.items()}  # cjson: an empty list is {}
+
+
+class Roll:
+    """Goes round all children, a few at a time, for those that live: a lost one would be in no place that a look begins at."""
+
+    STEP = 2000  # keys that one step may pass
+
+    def __init__(self, redis):
+        self.redis, self.cursor, self.rounds, self.living = redis, "0", 0, set()
+
+    def step(self):
+        self.cursor, keys = self.redis("SCAN", self.cursor, "MATCH", f"{P}c:*", "COUNT", self.STEP)
+        self.rounds += self.cursor == "0"
+        children = [key[len(P) + 2:] for key in keys]
+        for child, packed in zip(children, self.redis.many([("HGET", f"{P}c:{child}", "a") for child in children]) if children else []):
+            if packed is not None and activation(packed)["state"] not in ("terminal", "none"):
+                self.living.add(child)
+
+    def take(self):
+        """Those found since the last take; whoever has ended meanwhile does no harm in a look."""
+        living, self.living = self.living, set()
+        return living
 
 
 def activation(packed):
@@ -125,7 +162,8 @@ def read_all(redis):
                         "notes": notes[child], "log": [read_entry(entry) for entry in streams[child]]}
     completions = [dict(zip(fields[::2], fields[1::2])) for _, fields in redis("XRANGE", P + "completions", "-", "+")]
     return {"children": found, "completions": [c for c in completions if c.get("kind") == "completion"],
-            "queued": int(redis("GET", P + "n") or 0), "classes": redis("HGETALL", P + "classes"), "places": places(redis)}
+            "queued": int(redis("GET", P + "n") or 0), "classes": redis("HGETALL", P + "classes"),
+            "places": places(redis, [child for child, stored in found.items() if stored["a"]["state"] not in ("terminal", "none")])}
 
 
 def read_entry(entry):
