@@ -23,8 +23,8 @@ REPLAYS = 400    # children whose events are fetched again at most
 ENDLESS_MS = 90000  # longer than outages of everything that a plan puts end to end
 
 
-def mix(rng):
-    """(kind, delay in ms, attempts) of the next job."""
+def mix(rng, rate):
+    """(kind, delay in ms, attempts) of the next job. What a stubborn one leaves behind stays for minutes: one every two seconds."""
     dice = rng.random()
     attempts = 2 if rng.random() < 0.3 else 1
     if dice < 0.72:
@@ -33,7 +33,7 @@ def mix(rng):
         return "slow", rng.randint(50, 1500), attempts
     if dice < 0.95:
         return "steered", rng.randint(1000, 3000), attempts
-    if dice < 0.955:
+    if dice < 0.95 + min(0.02, 0.5 / rate):
         return "stubborn", 0, attempts
     if dice < 0.975:
         return "long", rng.randint(3000, 8000), attempts
@@ -171,7 +171,7 @@ class Load:
         if self.producing:
             due = int((time.monotonic() - self.began) * self.rate) - self.made
             for _ in range(min(due, 50)):
-                self.submit(*mix(self.rng))
+                self.submit(*mix(self.rng, self.rate))
             if due > 500:  # we were held up ourselves: no burst afterwards
                 self.began = time.monotonic() - self.made / self.rate
         self._do_later()

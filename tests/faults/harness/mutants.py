@@ -49,8 +49,6 @@ MUTANTS = (
     Mutant("a rerun that waits for its time is forgotten", BASE,
            "    call('ZADD', P .. 't', format('%.0f', tick() + ms), concat({ 'r', child, t[ACTIVATION] }, ' '))\n", "", "kills",
            "Nothing with a receipt|Every activation"),
-    Mutant("a watcher takes a hole for the end of what is missing", "ops/cli/follow.c", "    if (misses(follow, event) || (begins && !fetched))",
-           "    if (begins && !fetched)", "kills", "Whoever joins late"),
     Mutant("settling forgets what was not started", BASE, "        give_back(child, t, 'requeued', 'runner lost: ' .. runner)\n    elseif may",
            "        call('ZREM', P .. 'o:' .. incarnation, child .. ' ' .. epoch)\n    elseif may", "cut",
            "Nothing with a receipt|Every activation"),
