@@ -1,5 +1,5 @@
 /* test_runner_state.c - what a runner makes of an assignment before it runs it, and what it tells of a run while it lives:
- * heartbeats, states, steering. */
+ * heartbeats, states, steering. And how often it may die. */
 #include "facts.h"
 #include "stand_in.h"
 
@@ -351,6 +351,31 @@ static void a_rerun_is_told_which_attempt_it_is_and_why_the_last_was_lost(void *
     assert_int_equal(stand_in_down(&s), 0);
 }
 
+/* ---- of itself ---- */
+
+static void die(void)
+{
+    int hellos = s.hellos;
+    rz_link_t dead = { .kind = RZ_LINK_REFUSED, .code = RZ_DEAD, .message = "condemned" };
+    stand_in_send(&s, &dead, NULL);
+    while (s.hellos == hellos)
+        stand_in_pump(&s, 20);
+}
+
+/* As two of one name do, which end each other with every new incarnation. */
+static void a_runner_that_is_declared_dead_again_and_again_takes_its_time(void **state)
+{
+    (void)state;
+    up("", NULL);
+    uint64_t began_ms = process_now_ms();
+    die();
+    die();
+    assert_true(process_now_ms() - began_ms >= 5000);
+    stand_in_assign(&s, "ch-1", "echo", 1, "x", NULL);
+    assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
+    down();
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_conversation_whose_last_message_is_not_a_users_is_skipped),
     cmocka_unit_test(an_answered_conversation_that_goes_on_is_run),
@@ -368,5 +393,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_repeated_steering_message_is_live_and_told_once),
     cmocka_unit_test(a_message_that_was_told_is_live_also_after_the_outcome),
     cmocka_unit_test(a_run_that_waits_for_its_worker_hears_no_steering),
+    cmocka_unit_test(a_runner_that_is_declared_dead_again_and_again_takes_its_time),
 };
 RZ_FACTS(tests)
