@@ -19,9 +19,9 @@ static void up(const char *mode)
     snprintf(
         members, sizeof members,
         "\"externalAgents\":{"
-        "\"bad\":{\"agent_id\":\"bad\",\"protocol\":\"actor\",\"permission_profile\":\"p\",\"executor\":\"echo\",\"worker_bin\":\"python3\",\"worker_args\":[\"" RZ_SOURCE_DIR
+        "\"bad\":{\"agent_id\":\"bad\",\"protocol\":\"actor\",\"permission_profile\":\"p\",\"executor\":\"echo\",\"worker_bin\":\"/usr/bin/python3\",\"worker_args\":[\"" RZ_SOURCE_DIR
         "/tests/faults/bad_worker.py\",\"%s\"]},"
-        "\"good\":{\"agent_id\":\"good\",\"protocol\":\"actor\",\"permission_profile\":\"p\",\"executor\":\"echo\",\"worker_bin\":\"python3\",\"worker_args\":[\"" RZ_SOURCE_DIR
+        "\"good\":{\"agent_id\":\"good\",\"protocol\":\"actor\",\"permission_profile\":\"p\",\"executor\":\"echo\",\"worker_bin\":\"/usr/bin/python3\",\"worker_args\":[\"" RZ_SOURCE_DIR
         "/tests/faults/bad_worker.py\",\"good\"]}}",
         mode);
     bool patient = strcmp(mode, "good") == 0 || strcmp(mode, "flood") == 0;
