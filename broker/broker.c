@@ -33,6 +33,7 @@ struct broker {
 
     void *zctx;
     guard_t *guard; /* NULL: no keys, everybody may do everything */
+    greetings_t *greetings;
     intruder_t *intruder;
     bool tried, failed; /* the first round of tries is over; a stranger got in */
     rz_sock_t *jobs_sock, *control_sock, *runners_sock;
@@ -137,9 +138,15 @@ static void become_ready(broker_t *broker)
     broker->ready(at, broker->arg);
 }
 
+static void on_try(void *arg)
+{
+    greetings_ignore(((broker_t *)arg)->greetings, true);
+}
+
 static void on_round(void *arg)
 {
     broker_t *broker = arg;
+    greetings_ignore(broker->greetings, false);
     broker->tried = true;
     become_ready(broker);
 }
@@ -165,6 +172,7 @@ static void open_intruder(broker_t *broker)
                              .server_key = broker->setup->key.public_key,
                              .endpoint = { at->jobs, at->control, at->events, at->runners, at->publish },
                              .pause_ms = INTRUDER_MS,
+                             .on_begin = on_try,
                              .on_round = on_round,
                              .on_accepted = on_accepted,
                              .arg = broker });
@@ -334,6 +342,7 @@ static void open_faces(broker_t *broker)
                                                        .endpoints = &broker->endpoints,
                                                        .brokers = broker->brokers,
                                                        .guard = broker->guard,
+                                                       .calls_per_sec = broker->setup->calls_per_sec,
                                                        .store = broker->store,
                                                        .store_detail = broker->store_detail,
                                                        .roster = broker->roster,
@@ -386,20 +395,37 @@ static void on_link(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
     links_on_message(sock, msg, ((broker_t *)arg)->links);
 }
 
+static void close_sock(rz_sock_t **sock)
+{
+    if (*sock != NULL)
+        zmq_socket_monitor(rz_sock_raw(*sock), NULL, 0); /* if it has one */
+    rz_sock_close(sock);
+}
+
+/* Of one frame. What is up to twice too large is answered so; who sends more is disconnected. */
+static int64_t frame_max(const setup_t *setup, gate_t gate)
+{
+    size_t job = 2 * (setup->job_max + setup->session_max);
+    return (int64_t)(gate == GATE_RUNNERS || job > RZ_FRAME_MAX ? RZ_FRAME_MAX : job);
+}
+
 static rz_sock_t *open_sock(broker_t *broker, int type, gate_t gate, const char *endpoint, rz_sock_fn on_msg,
                             rz_err_t *err)
 {
     rz_sock_options_t options = { .type = type,
                                   .key = &broker->setup->key,
                                   .domain = gate_name(gate),
+                                  .max_bytes = frame_max(broker->setup, gate),
                                   .sndhwm = HWM,
                                   .rcvhwm = type == ZMQ_PULL ? 0 : HWM,
                                   .linger_ms = LINGER_MS,
                                   .on_msg = on_msg,
                                   .arg = broker };
     rz_sock_t *sock = rz_sock_open(broker->loop, broker->zctx, &options, err);
-    if (sock != NULL && rz_sock_bind(sock, endpoint, err) != RZ_OK)
-        rz_sock_close(&sock);
+    if (sock != NULL && broker->greetings != NULL)
+        greetings_watch(broker->greetings, gate, rz_sock_raw(sock), err);
+    if (sock != NULL && (err->rc != RZ_OK || rz_sock_bind(sock, endpoint, err) != RZ_OK))
+        close_sock(&sock);
     return sock;
 }
 
@@ -415,6 +441,8 @@ static bool open_guard(broker_t *broker, rz_err_t *err)
     broker->guard = guard_open(
         &(guard_parts_t){ broker->loop, broker->zctx, s->allow, &broker->counters, on_allow_changed, broker },
         err);
+    if (broker->guard != NULL)
+        broker->greetings = greetings_open(broker->loop, broker->zctx, broker->guard, &broker->counters);
     return broker->guard != NULL;
 }
 
@@ -435,7 +463,8 @@ static bool open_sockets(broker_t *broker, rz_err_t *err)
                                   .own = s->scoped,
                                   .kept = s->subscriber_events,
                                   .key = &s->key,
-                                  .guard = broker->guard };
+                                  .guard = broker->guard,
+                                  .greetings = broker->greetings };
     if ((broker->jobs_sock = open_sock(broker, ZMQ_PULL, GATE_JOBS, s->jobs, on_job, err)) == NULL ||
         (broker->control_sock = open_sock(broker, ZMQ_ROUTER, GATE_CONTROL, s->control, on_call, err)) ==
             NULL ||
@@ -477,10 +506,11 @@ static void close_all(broker_t *broker)
     dispatch_destroy(&broker->dispatch);
     roster_destroy(&broker->roster);
     intruder_close(&broker->intruder);
-    rz_sock_close(&broker->jobs_sock);
-    rz_sock_close(&broker->control_sock);
-    rz_sock_close(&broker->runners_sock);
+    close_sock(&broker->jobs_sock);
+    close_sock(&broker->control_sock);
+    close_sock(&broker->runners_sock);
     proxy_close(&broker->proxy);
+    greetings_close(&broker->greetings);
     guard_close(&broker->guard);
 }
 

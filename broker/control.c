@@ -40,6 +40,7 @@ control_t *control_open(const control_parts_t *parts)
 {
     control_t *control = rz_alloc(sizeof *control);
     control->part = *parts;
+    control->pace = pace_create(parts->calls_per_sec);
     control->live = live_create(parts->loop);
     control->started_ms = rz_now_ms();
     return control;
@@ -55,6 +56,7 @@ void control_close(control_t **control)
 {
     if (*control == NULL)
         return;
+    pace_destroy(&(*control)->pace);
     live_destroy(&(*control)->live);
     rz_free(*control);
     *control = NULL;
@@ -142,6 +144,17 @@ static void authorise(control_t *control, call_t *call, const rz_control_request
         control_forbid(control, &call, &err);
 }
 
+/* A peer is a key, or a connection where keys are not in use. */
+static void refuse_for_now(control_t *control, call_t *call, uint64_t wait_ms)
+{
+    rz_err_t err = { 0 };
+    control->part.counters->calls_limited++;
+    rz_fail(&err, RZ_FULL, "more than %llu requests a second (limits.calls_per_sec)",
+            (unsigned long long)control->part.calls_per_sec);
+    rz_json_put_u64(call_reply(call, RZ_FULL, &err), "retry_after_ms", wait_ms);
+    call_send(&call);
+}
+
 static void serve(control_t *control, const envelope_t *envelope, rz_str_t body, const char *user)
 {
     rz_control_request_t request;
@@ -156,7 +169,10 @@ static void serve(control_t *control, const envelope_t *envelope, rz_str_t body,
                     rz_version_common(request.version, request.version_max), rz_control_op_name(request.op));
     call_about(call, request.child);
     call_from(call, user);
-    if (control->part.guard != NULL)
+    uint64_t wait_ms = pace_ask(control->pace, user != NULL ? rz_str(user) : envelope->frame[0], rz_now_ms());
+    if (wait_ms > 0)
+        refuse_for_now(control, call, wait_ms);
+    else if (control->part.guard != NULL)
         authorise(control, call, &request, body);
     else
         control_serve(control, call, &request);

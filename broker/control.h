@@ -26,7 +26,8 @@ typedef struct {
     proxy_t *proxy;
     counters_t *counters;
     desk_t *desk;
-    guard_t *guard; /* NULL: keys are not in use */
+    guard_t *guard;         /* NULL: keys are not in use */
+    uint64_t calls_per_sec; /* of one peer; 0: any number */
 } control_parts_t;
 
 control_t *control_open(const control_parts_t *parts);

@@ -6,9 +6,11 @@
 #include "control.h"
 
 #include "live.h"
+#include "pace.h"
 
 struct control {
     control_parts_t part;
+    pace_t *pace;        /* how fast each peer may ask */
     live_t *live;        /* calls that wait for a runner's answer */
     uint64_t started_ms; /* monotonic */
     size_t trees;        /* being cancelled now */

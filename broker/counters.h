@@ -50,6 +50,9 @@
     X(store_gaps, "Times that the store was lost.")                                                          \
     X(peers_admitted, "Handshakes of keys that the allow list has for the socket.")                          \
     X(peers_denied, "Handshakes that were refused: an unknown key, another role's, a list that is broken.")  \
+    X(greetings_failed,                                                                                      \
+      "Connections that ended before they had greeted: no key, another protocol, silence.")                  \
+    X(calls_limited, "Requests refused because their peer asks too often.")                                  \
     X(tries_refused, "Handshakes of our own try to get in with a key that nobody knows.")                    \
     X(not_allowed, "Messages refused to a known key: beyond its role or scope, or revoked.")                 \
     X(topics_denied, "Subscriptions outside the topics of their key.")                                       \

@@ -41,6 +41,7 @@ static bool set_options(const face_t *face, rz_err_t *err)
     if (!set_int(face->xpub, ZMQ_LINGER, PROXY_LINGER_MS) ||
         !set_int(face->xpub, ZMQ_SNDHWM, face->base->kept) || !set_int(face->xpub, ZMQ_TCP_KEEPALIVE, 1) ||
         !set_int(face->xpub, ZMQ_BACKLOG, BACKLOG) ||
+        !set_int(face->xpub, ZMQ_HANDSHAKE_IVL, PROXY_HANDSHAKE_MS) ||
         zmq_setsockopt(face->xpub, ZMQ_MAXMSGSIZE, &max, sizeof max) != 0) {
         rz_fail_sys(err, errno, "options of a socket for events");
         return false;
@@ -83,12 +84,19 @@ face_t *face_open(const face_base_t *base, const char *endpoint, const rz_allowe
     return face;
 }
 
+static void close_socket(face_t *face)
+{
+    zmq_socket_monitor(face->xpub, NULL, 0); /* if it has one */
+    zmq_close(face->xpub);
+    face->xpub = NULL;
+}
+
 void face_destroy(face_t **face)
 {
     if (*face == NULL)
         return;
     if ((*face)->xpub != NULL)
-        zmq_close((*face)->xpub);
+        close_socket(*face);
     topics_destroy(&(*face)->held);
     cJSON_Delete((*face)->topics);
     cJSON_Delete((*face)->scope);
@@ -143,8 +151,7 @@ void face_shut(face_t *face, void *xsub, int linger_ms)
         ask_within(face, xsub, false, rz_buf_str(&topic));
     rz_buf_fini(&topic);
     set_int(face->xpub, ZMQ_LINGER, linger_ms);
-    zmq_close(face->xpub);
-    face->xpub = NULL;
+    close_socket(face);
 }
 
 /* libzmq shows each topic once, however many ask for it, and takes nothing back that somebody still has. True: it was a

@@ -127,6 +127,11 @@ static void log_refusal(guard_t *guard, const char *event, const char *gate, con
     guard->unlogged = 0;
 }
 
+void guard_tells(guard_t *guard, const char *event, const char *socket, const char *why)
+{
+    log_refusal(guard, event, socket, "-", why);
+}
+
 void guard_refused(guard_t *guard, gate_t gate, const char *user, const char *why)
 {
     guard->part.counters->not_allowed++;

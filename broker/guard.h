@@ -42,6 +42,9 @@ void guard_refused(guard_t *guard, gate_t gate, const char *user, const char *wh
  * at once, and counts apart. Copied. */
 void guard_knows_stranger(guard_t *guard, const char *public_key);
 
+/* A line of the log about somebody who stays outside; a line a second at most, the others are counted in the next. */
+void guard_tells(guard_t *guard, const char *event, const char *socket, const char *why);
+
 /* From any thread: whether this key may publish under this topic. */
 bool guard_publishes(guard_t *guard, const char *user, rz_str_t topic);
 

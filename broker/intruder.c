@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TRIES        (2 * GATES)
+#define TRIES        ((size_t)2 * GATES)
 #define HANDSHAKE_MS 2000
 #define ROUND_MS     5000 /* then what is not answered is given up */
 #define SUCCESSES    ZMQ_EVENT_HANDSHAKE_SUCCEEDED
@@ -121,6 +121,7 @@ static void begin_round(intruder_t *intruder)
     if (intruder->part.guard != NULL)
         guard_knows_stranger(intruder->part.guard, stranger.public_key);
     intruder->trying = true;
+    intruder->part.on_begin(intruder->part.arg);
     rz_timer_start(intruder->timer, ROUND_MS, 0);
     for (size_t i = 0; i < TRIES; i++) {
         rz_err_t err = { 0 };

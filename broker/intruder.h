@@ -18,6 +18,7 @@ typedef struct {
     const char *server_key;      /* public; lent */
     const char *endpoint[GATES]; /* where each socket is bound; NULL: it is not tried. Lent. */
     uint64_t pause_ms;           /* INTRUDER_MS */
+    void (*on_begin)(void *arg);
     void (*on_round)(void *arg); /* every try of a round was refused, or not answered */
     void (*on_accepted)(const char *gate, bool with_key, void *arg); /* once; no more rounds then */
     void *arg;

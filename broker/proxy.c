@@ -227,7 +227,8 @@ static void *open_one(const proxy_t *proxy, int type, const rz_key_t *key, rz_er
     int64_t max = 2 * (int64_t)RZ_EVENT_MAX;
     if (sock != NULL && set_int(sock, ZMQ_LINGER, PROXY_LINGER_MS) && set_int(sock, ZMQ_SNDHWM, PROXY_HWM) &&
         set_int(sock, ZMQ_RCVHWM, PROXY_HWM) && set_int(sock, ZMQ_TCP_KEEPALIVE, 1) &&
-        set_int(sock, ZMQ_BACKLOG, BACKLOG) && zmq_setsockopt(sock, ZMQ_MAXMSGSIZE, &max, sizeof max) == 0 &&
+        set_int(sock, ZMQ_BACKLOG, BACKLOG) && set_int(sock, ZMQ_HANDSHAKE_IVL, PROXY_HANDSHAKE_MS) &&
+        zmq_setsockopt(sock, ZMQ_MAXMSGSIZE, &max, sizeof max) == 0 &&
         rz_key_apply(key, gate_name(GATE_PUBLISH), sock, err) == RZ_OK)
         return sock;
     rz_fail_sys(err, errno, "opening a socket of the event proxy");
@@ -266,6 +267,8 @@ static void close_all(proxy_t *proxy)
     for (size_t i = 0; i < proxy->owns; i++)
         face_destroy(&proxy->own[i]);
     face_destroy(&proxy->all);
+    if (proxy->xsub != NULL)
+        zmq_socket_monitor(proxy->xsub, NULL, 0);
     void *socks[] = { proxy->pub, proxy->orderer, proxy->orders, proxy->xsub };
     for (size_t i = 0; i < sizeof socks / sizeof *socks; i++)
         if (socks[i] != NULL)
@@ -289,6 +292,10 @@ proxy_t *proxy_open(const proxy_parts_t *parts, rz_err_t *err)
     proxy->part = *parts;
     proxy->base = (face_base_t){ parts->zctx, parts->kept, parts->key };
     if (!open_all(proxy, err))
+        goto undo;
+    if (parts->greetings != NULL &&
+        (greetings_watch(parts->greetings, GATE_PUBLISH, proxy->xsub, err) != RZ_OK ||
+         greetings_watch(parts->greetings, GATE_EVENTS, face_socket(proxy->all), err) != RZ_OK))
         goto undo;
     proxy->shown[proxy->faces++] = proxy->all;
     snprintf(proxy->events, sizeof proxy->events, "%s", face_endpoint(proxy->all));

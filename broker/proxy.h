@@ -13,11 +13,12 @@
  * is sent away once and comes back who may. */
 #pragma once
 
-#include "guard.h"
+#include "greetings.h"
 
-#define PROXY_HWM       100000 /* messages from each runner that wait here */
-#define PROXY_LINGER_MS 200
-#define PROXY_OWN_MAX   256 /* keys with a socket of their own */
+#define PROXY_HWM          100000 /* messages from each runner that wait here */
+#define PROXY_LINGER_MS    200
+#define PROXY_HANDSHAKE_MS 5000 /* a peer that has not greeted by then is disconnected */
+#define PROXY_OWN_MAX      256  /* keys with a socket of their own */
 
 typedef struct proxy proxy_t;
 
@@ -26,9 +27,10 @@ typedef struct {
     const char *publish, *events; /* where to bind; ":*" or ":0" for a free port */
     const char *
         own; /* where the sockets of single keys begin, a port for each; "": beside `events`, at free ports */
-    int kept;            /* see above */
-    const rz_key_t *key; /* zero: in the clear */
-    guard_t *guard;      /* NULL: keys are not in use */
+    int kept;               /* see above */
+    const rz_key_t *key;    /* zero: in the clear */
+    guard_t *guard;         /* NULL: keys are not in use */
+    greetings_t *greetings; /* the same */
 } proxy_parts_t;
 
 /* Binds all endpoints and starts the thread. Texts and key are lent for its life. NULL and err on failure. */

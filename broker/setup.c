@@ -118,6 +118,7 @@ rz_rc_t setup_read(rz_config_t *config, setup_t *out, rz_err_t *err)
         .tombstone_ms = secs_in_ms(config, "retention.tombstone_secs"),
         .completions_max = (uint64_t)rz_config_int(config, "retention.completions"),
         .subscriber_events = (int)rz_config_int(config, "broker.subscriber_events"),
+        .calls_per_sec = (uint64_t)rz_config_int(config, "limits.calls_per_sec"),
         .job_max = (size_t)rz_config_int(config, "limits.job_bytes"),
         .session_max = (size_t)rz_config_int(config, "limits.session_bytes"),
     };

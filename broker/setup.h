@@ -19,6 +19,7 @@ typedef struct {
     uint64_t max_queue_ms;               /* how long a job may wait unless it says otherwise; 0: for ever */
     uint64_t retention_ms, tombstone_ms; /* of sessions, and of what is known after them */
     uint64_t completions_max;
+    uint64_t calls_per_sec; /* of one peer; 0: any number */
     size_t job_max, session_max;
     int subscriber_events;    /* kept for a subscriber that does not read */
     rz_store_options_t store; /* without callbacks */

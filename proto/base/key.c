@@ -55,10 +55,11 @@ static rz_rc_t take_key(const cJSON *tree, const char *member, bool required, ch
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(tree, member);
     if (item == NULL && !required)
         return RZ_OK;
-    if (!rz_key_text_valid(cJSON_GetStringValue(item)))
+    const char *text = cJSON_GetStringValue(item);
+    if (text == NULL || !rz_key_text_valid(text))
         return rz_fail_field(err, item == NULL ? RZ_MISSING_FIELD : RZ_BAD_FIELD, member,
                              "must be a key of %d characters (Z85)", RZ_KEY_LEN);
-    memcpy(out, item->valuestring, RZ_KEY_LEN + 1);
+    memcpy(out, text, RZ_KEY_LEN + 1);
     return RZ_OK;
 }
 

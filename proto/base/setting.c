@@ -70,6 +70,7 @@ const rz_setting_t rz_settings[] = {
 
     INT("limits.job_bytes", "1048576", 1024, (int64_t)RZ_JOB_MAX, "largest spawn job without its session, bytes"),
     INT("limits.session_bytes", "8388608", 1024, (int64_t)RZ_SESSION_MAX, "largest session, bytes"),
+    INT("limits.calls_per_sec", "20000", 0, 1000000, "requests that one peer may make on control; 0: any number"),
     INT("limits.event_bytes", "262144", 1024, (int64_t)RZ_EVENT_MAX, "largest worker event, bytes"),
 
     ID("runner.name", "name of this runner; empty: from the host name"),

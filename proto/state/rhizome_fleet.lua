@@ -14,6 +14,10 @@ ops.join = { n = 3, fn = function(A, i)
     if call('HGET', P .. 'i:' .. incarnation, 's') == 'dead' then
         return 'DEAD'
     end
+    local named = call('HGET', P .. 'i:' .. incarnation, 'n')
+    if named and named ~= runner then
+        return 'CONFLICT' -- it is the life of another: nobody takes it over under a name of his own
+    end
     local older = call('HGET', P .. 'runners', runner)
     if older and older ~= incarnation then
         declare_dead(older, runner)
