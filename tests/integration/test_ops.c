@@ -554,7 +554,17 @@ static void the_owner_can_fetch_its_assignment_again(void **state)
 
 /* One fact a line, where CMake finds them. */
 /* clang-format off */
+static void an_incarnation_joins_under_one_name_only(void **state)
+{
+    calls_t *calls = *state;
+    assert_int_equal(call_join(calls, "i1", "runner-1"), RZ_OK);
+    assert_int_equal(call_join(calls, "i1", "runner-1"), RZ_OK);
+    assert_int_equal(call_join(calls, "i1", "runner-2"), RZ_CONFLICT);
+    assert_int_equal(call_join(calls, "i2", "runner-2"), RZ_OK);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup_teardown(an_incarnation_joins_under_one_name_only, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_submit_stores_the_session_and_queues_the_activation, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(the_same_job_again_is_a_duplicate_and_tells_its_state, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_job_id_with_other_content_is_a_conflict, calls_setup, calls_teardown),

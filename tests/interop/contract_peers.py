@@ -37,9 +37,16 @@ def pack(document):
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def socket_to(kind, endpoint):
+KEYS = {}  # "client", "runner": what is in their key files (1.1); empty: brokers have no keys
+
+
+def socket_to(kind, endpoint, who="client"):
     socket = context.socket(kind)
     socket.linger = 0
+    if KEYS:
+        key = KEYS[who]
+        socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = (
+            key[name].encode() for name in ("server_key", "public_key", "secret_key"))
     socket.connect(endpoint)
     return socket
 
@@ -184,11 +191,11 @@ class Runner:
     # ---- joining and leaving ----
 
     def join(self):
-        self.link = socket_to(zmq.DEALER, self.endpoint)
+        self.link = socket_to(zmq.DEALER, self.endpoint, "runner")
         self.hello()
         welcome, _ = self.expect("welcome")
         self.sync_ms = welcome["sync_ms"]
-        self.publisher = socket_to(zmq.PUB, welcome["publish"])
+        self.publisher = socket_to(zmq.PUB, welcome["publish"], "runner")
         self.beat_at = time.monotonic() + self.sync_ms / 1000
         self.credit(self.slots)
         return self

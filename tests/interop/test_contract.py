@@ -3,6 +3,7 @@
 (contract_peers.py) and a worker (contract_worker.py). Usage: test_contract.py [CASE...]"""
 import itertools
 import json
+import os
 import pathlib
 import sys
 import tempfile
@@ -10,7 +11,7 @@ import time
 
 import zmq
 
-from contract_peers import (PATIENCE, Client, Runner, Subscriber, child_session, conforms, holds, pack, same, socket_to)
+from contract_peers import (KEYS, PATIENCE, Client, Runner, Subscriber, child_session, conforms, holds, pack, same, socket_to)
 from test_readme import Up
 
 WORKER = pathlib.Path(__file__).with_name("contract_worker.py")
@@ -29,13 +30,24 @@ class Stage:
         self.config = tempfile.NamedTemporaryFile("w", suffix=".json")
         json.dump(PROFILES, self.config)
         self.config.flush()
-        self.up = Up("--config", self.config.name, "--broker-sync-ms", str(SYNC_MS), "--broker-lease-ms", str(LEASE_MS))
+        self.secure = os.environ.get("RZ_SECURE") == "1"
+        self.up = Up(*(["--secure"] if self.secure else []), "--config", self.config.name, "--broker-sync-ms", str(SYNC_MS), "--broker-lease-ms", str(LEASE_MS))
 
     def __enter__(self):
         self.up.__enter__()
+        if self.secure:
+            self.take_keys()
         self.client = Client(self.up.context["control"])
         self.endpoints = self.client.ok("hello")["endpoints"]
         return self
+
+    def take_keys(self):
+        """One for the Python runners, which are called py-<n>; the clients have that of `up`."""
+        path = os.path.join(self.up.folder.name, "py.key")
+        assert self.up.shell(f"rhizome key new py --role runner --out {path}").returncode == 0
+        for who, file in (("client", self.up.context["key"]), ("runner", path)):
+            with open(file) as text:
+                KEYS[who] = json.load(text)
 
     def __exit__(self, *problem):
         self.up.__exit__(*problem)
@@ -364,7 +376,7 @@ def an_unknown_peer_says_hello_again_and_keeps_what_it_holds(stage):
         stage.submit(parent, child, runner.name)
         held = runner.take(child)
         runner.link.close(0)
-        runner.link = socket_to(zmq.DEALER, runner.endpoint)
+        runner.link = socket_to(zmq.DEALER, runner.endpoint, "runner")
         runner.credit(0)
         holds(runner.expect("refused")[0], code="NOT_FOUND")
         runner.hello()
@@ -379,7 +391,7 @@ def an_unknown_peer_says_hello_again_and_keeps_what_it_holds(stage):
 
 def a_hello_without_what_it_needs_is_refused_by_name(stage):
     runner = stage.runner()
-    runner.link = socket_to(zmq.DEALER, runner.endpoint)
+    runner.link = socket_to(zmq.DEALER, runner.endpoint, "runner")
     runner.link.send(pack({"kind": "hello", "v": 1, "runner": "a b"}))
     refused, _ = runner.expect("refused")
     same(refused["code"], "BAD_ID")

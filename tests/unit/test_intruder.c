@@ -29,6 +29,11 @@ static void on_deadline(void *arg)
     fail_msg("nothing happened for too long");
 }
 
+static void on_begin(void *arg)
+{
+    (void)arg;
+}
+
 static void on_round(void *arg)
 {
     fixture_t *f = arg;
@@ -95,6 +100,7 @@ static void try_it(fixture_t *f)
                                                      .server_key = f->key.public_key,
                                                      .endpoint = { [GATE_CONTROL] = f->endpoint },
                                                      .pause_ms = 10,
+                                                     .on_begin = on_begin,
                                                      .on_round = on_round,
                                                      .on_accepted = on_accepted,
                                                      .arg = f });
