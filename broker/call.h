@@ -24,8 +24,8 @@ typedef struct {
 /* The envelope of msg, with exactly one frame behind it. False: it has none such, or a longer one. */
 bool envelope_read(const rz_msg_t *msg, envelope_t *out);
 
-/* Remembers who asked and what; both are copied. version: the request's, and so the reply's. Each call ends in exactly one call_send() or call_refuse().
- */
+/* Remembers who asked and what; both are copied. version: the request's, and so the reply's. Each call ends in exactly one
+ * call_send() or call_refuse(). */
 call_t *call_create(desk_t *desk, const envelope_t *envelope, rz_str_t id, uint32_t version, const char *op);
 
 /* The key that asked; NULL: not known. Copied. */

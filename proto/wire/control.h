@@ -81,13 +81,15 @@ typedef struct {
 } rz_control_request_t;
 
 /* RZ_BAD_KIND names the unknown op and lists the known ones; RZ_BAD_VERSION for a range from v (absent: 1) to
- * v_max (absent: v) that has no version of ours. The `id` is filled in even on failure whenever it could be read, so that the refusal can repeat it.
+ * v_max (absent: v) that has no version of ours. The `id` is filled in even on failure whenever it could be read, so that
+ * the refusal can repeat it.
  */
 rz_rc_t rz_control_decode(const char *bytes, size_t len, rz_control_request_t *out, rz_err_t *err);
 void rz_control_fini(rz_control_request_t *request);
 void rz_control_encode(const rz_control_request_t *request, rz_buf_t *out);
 
-/* Opens a reply, in the given version of the protocol, and leaves its object open: add members with rz_json_put_*, end with rz_json_close(out,'}').
+/* Opens a reply, in the given version of the protocol, and leaves its object open: add members with rz_json_put_*, end
+ * with rz_json_close(out,'}').
  * `message` is added for codes other than OK and DUPLICATE: err->text, or the sentence of the code. */
 void rz_control_reply(rz_buf_t *out, uint32_t version, const char *op, rz_str_t id, rz_rc_t code,
                       const rz_err_t *err);
