@@ -54,9 +54,10 @@ async def pipe(reader, writer, mood):
 
 
 def reset(writer):
-    found = writer.get_extra_info("socket")
-    if found is not None:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    try:
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    except OSError:
+        pass  # it has just been closed
     writer.transport.abort()
 
 
