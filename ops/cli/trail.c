@@ -24,6 +24,7 @@ typedef struct {
     const trail_sink_t *sink;
     follow_t follow;
     uint64_t heard_at; /* when a broker last told of the log */
+    uint64_t pages;    /* how often                           */
     bool over;
     outcome_t outcome; /* once it is over */
 } trail_t;
@@ -146,6 +147,7 @@ static bool ask_page(trail_t *trail)
     }
     if (reply.code == RZ_OK) {
         trail->heard_at = rz_now_ms();
+        trail->pages++;
         if (is_of_parent(trail, &reply))
             more = take_page(trail, &reply);
         else
@@ -174,16 +176,17 @@ static bool is_of_child(const trail_t *trail, const event_t *event)
            pick(event->header, "epoch") != NULL && pick_count(event->header, "epoch") > 0;
 }
 
-/* What is missing before it comes from the log, which may be a moment behind. */
+/* What is missing before it comes from the log, which may be a moment behind. Only a log that was read long after it came,
+ * and has it not, is taken for complete: while the store is away nothing is known. */
 static void show_live(trail_t *trail, const event_t *event)
 {
     passage_t passage = passage_of(event->header);
-    uint64_t deadline = rz_now_ms() + LATE_MS;
+    uint64_t came_at = rz_now_ms(), pages = trail->pages;
     follow_verdict_t verdict = follow_live(&trail->follow, &passage, false);
     while (verdict == FOLLOW_FETCH && !trail->over) {
         fetch(trail);
-        verdict = follow_live(&trail->follow, &passage, true);
-        if (verdict == FOLLOW_FETCH && rz_now_ms() > deadline) {
+        verdict = follow_live(&trail->follow, &passage, trail->pages > pages);
+        if (verdict == FOLLOW_FETCH && trail->heard_at > came_at + LATE_MS) {
             gap_t gap;
             follow_give_up(&trail->follow, &passage, &gap);
             tell_gap(trail, &gap);
