@@ -17,15 +17,27 @@ static int rig_with_one_runner(void **state)
 }
 
 /* `agent` runs tests/integration/agent.py: what it does is its assignment. */
-static int rig_with_agents(void **state)
+static int agent_rig(void **state, const char *const *broker)
 {
     static char config[512];
     snprintf(
         config, sizeof config,
         "\"externalAgents\":{\"agent\":{\"agent_id\":\"agent\",\"protocol\":\"actor\",\"permission_profile\":\"test\",\"executor\":\"command\",\"command\":\"python3\",\"args\":[\"%s/tests/integration/agent.py\"]}}",
         RZ_SOURCE_DIR);
-    *state = rig_up(&(rig_options_t){ .runners = 1, .config = config });
+    *state = rig_up(&(rig_options_t){ .runners = 1, .config = config, .broker = broker });
     return 0;
+}
+
+static int rig_with_agents(void **state)
+{
+    return agent_rig(state, NULL);
+}
+
+/* A runner that is lost is settled before anybody's patience ends. */
+static int rig_with_an_agent_and_a_short_lease(void **state)
+{
+    static const char *const flags[] = { "--broker-lease-ms", "6000", "--broker-sync-ms", "1000", NULL };
+    return agent_rig(state, flags);
 }
 
 static int rig_away(void **state)
@@ -410,7 +422,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_steering_message_reaches_the_running_agent, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(a_failing_agent_ends_its_child_with_the_last_words_on_stderr, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(a_killed_worker_ends_its_child_within_a_second_and_the_next_job_runs, rig_with_one_runner, rig_away),
-    cmocka_unit_test_setup_teardown(a_killed_runner_leaves_no_process_and_its_child_ends_in_error, rig_with_agents, rig_away),
+    cmocka_unit_test_setup_teardown(a_killed_runner_leaves_no_process_and_its_child_ends_in_error, rig_with_an_agent_and_a_short_lease, rig_away),
     cmocka_unit_test_setup_teardown(a_broker_that_comes_back_serves_the_same_runners, rig_with_one_runner, rig_away),
     cmocka_unit_test_setup_teardown(a_redis_that_comes_back_still_has_every_receipt, rig_with_one_runner, rig_away),
 };
