@@ -6,7 +6,7 @@ import sys
 from rules import TOP, c_facts, entries, script_cases
 
 PAGE = TOP / "SECURITY.md"
-FACT = r"`((?:unit|integration|security|faults|interop)\.\w+\.[a-z0-9_.]+|(?:static|fuzz)\.[a-z_-]+)`"
+FACT = r"`((?:unit|integration|security|faults|interop)\.\w+\.[a-z0-9_.]+|(?:static|fuzz)\.[a-z_-]+|security\.limits)`"
 
 
 def fuzz_targets():
