@@ -156,12 +156,12 @@ class Worker(Runner):
                     yield case
 
     def answers(self, batch):
-        waiting, coming = {}, list(enumerate(batch))[::-1]
+        waiting, coming = {}, [(f"{batch[0].code.lower()[:3]}-{number}", case) for number, case in enumerate(batch)][::-1]
         while waiting or coming:
             while coming and len(waiting) < SLOTS:
-                number, case = coming.pop()
-                waiting[f"c-{number}"] = case
-                self.assign(f"c-{number}", "says", case.body.hex())
+                child, case = coming.pop()  # each its own: what was settled once is not run again
+                waiting[child] = case
+                self.assign(child, "says", case.body.hex())
             end = self.expect("finish")[0]
             yield self.judged(waiting.pop(end["child"]), end)
 
