@@ -11,7 +11,7 @@
 
 static stand_in_t s;
 
-static const char *const fast[] = { "--runner-register-secs", "1", "--runner-cancel-grace-ms", "300", NULL };
+static const char *const fast[] = { "--runner-register-secs", "3", "--runner-cancel-grace-ms", "300", NULL };
 
 static void up(const char *mode)
 {
@@ -95,13 +95,13 @@ static void a_worker_that_never_registers(void **state)
 {
     (void)state;
     expect_error("never-registers",
-                 "LLM error: actor spawn/register failed: worker 'bad-1' did not register within 1s");
+                 "LLM error: actor spawn/register failed: worker 'bad-1' did not register within 3s");
 }
 
 static void a_worker_that_never_reads_its_stdin(void **state)
 {
     (void)state;
-    expect_error("never-reads-stdin", "worker 'bad-1' did not register within 1s");
+    expect_error("never-reads-stdin", "worker 'bad-1' did not register within 3s");
 }
 
 static void a_worker_that_exits_early(void **state)
@@ -114,19 +114,19 @@ static void a_worker_that_exits_early(void **state)
 static void a_record_that_is_no_json(void **state)
 {
     (void)state;
-    expect_error("garbage-record", "did not register within 1s");
+    expect_error("garbage-record", "did not register within 3s");
 }
 
 static void a_record_that_is_a_pipe_nobody_writes_to(void **state)
 {
     (void)state;
-    expect_error("fifo-record", "did not register within 1s");
+    expect_error("fifo-record", "did not register within 3s");
 }
 
 static void a_record_of_another_process(void **state)
 {
     (void)state;
-    expect_error("foreign-record", "did not register within 1s");
+    expect_error("foreign-record", "did not register within 3s");
 }
 
 static void a_record_that_points_to_another_host(void **state)
