@@ -47,37 +47,37 @@ const char *rz_wait_for_name(rz_wait_for_t wait_for); /* "all" "any" "first_erro
 
 typedef struct {
     uint64_t version,
-        version_max; /* from, to, as sent: of hello a client's range; 0: RZ_PROTOCOL_MIN, as from   */
+        version_max; /* from, to, as sent: of hello a client's range; 0: RZ_PROTOCOL_MIN, as from */
+    rz_str_t id;     /* raw JSON value, empty span when absent */
     rz_control_op_t op;
-    rz_str_t id;            /* raw JSON value, empty span when absent                     */
-    const char *child;      /* required by those about one child; wait takes children instead    */
-    const cJSON *children;  /* wait, wait_register: 1..RZ_LIST_MAX distinct ids; NULL when absent  */
-    rz_wait_for_t wait_for; /* wait, wait_register: default RZ_WAIT_ALL                            */
-    const char *parent;     /* list: filter, NULL = all; wait_register wait_get: required           */
-    const char *wait_id;    /* wait_register: NULL = made here; wait_get: required                  */
-    const char *request;    /* approve: id of the worker's approval_request                         */
-    bool approved;          /* approve: required                                                    */
-    const char *nonce;      /* sync: required, id rule                                              */
-    const char *text;       /* send: required, at most RZ_TEXT_MAX                                  */
-    const char *message_id; /* send: id of the steering message, NULL = made here                   */
-    const char *job_id;     /* wait get: only this job's activation; NULL = the latest              */
-    bool now;               /* cancel: skip the grace                                               */
-    bool tree;              /* cancel: every descendant too                                         */
-    const char *status;     /* list: only activations with this status or state, NULL = all         */
-    uint64_t since_ms;      /* list: submitted at or after, wall clock in ms since 1970; 0 = all      */
-    const char *before;     /* list: `next` of the page before, NULL = from the newest                */
-    uint64_t rev;           /* session_put: expected rev, 0 = must not exist              */
-    bool has_rev;           /* session_put without rev: as rev 0                            */
-    uint64_t limit;         /* list session_list replay: default 100, 1..1000             */
-    uint64_t from_epoch, from_seq; /* replay: first wanted, default 0                      */
-    const char *runner;            /* runner_cordon runner_drain: required                 */
-    bool off;                      /* runner_cordon: `on` false, it takes work again       */
+    rz_wait_for_t wait_for;        /* wait, wait_register: default RZ_WAIT_ALL */
+    const char *child;             /* required by those about one child; wait takes children instead */
+    const cJSON *children;         /* wait, wait_register: 1..RZ_LIST_MAX distinct ids; NULL when absent */
+    const char *parent;            /* list: filter, NULL = all; wait_register wait_get: required */
+    const char *wait_id;           /* wait_register: NULL = made here; wait_get: required */
+    const char *request;           /* approve: id of the worker's approval_request */
+    const char *nonce;             /* sync: required, id rule */
+    const char *text;              /* send: required, at most RZ_TEXT_MAX */
+    const char *message_id;        /* send: id of the steering message, NULL = made here */
+    const char *job_id;            /* wait get: only this job's activation; NULL = the latest */
+    const char *status;            /* list: only activations with this status or state, NULL = all */
+    uint64_t since_ms;             /* list: submitted at or after, wall clock in ms since 1970; 0 = all */
+    const char *before;            /* list: `next` of the page before, NULL = from the newest */
+    uint64_t rev;                  /* session_put: expected rev, 0 = must not exist */
+    uint64_t limit;                /* list session_list replay: default 100, 1..1000 */
+    uint64_t from_epoch, from_seq; /* replay: first wanted, default 0 */
+    const char *runner;            /* runner_cordon runner_drain: required */
     const char *policy;            /* runner_drain: of rz_drain_policies, NULL = the runner's own */
     uint64_t deadline_ms;          /* runner_drain: 0 = the runner's own, 1..RZ_DRAIN_MAX_MS */
-    uint64_t timeout_ms; /* wait: 0 = none; wait_register: 0 = six hours; 1..86400000               */
-    rz_str_t job;        /* submit: raw job object                                     */
-    rz_str_t session;    /* session_put: raw session                                   */
+    uint64_t timeout_ms;           /* wait: 0 = none; wait_register: 0 = six hours; 1..86400000 */
+    rz_str_t job;                  /* submit: raw job object */
+    rz_str_t session;              /* session_put: raw session */
     rz_object_t object;
+    bool approved; /* approve: required */
+    bool now;      /* cancel: skip the grace */
+    bool tree;     /* cancel: every descendant too */
+    bool has_rev;  /* session_put without rev: as rev 0 */
+    bool off;      /* runner_cordon: `on` false, it takes work again */
 } rz_control_request_t;
 
 /* RZ_BAD_KIND names the unknown op and lists the known ones; RZ_BAD_VERSION for a range from v (absent: 1) to

@@ -193,7 +193,8 @@ class Machine:
             path.write_text(text)
 
     def boot(self):
-        command = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network", "-D", str(self.root), "-b",
+        """The checkout is bound, for it may lie in a folder that the container has anew, such as /tmp."""
+        command = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network", f"--bind-ro={TOP}", "-D", str(self.root), "-b",
                    "systemd.unit=proof.target"]
         return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=BOOT_S)
 
