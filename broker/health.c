@@ -52,7 +52,9 @@ static void check_progress(const broker_health_t *health, rz_checks_t *checks)
 static void on_ready(rz_checks_t *checks, void *arg)
 {
     const broker_health_t *health = arg;
-    rz_check(checks, "store", rz_store_up(health->part.store), "%s", health->part.store_detail);
+    const char *weakness = rz_store_weakness(health->part.store);
+    bool up = rz_store_up(health->part.store);
+    rz_check(checks, "store", up && *weakness == '\0', "%s", up ? weakness : health->part.store_detail);
     check_progress(health, checks);
     rz_check(checks, "sockets", !health->stopping, "the broker is stopping and takes nothing new");
 }
@@ -121,6 +123,9 @@ static void put_store(const broker_health_t *health, rz_buf_t *out)
               (double)stats.bytes_sent);
     rz_metric(out, "rhizome_broker_store_lost_total", RZ_COUNTER, "Operations of which the answer was lost.",
               (double)stats.lost);
+    rz_metric(out, "rhizome_broker_store_unconfirmed_total", RZ_COUNTER,
+              "Operations that too few replicas confirmed in time: nobody was told that they are done.",
+              (double)stats.unconfirmed);
     rz_metric(out, "rhizome_broker_store_reconnects_total", RZ_COUNTER,
               "Times that the link to the store broke.", (double)stats.reconnects);
     rz_metric(out, "rhizome_broker_store_queued", RZ_GAUGE, "Operations that are not sent yet.",

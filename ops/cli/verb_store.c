@@ -85,7 +85,7 @@ static void print_info(const rz_store_info_t *info)
     printf("durability  %s\n", info->durability);
     printf("holds       %" PRIu64 " sessions, %" PRIu64 " queued, %" PRIu64 " live\n", info->sessions,
            info->queued, info->live);
-    if (strcmp(info->durability, "strict") != 0)
+    if (strcmp(info->durability, "relaxed") == 0)
         note("A crash may lose the last seconds. For strict receipts set in redis.conf: appendonly yes,\n"
              "appendfsync always, no-appendfsync-on-rewrite no, maxmemory-policy noeviction");
 }

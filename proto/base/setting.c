@@ -44,6 +44,7 @@ const rz_setting_t rz_settings[] = {
     TEXT("redis.sentinel_user", "", "user at the sentinels, if redis.url names such"),
     { "redis.sentinel_password", RZ_SETTING_SECRET, "", 0, 0, "its password" },
     { "redis.plaintext", RZ_SETTING_BOOL, "false", 0, 0, "speak to a Redis on another host in the clear" },
+    INT("redis.replicas", "0", 0, 16, "replicas of Redis that must confirm each write, at least; 0: none are asked"),
     INT("redis.timeout_ms", "5000", 10, 600000, "how long one call to the store may take, ms"),
 
     ID("broker.name", "name of this broker; empty: from the host name"),

@@ -49,6 +49,7 @@ rz_rc_t rz_store_access_read(rz_config_t *config, rz_store_options_t *out, rz_er
                                  .sentinel_user = rz_or_null(rz_config_str(config, "redis.sentinel_user")),
                                  .sentinel_password =
                                      rz_or_null(rz_config_str(config, "redis.sentinel_password")),
+                                 .replicas = (unsigned)rz_config_int(config, "redis.replicas"),
                                  .plaintext = rz_config_bool(config, "redis.plaintext"),
                                  .call_timeout_ms = (uint64_t)rz_config_int(config, "redis.timeout_ms") };
     rz_rc_t rc = rz_address_parse(out, &address, err);

@@ -149,9 +149,9 @@ static rz_rc_t connect_to(const rz_store_options_t *options, redisContext **out,
 }
 
 /* ---- what is there ---- */
-static rz_rc_t probe(redisContext *redis, rz_probe_t *out, rz_err_t *err)
+static rz_rc_t probe(redisContext *redis, const rz_store_options_t *options, rz_probe_t *out, rz_err_t *err)
 {
-    rz_probe_init(out);
+    rz_probe_init(out, options->replicas);
     for (size_t i = 0; i < RZ_PROBES; i++) {
         rz_probe_command_t command = rz_probe_command[i];
         redisReply *reply = redisCommandArgv(redis, command.argc, command.argv, NULL);
@@ -230,15 +230,16 @@ static rz_rc_t count(redisContext *redis, rz_store_info_t *out, rz_err_t *err)
 }
 
 /* What is there, judged as by one who knows nothing of it; a term that is due is a broker's to raise. */
-static rz_rc_t describe(redisContext *redis, rz_probe_t *seen, rz_store_info_t *out, rz_err_t *err)
+static rz_rc_t describe(redisContext *redis, const rz_store_options_t *options, rz_probe_t *seen,
+                        rz_store_info_t *out, rz_err_t *err)
 {
     static const rz_store_mark_t unknown;
-    rz_rc_t rc = probe(redis, seen, err);
+    rz_rc_t rc = probe(redis, options, seen, err);
     if (rc != RZ_OK)
         return rc;
+    rc = rz_probe_verdict(seen, &unknown);
     tell_facts(seen, out);
     list_libraries(redis, out->libraries);
-    rc = rz_probe_verdict(seen, &unknown);
     if (rc != RZ_OK && rc != RZ_STATE)
         return rz_fail(err, rc, "%s", seen->problem);
     return count(redis, out, err);
@@ -357,7 +358,7 @@ rz_rc_t rz_store_init(const rz_store_options_t *options, unsigned shards, rz_sto
     if (rc != RZ_OK)
         return rc;
     bool done = load_over(redis, recorded, err) && write_record(redis, shards, err);
-    rc = done ? describe(redis, &seen, out, err) : RZ_UNAVAILABLE;
+    rc = done ? describe(redis, options, &seen, out, err) : RZ_UNAVAILABLE;
     redisFree(redis);
     return rc;
 }
@@ -374,7 +375,7 @@ rz_rc_t rz_store_upgrade(const rz_store_options_t *options, rz_store_info_t *out
     if (recorded[0] == '\0')
         rc = rz_fail(err, RZ_NOT_FOUND, "the store is not initialised: run `rhizome store init`");
     else
-        rc = load_over(redis, recorded, err) ? describe(redis, &seen, out, err) : RZ_UNAVAILABLE;
+        rc = load_over(redis, recorded, err) ? describe(redis, options, &seen, out, err) : RZ_UNAVAILABLE;
     redisFree(redis);
     return rc;
 }
@@ -391,7 +392,7 @@ rz_rc_t rz_store_check(const rz_store_options_t *options, rz_store_info_t *out, 
     char now[24];
     (void)snprintf(now, sizeof(now), "%" PRId64, rz_wall_us() / 1000);
     const char *write[] = { "HSET", RECORD, "checked_ms", now };
-    rc = describe(redis, &seen, out, err);
+    rc = describe(redis, options, &seen, out, err);
     if (rc == RZ_OK && !tell(redis, REDIS_REPLY_INTEGER, err, 4, write))
         rc = RZ_UNAVAILABLE;
     redisFree(redis);
@@ -407,12 +408,12 @@ rz_rc_t rz_store_accept(const rz_store_options_t *options, rz_store_info_t *out,
     rz_rc_t rc = connect_to(options, &redis, err);
     if (rc != RZ_OK)
         return rc;
-    rc = describe(redis, &seen, out, err);
+    rc = describe(redis, options, &seen, out, err);
     const char *accept[] = { "FCALL", "rz1_accept", "1", RZ_STORE_PREFIX, seen.facts.replid };
     if (rc == RZ_OK && !tell(redis, REDIS_REPLY_INTEGER, err, 5, accept))
         rc = RZ_UNAVAILABLE;
     if (rc == RZ_OK)
-        rc = describe(redis, &seen, out, err);
+        rc = describe(redis, options, &seen, out, err);
     redisFree(redis);
     return rc;
 }

@@ -416,3 +416,12 @@ bool rz_channel_send(rz_channel_t *channel, int argc, const char **argv, const s
     rz_free(command);
     return false;
 }
+
+/* hiredis frees the reply when we return to it: it keeps the shell, we the content. */
+redisReply *rz_reply_keep(const redisReply *reply)
+{
+    redisReply *kept = rz_alloc(sizeof(*kept)), *shell = (redisReply *)(uintptr_t)reply;
+    *kept = *reply;
+    *shell = (redisReply){ .type = REDIS_REPLY_NIL };
+    return kept;
+}

@@ -28,6 +28,8 @@ rz_channel_t *rz_channel_open(uv_loop_t *loop, const rz_store_options_t *options
 /* False: not connected, nothing was sent and fn will not be called. */
 bool rz_channel_send(rz_channel_t *channel, int argc, const char **argv, const size_t *lengths,
                      rz_channel_fn fn, void *arg);
+/* Takes the content of a reply out of a rz_channel_fn, before it returns; the caller ends it with freeReplyObject(). */
+redisReply *rz_reply_keep(const redisReply *reply);
 void rz_channel_settled(rz_channel_t *channel);
 /* Breaks the connection (on_lost follows, perhaps within this call) and comes back after the pause. */
 void rz_channel_drop(rz_channel_t *channel, const char *detail);

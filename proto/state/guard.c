@@ -11,6 +11,7 @@ struct rz_guard {
     rz_guard_fn fn;
     void *arg;
     rz_store_mark_t mark;
+    unsigned replicas;
     rz_probe_t round, seen;
     size_t next;        /* the reply that is expected next */
     uint64_t asking_ms; /* 0: no round is under way */
@@ -95,14 +96,16 @@ static void on_answer(const redisReply *reply, void *arg)
         end_round(guard, rc, guard->round.problem);
 }
 
-rz_guard_t *rz_guard_create(rz_channel_t *channel, const rz_store_mark_t *mark, rz_guard_fn fn, void *arg)
+rz_guard_t *rz_guard_create(rz_channel_t *channel, const rz_store_options_t *options, rz_guard_fn fn,
+                            void *arg)
 {
     rz_guard_t *guard = rz_alloc(sizeof *guard);
     guard->channel = channel;
     guard->fn = fn;
     guard->arg = arg;
-    if (mark != NULL)
-        guard->mark = *mark;
+    guard->replicas = options->replicas;
+    if (options->mark != NULL)
+        guard->mark = *options->mark;
     return guard;
 }
 
@@ -119,7 +122,7 @@ void rz_guard_destroy(rz_guard_t **guard_ref)
 
 void rz_guard_ask(rz_guard_t *guard)
 {
-    rz_probe_init(&guard->round);
+    rz_probe_init(&guard->round, guard->replicas);
     guard->next = 0;
     guard->number++;
     guard->asking_ms = rz_now_ms();

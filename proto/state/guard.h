@@ -13,8 +13,10 @@ typedef struct rz_guard rz_guard_t;
  * close everything. */
 typedef void (*rz_guard_fn)(rz_rc_t rc, const char *why, void *arg);
 
-/* channel is lent and must be closed after rz_guard_destroy(); mark NULL: nothing is known of the store. */
-rz_guard_t *rz_guard_create(rz_channel_t *channel, const rz_store_mark_t *mark, rz_guard_fn fn, void *arg);
+/* channel is lent and must be closed after rz_guard_destroy(); of options what is
+ * known of the store counts, and how many replicas must confirm. */
+rz_guard_t *rz_guard_create(rz_channel_t *channel, const rz_store_options_t *options, rz_guard_fn fn,
+                            void *arg);
 void rz_guard_destroy(rz_guard_t **guard); /* fn is not called again */
 void rz_guard_ask(rz_guard_t *guard);      /* begins a round; one that is under way is forgotten */
 void rz_guard_lost(rz_guard_t *guard);     /* the channel was lost, and the round with it */

@@ -14,9 +14,9 @@ const rz_probe_command_t rz_probe_command[RZ_PROBES] = {
                      { "HMGET", RZ_STORE_PREFIX ":store", "id", "shards", "term", "lineage", "accepted" } },
     [ASK_TICK] = { 2, { "GET", RZ_STORE_PREFIX ":tick" } },
     [ASK_VERSION] = { 4, { "FCALL", "rz1_version", "1", RZ_STORE_PREFIX } },
-    [ASK_CONFIG] = { 6,
+    [ASK_CONFIG] = { 7,
                      { "CONFIG", "GET", "appendonly", "appendfsync", "no-appendfsync-on-rewrite",
-                       "maxmemory-policy" } },
+                       "maxmemory-policy", "min-replicas-to-write" } },
     [ASK_INFO] = { 4, { "INFO", "server", "persistence", "replication" } },
 };
 
@@ -36,9 +36,9 @@ static void weaken(rz_probe_t *probe)
     (void)snprintf(probe->durability, sizeof(probe->durability), "relaxed");
 }
 
-void rz_probe_init(rz_probe_t *probe)
+void rz_probe_init(rz_probe_t *probe, unsigned replicas)
 {
-    *probe = (rz_probe_t){ .durability = "strict" };
+    *probe = (rz_probe_t){ .durability = "strict", .replicas = replicas };
 }
 
 bool rz_role_is_primary(const redisReply *reply)
@@ -110,13 +110,25 @@ static bool strict_setting(const char *name, const char *value)
 /* Not permitted to look: then no promise either. */
 static void take_config(rz_probe_t *probe, const redisReply *reply)
 {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 8) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 10) {
         weaken(probe);
         return;
     }
     for (size_t i = 0; i + 1 < reply->elements; i += 2)
-        if (!strict_setting(reply->element[i]->str, reply->element[i + 1]->str))
+        if (strcmp(reply->element[i]->str, "min-replicas-to-write") == 0)
+            probe->least = (unsigned)number(reply->element[i + 1]);
+        else if (!strict_setting(reply->element[i]->str, reply->element[i + 1]->str))
             weaken(probe);
+}
+
+/* "slave0:ip=10.0.0.2,port=6379,state=online,..." */
+static unsigned count_online(const char *info)
+{
+    static const char word[] = ",state=online";
+    unsigned n = 0;
+    for (const char *at = info; (at = strstr(at, word)) != NULL; at += sizeof(word) - 1)
+        n++;
+    return n;
 }
 
 static void take_info(rz_probe_t *probe, const redisReply *reply)
@@ -131,6 +143,8 @@ static void take_info(rz_probe_t *probe, const redisReply *reply)
     const char *replid = reply->type == REDIS_REPLY_STRING ? strstr(reply->str, "master_replid:") : NULL;
     if (replid != NULL)
         (void)sscanf(replid, "master_replid:%47[0-9a-f]", probe->facts.replid);
+    if (reply->type == REDIS_REPLY_STRING)
+        probe->online = count_online(reply->str);
 }
 
 void rz_probe_take(rz_probe_t *probe, size_t which, const redisReply *reply)
@@ -179,6 +193,33 @@ static rz_rc_t check_library(rz_probe_t *probe)
     return refuse(probe, RZ_BAD_STORE, text);
 }
 
+/* Strict, and replicas that confirm. What Redis itself asks for counts too: else a primary that is cut off takes what
+ * other clients write, and what we write until the first confirmation fails to come. */
+static rz_rc_t check_replicas(rz_probe_t *probe)
+{
+    char text[sizeof(probe->problem)];
+    if (probe->replicas == 0)
+        return RZ_OK;
+    if (probe->online < probe->replicas) {
+        (void)snprintf(text, sizeof(text),
+                       "%u of %u replicas (redis.replicas) are in step: nothing can be confirmed",
+                       probe->online, probe->replicas);
+        return refuse(probe, RZ_UNAVAILABLE, text);
+    }
+    if (strcmp(probe->durability, "strict") != 0)
+        (void)snprintf(
+            probe->weakness, sizeof(probe->weakness),
+            "redis.replicas asks for replicated, and Redis is not strict: appendonly yes, appendfsync "
+            "always, maxmemory-policy noeviction");
+    else if (probe->least < probe->replicas)
+        (void)snprintf(probe->weakness, sizeof(probe->weakness),
+                       "redis.replicas is %u, and Redis' min-replicas-to-write only %u", probe->replicas,
+                       probe->least);
+    else
+        (void)snprintf(probe->durability, sizeof(probe->durability), "replicated");
+    return RZ_OK;
+}
+
 /* What it is comes before what it can do: a Redis that holds another store, or none, is told as that. */
 rz_rc_t rz_probe_verdict(rz_probe_t *probe, const rz_store_mark_t *mark)
 {
@@ -196,6 +237,8 @@ rz_rc_t rz_probe_verdict(rz_probe_t *probe, const rz_store_mark_t *mark)
         (void)snprintf(text, sizeof(text), "the store has %u shards, this program serves 1", probe->shards);
         return refuse(probe, RZ_BAD_STORE, text);
     }
+    if (check_replicas(probe) != RZ_OK)
+        return RZ_UNAVAILABLE;
     return verdict == RZ_MARK_NEW_TERM ? RZ_STATE : RZ_OK;
 }
 

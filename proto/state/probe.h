@@ -13,7 +13,10 @@ typedef struct {
     char library[24]; /* "" if its functions are not there */
     char durability[12], redis_version[24];
     unsigned shards;
-    char problem[256]; /* the first thing that was wrong, or "" */
+    unsigned replicas;      /* that must confirm, as it was asked for; 0: none */
+    unsigned online, least; /* replicas that are in step; min-replicas-to-write */
+    char weakness[160];     /* why it is less durable than was asked for, or "" */
+    char problem[256];      /* the first thing that was wrong, or "" */
 } rz_probe_t;
 
 typedef struct {
@@ -23,7 +26,7 @@ typedef struct {
 
 #define RZ_PROBES 6
 extern const rz_probe_command_t rz_probe_command[RZ_PROBES];
-void rz_probe_init(rz_probe_t *probe);
+void rz_probe_init(rz_probe_t *probe, unsigned replicas);
 /* Takes the reply to rz_probe_command[which] into the probe. */
 void rz_probe_take(rz_probe_t *probe, size_t which, const redisReply *reply);
 bool rz_role_is_primary(const redisReply *reply); /* to ROLE */

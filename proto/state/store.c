@@ -13,6 +13,7 @@
 #include "base/timer.h"
 #include "state/guard.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #define QUEUE_BYTES_MAX ((size_t)256 << 20)
 #define VERIFY_EVERY_MS 1000
 #define LOG_MAX         10000
+#define WAITS_PER_CALL  2 /* replicas have this part of the call time-out to confirm */
 #define FIXED_ARGUMENTS 5 /* FCALL rz1_batch 1 <prefix> <who> */
 
 /* One allocation: the struct, argc lengths, then the bytes of op name, argument count and arguments. */
@@ -44,6 +46,8 @@ typedef struct {
     rz_store_t *store;
     op_list_t ops;
     uint64_t sent_us;
+    unsigned confirms;  /* of replicas that it needs; 0: none */
+    redisReply *answer; /* kept until it is confirmed, or NULL */
 } batch_t;
 
 struct rz_store {
@@ -54,6 +58,7 @@ struct rz_store {
     batch_t *flying[FLYING_MAX]; /* oldest first */
     size_t flying_count;
     uint64_t timeout_ms, verify_due_ms;
+    unsigned replicas; /* that must confirm, at least */
     size_t queue_max, queue_bytes_max;
     bool up;
     rz_rc_t verdict; /* of the guard, RZ_OK: not; why the connection that ends now does */
@@ -226,21 +231,20 @@ static void forget_flying(rz_store_t *store, const batch_t *batch)
 
 static void store_flush(rz_store_t *store);
 
-/* The batch stays among the flying until its last fn returned: then rz_store_close() finds what is
- * unanswered, and what the callbacks queue leaves together. */
-static void on_batch(const redisReply *reply, void *arg)
+/* answer NULL: it was lost. The batch stays among the flying until its last fn returned: then rz_store_close() finds what
+ * is unanswered, and what the callbacks queue leaves together. */
+static void end_batch(batch_t *batch, const redisReply *answer)
 {
-    batch_t *batch = arg;
     rz_store_t *store = batch->store;
     store->stats.last_latency_us = rz_now_us() - batch->sent_us;
     store->stats.total_latency_us += store->stats.last_latency_us;
-    if (reply == NULL) {
+    if (answer == NULL) {
         store->stats.lost += batch->ops.count;
         list_answer(&batch->ops, RZ_UNKNOWN);
-    } else if (reply->type == REDIS_REPLY_ARRAY) {
-        answer_batch(batch, reply);
+    } else if (answer->type == REDIS_REPLY_ARRAY) {
+        answer_batch(batch, answer);
     } else {
-        answer_error(batch, reply->type == REDIS_REPLY_ERROR ? reply->str : "not an array");
+        answer_error(batch, answer->type == REDIS_REPLY_ERROR ? answer->str : "not an array");
     }
     forget_flying(store, batch);
     rz_free(batch);
@@ -248,11 +252,56 @@ static void on_batch(const redisReply *reply, void *arg)
     store_leave(store); /* entered by store_flush */
 }
 
+static void on_batch(const redisReply *reply, void *arg)
+{
+    batch_t *batch = arg;
+    if (batch->confirms == 0)
+        end_batch(batch, reply);
+    else if (reply != NULL)
+        batch->answer = rz_reply_keep(reply); /* on_confirmed follows, also when the connection ends */
+}
+
+/* Done here and nowhere else: a failover would take it back, so nobody is told that it is done. */
+static void give_up_unconfirmed(batch_t *batch, const redisReply *reply)
+{
+    rz_store_t *store = batch->store;
+    char why[128];
+    (void)snprintf(why, sizeof why, "%lld of %u replicas confirmed a write in time",
+                   reply->type == REDIS_REPLY_INTEGER ? reply->integer : 0, batch->confirms);
+    rz_log_error("store.unconfirmed", "operations=%zu detail=%s", batch->ops.count, why);
+    store->stats.unconfirmed += batch->ops.count;
+    if (!store->closed)
+        rz_channel_drop(store->channel, why);
+}
+
+static void on_confirmed(const redisReply *reply, void *arg)
+{
+    batch_t *batch = arg;
+    redisReply *answer = batch->answer;
+    bool done = answer != NULL && answer->type == REDIS_REPLY_ARRAY;
+    bool confirmed = reply != NULL && reply->type == REDIS_REPLY_INTEGER && reply->integer >= batch->confirms;
+    rz_store_t *store = batch->store;
+    store_enter(store);
+    if (done && reply != NULL && !confirmed)
+        give_up_unconfirmed(batch, reply);
+    end_batch(batch, done && !confirmed ? NULL : answer);
+    if (answer != NULL)
+        freeReplyObject(answer);
+    store_leave(store);
+}
+
+static unsigned confirms_needed(const rz_store_t *store)
+{
+    unsigned online = rz_guard_seen(store->guard)->online;
+    return store->replicas == 0 || online < store->replicas ? store->replicas : online;
+}
+
 /* As many as fit; one that is larger than a batch goes alone. */
 static batch_t *batch_take(rz_store_t *store, size_t *argc, size_t *bytes)
 {
     batch_t *batch = rz_alloc(sizeof(*batch));
     batch->store = store;
+    batch->confirms = confirms_needed(store);
     *argc = FIXED_ARGUMENTS;
     *bytes = 0;
     while (store->waiting.head != NULL && batch->ops.count < RZ_BATCH_ITEMS_MAX &&
@@ -263,6 +312,18 @@ static batch_t *batch_take(rz_store_t *store, size_t *argc, size_t *bytes)
         list_push(&batch->ops, op);
     }
     return batch;
+}
+
+/* Right behind the batch: no command of ours is between them, so it waits for this batch and for what it saw. */
+static void ask_confirmation(rz_store_t *store, batch_t *batch)
+{
+    char count[16], ms[24];
+    (void)snprintf(count, sizeof count, "%u", batch->confirms);
+    (void)snprintf(ms, sizeof ms, "%" PRIu64, store->timeout_ms / WAITS_PER_CALL + 1);
+    const char *wait[] = { "WAIT", count, ms };
+    bool sent = rz_channel_send(store->channel, 3, wait, NULL, on_confirmed, batch);
+    assert(sent); /* as the batch was */
+    (void)sent;
 }
 
 static bool batch_send(rz_store_t *store, batch_t *batch, size_t argc)
@@ -284,6 +345,8 @@ static bool batch_send(rz_store_t *store, batch_t *batch, size_t argc)
     }
     batch->sent_us = rz_now_us();
     bool sent = rz_channel_send(store->channel, (int)argc, argv, lengths, on_batch, batch);
+    if (sent && batch->confirms > 0)
+        ask_confirmation(store, batch);
     rz_free(argv);
     rz_free(lengths);
     return sent;
@@ -439,7 +502,8 @@ rz_store_t *rz_store_open(uv_loop_t *loop, const rz_store_options_t *options, rz
     store->on_state = options->on_state;
     store->on_mark = options->on_mark;
     store->state = RZ_UNAVAILABLE;
-    store->guard = rz_guard_create(store->channel, options->mark, on_verdict, store);
+    store->replicas = options->replicas;
+    store->guard = rz_guard_create(store->channel, options, on_verdict, store);
     store->arg = options->arg;
     store->refusal = rz_timer_open(loop, on_refusal, store);
     store->tick = rz_timer_open(loop, on_tick, store);
@@ -497,6 +561,11 @@ const char *rz_store_durability(const rz_store_t *store)
 bool rz_store_local_host(const rz_store_t *store, char out[RZ_HOST_TEXT_MAX])
 {
     return rz_channel_local_host(store->channel, out);
+}
+
+const char *rz_store_weakness(const rz_store_t *store)
+{
+    return rz_guard_seen(store->guard)->weakness;
 }
 
 void rz_store_stats(const rz_store_t *store, rz_store_stats_t *out)

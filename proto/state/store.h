@@ -9,7 +9,12 @@
  * (PITFALLS 16). RZ_UNAVAILABLE means that nothing was sent. Every operation may be repeated: it is
  * idempotent by (id, token). The connection is re-made with a growing pause (50 ms .. 1 s); after each
  * connect the store's id, library version and role are verified before anything is sent. While the link is
- * down, operations wait for it at most the call time-out, then end RZ_UNAVAILABLE. Loop thread only. */
+ * down, operations wait for it at most the call time-out, then end RZ_UNAVAILABLE.
+ *
+ * With `replicas` each batch is followed by WAIT for all replicas that are in step, and answered only when they have it;
+ * fewer, and the outcome is RZ_UNKNOWN and the connection is given up: this Redis may be one that a failover left behind.
+ * What others wrote counts as well: nothing is answered, or told by a tail, that a failover could take back. Loop thread
+ * only. */
 #pragma once
 
 #include "base/mem.h"
@@ -33,7 +38,9 @@ typedef struct {
     /* "redis+sentinel://host:port,host:port/name": sentinels are asked where the primary is */
     const char *user, *password;                   /* NULL: from the url, or none */
     const char *sentinel_user, *sentinel_password; /* NULL: none */
-    bool plaintext;              /* TCP to another host in the clear is allowed; see address.h */
+    bool plaintext; /* TCP to another host in the clear is allowed; see address.h */
+    unsigned
+        replicas; /* how many must confirm before anything is answered, at least: all in step are asked; 0: none */
     uint64_t call_timeout_ms;    /* a batch unanswered this long breaks the connection; 0 = 5000    */
     size_t queue_max;            /* operations waiting here before RZ_UNAVAILABLE is answered; 0 = 100,000 */
     size_t queue_bytes_max;      /* and their bytes, unless it is one alone; 0 = 256 MiB                  */
@@ -70,7 +77,9 @@ rz_rc_t rz_store_state(const rz_store_t *store);
 /* Of the last verification; all zero before. */
 const rz_store_mark_t *rz_store_mark(const rz_store_t *store);
 const char *rz_store_id(const rz_store_t *store); /* "" before the first verification */
-/* "strict" | "relaxed" (DESIGN.md 5), read from Redis at each connect and every second while up. */
+/* Why it is less durable than options->replicas asks for; "" if it is not. */
+const char *rz_store_weakness(const rz_store_t *store);
+/* "replicated" | "strict" | "relaxed" (DESIGN.md 5), read from Redis at each connect and every second while up. */
 const char *rz_store_durability(const rz_store_t *store);
 
 /* Queues one operation; args are copied. fn may be NULL. */
@@ -79,6 +88,8 @@ void rz_store_call(rz_store_t *store, const char *op, const rz_str_t *args, size
 
 typedef struct {
     uint64_t batches, operations, bytes_sent, lost, reconnects;
+    uint64_t
+        unconfirmed; /* operations that were done, and not confirmed by the replicas: their outcome was UNKNOWN */
     uint64_t last_latency_us;  /* of the last batch, sent to reply */
     uint64_t total_latency_us; /* of all of them                   */
     size_t queued, in_flight;

@@ -11,6 +11,7 @@
 #define BLOCK_MS    "5000"
 #define BLOCK_LIMIT 5000
 #define COUNT       "256"
+#define CONFIRM_MS  "1000"
 #define STREAMS_MAX 8
 
 typedef struct {
@@ -24,6 +25,8 @@ struct rz_tail {
     uint64_t timeout_ms;
     stream_t stream[STREAMS_MAX];
     size_t count, unknown; /* unknown: ends that are being asked for */
+    unsigned replicas;     /* that must have what is told; 0: none   */
+    redisReply *held;      /* what is told when they have it         */
     rz_tail_fn fn;
     void *arg;
     bool closed;
@@ -93,16 +96,51 @@ static void deliver_all(rz_tail_t *tail, const redisReply *reply)
 
 static void read_on(rz_tail_t *tail);
 
+static void on_pong(const redisReply *reply, void *arg)
+{
+    (void)reply;
+    tail_leave(arg);
+}
+
+static void on_confirmed(const redisReply *reply, void *arg)
+{
+    rz_tail_t *tail = arg;
+    redisReply *held = tail->held;
+    bool confirmed = reply != NULL && reply->type == REDIS_REPLY_INTEGER && reply->integer >= tail->replicas;
+    tail->held = NULL;
+    if (confirmed && !tail->closed)
+        deliver_all(tail, held);
+    if (confirmed && !tail->closed)
+        read_on(tail);
+    else if (reply != NULL && !tail->closed)
+        rz_channel_drop(tail->channel, "too few replicas have what is told"); /* it is read again */
+    freeReplyObject(held);
+    tail_leave(tail);
+}
+
+/* WAIT is for what Redis had when the last command of this connection began; a read that blocked began too early. */
+static void await_confirmation(rz_tail_t *tail, const redisReply *reply)
+{
+    char count[16];
+    (void)snprintf(count, sizeof count, "%u", tail->replicas);
+    tail->held = rz_reply_keep(reply);
+    tail_send(tail, 1, (const char *[]){ "PING" }, on_pong);
+    tail_send(tail, 3, (const char *[]){ "WAIT", count, CONFIRM_MS }, on_confirmed);
+}
+
 static void on_read(const redisReply *reply, void *arg)
 {
     rz_tail_t *tail = arg;
+    bool news = reply != NULL && reply->type == REDIS_REPLY_ARRAY; /* nil: the block ended without any */
     if (reply != NULL && !tail->closed) {
         rz_channel_settled(tail->channel);
         if (reply->type == REDIS_REPLY_ERROR)
             rz_channel_drop(tail->channel, reply->str);
-        else if (reply->type == REDIS_REPLY_ARRAY) /* nil: the block ended without news */
+        else if (news && tail->replicas > 0)
+            await_confirmation(tail, reply);
+        else if (news)
             deliver_all(tail, reply);
-        if (!tail->closed)
+        if (!tail->closed && tail->held == NULL)
             read_on(tail);
     }
     tail_leave(tail);
@@ -204,6 +242,7 @@ rz_tail_t *rz_tail_open(uv_loop_t *loop, const rz_store_options_t *options, cons
     }
     tail->timeout_ms = options->call_timeout_ms != 0 ? options->call_timeout_ms : RZ_STORE_TIMEOUT_MS;
     tail->watchdog = rz_timer_open(loop, on_silence, tail);
+    tail->replicas = options->replicas;
     tail->fn = fn;
     tail->arg = arg;
     tail->count = n;

@@ -56,11 +56,13 @@ static void read_probe(rz_str_t text)
     rz_probe_t probe;
     char *bytes = rz_strndup(text.p, text.n); /* hiredis ends strings with a NUL */
     redisReply line = { .type = REDIS_REPLY_STRING, .str = bytes, .len = text.n },
-               *many[] = { &line, &line, &line, &line, &line };
+               *many[] = { &line, &line, &line, &line, &line, &line, &line, &line, &line, &line };
     redisReply list = { .type = REDIS_REPLY_ARRAY, .elements = 5, .element = many };
     for (size_t i = 0; i < RZ_PROBES; i++) {
-        rz_probe_init(&probe);
+        rz_probe_init(&probe, 1);
         rz_probe_take(&probe, i, &line);
+        rz_probe_take(&probe, i, &list);
+        list.elements = list.elements == 5 ? 10 : 5; /* of a record, of settings */
         rz_probe_take(&probe, i, &list);
         (void)rz_probe_verdict(&probe, &unknown);
         (void)rz_probe_verdict(&probe, &known);

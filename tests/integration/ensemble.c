@@ -43,6 +43,17 @@ static void await_text(const redis_t *redis, const char *command, const char *te
         look_again(deadline, text);
 }
 
+static void await_online(const redis_t *primary, unsigned replicas)
+{
+    uint64_t deadline = process_now_ms() + PATIENCE_MS;
+    for (unsigned n = 0; n < replicas; look_again(deadline, "every replica is in step")) {
+        n = 0;
+        for (const char *at = redis_do(primary, "INFO replication");
+             (at = strstr(at, "state=online")) != NULL; at++)
+            n++;
+    }
+}
+
 static void start_redis(ensemble_t *ensemble, unsigned i)
 {
     static const char *const common[] = { "--bind",
@@ -135,8 +146,7 @@ void ensemble_up(ensemble_t *ensemble, unsigned redises, unsigned sentinels, uns
     assert_non_null(mkdtemp(ensemble->dir));
     for (unsigned i = 0; i < redises; i++)
         start_redis(ensemble, i);
-    for (unsigned i = 1; i < redises; i++)
-        await_text(&ensemble->redis[i], "INFO replication", "master_link_status:up");
+    await_online(&ensemble->redis[0], redises - 1);
     for (unsigned i = 0; i < sentinels; i++)
         start_sentinel(ensemble, i, quorum);
     size_t n = (size_t)snprintf(ensemble->url, sizeof ensemble->url, "redis+sentinel://");
