@@ -11,7 +11,8 @@ SETTLED_S = 20.0
 RSS_MAX = 400 << 20
 FDS_MAX = 600
 OWNED_PER_SLOT = 5
-OUTAGES = {"kill_store", "stop_store", "long_outage", "stutter_store", "disk_full", "function_flush"}  # for every broker: then nobody can settle
+OUTAGES = {"kill_store", "stop_store", "long_outage", "stutter_store", "disk_full", "function_flush",
+           "kill_primary", "stop_primary", "cut_primary", "isolate_primary", "stop_replica", "kill_replica"}  # for every broker: then nobody can settle
 HARM = {"kill_worker", "kill_runner", "lose_runner", "kill_keeper", "hang_runner", "restart_runner", "long_partition", "condemn"}  # may fail children
 LATE_S = 5.0  # after an outage its consequences may still be felt
 
@@ -48,8 +49,9 @@ def nothing_lost(facts):
 
 
 def strict(facts):
-    wrong = [f"{child}: {job['durability']}" for child, job in receipted(facts["load"]).items() if job["durability"] not in ("strict", None)]
-    return verdict("Receipts say strict, as Redis was set", wrong, "all did")
+    told = facts.get("durability", "strict")
+    wrong = [f"{child}: {job['durability']}" for child, job in receipted(facts["load"]).items() if job["durability"] not in (told, None)]
+    return verdict(f"Receipts say {told}, as Redis was set", wrong, "all did")
 
 
 def drained(facts):

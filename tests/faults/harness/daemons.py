@@ -107,6 +107,14 @@ class Store(Daemon):
         hosts.command("mount", "-t", "tmpfs", "-o", "size=4g", "rhizome-faults", self.disk)
         self.raw = Redis(self.socket, timeout=3.0)
 
+    def broker_flags(self, i):
+        """b2 reaches it through the proxy."""
+        address = self.fleet.hosts.address("store") if i == 1 else self.fleet.hosts.addresses["middle"][2]
+        return ["--redis-url", f"redis://{address}:6379"]
+
+    def admin_url(self):
+        return f"unix:{self.socket}"
+
     def start(self):
         super().start()
         deadline = time.monotonic() + PATIENCE
@@ -134,6 +142,7 @@ class Fleet:
 
     b1+r1 live on h1, b2+r2 on h2, r3 on h3. r3 reaches the brokers, and b2 the store, through the TCP proxy on host `middle`."""
 
+    durability = "strict"
     HOSTS = {"store": [10], "h1": [1], "h2": [2], "h3": [3], "middle": [31, 32, 33], "client": [20]}
 
     def __init__(self, bin_dir, brokers=2, runners=3, slots=8):
@@ -144,10 +153,13 @@ class Fleet:
         self.config = f"{self.dir}/rhizome.json"
         with open(self.config, "w") as file:
             json.dump({"externalAgents": {"stubborn": STUBBORN}}, file)
-        self.store = Store(self)
+        self.store = self.make_store()
         self.brokers = [self._broker(i + 1) for i in range(brokers)]
         self.runners = [self._runner(i + 1, brokers, slots) for i in range(runners)]
         self.proxy = None
+
+    def make_store(self):
+        return Store(self)
 
     def _build_clock(self):
         """The library that moves wall clocks; None where there is no compiler."""
@@ -170,11 +182,10 @@ class Fleet:
             file.write(seconds.to_bytes(8, sys.byteorder, signed=True))
 
     def _broker(self, i):
-        store = self.hosts.address("store") if i == 1 else self.hosts.addresses["middle"][2]
         ports = {"jobs": 7410, "control": 7411, "events": 7412, "runners": 7413, "publish": 7415}
         flags = [word for name, port in ports.items() for word in (f"--broker-{name}", f"tcp://0.0.0.0:{port}")]
         return Daemon(self, f"b{i}", f"h{i}", [f"{self.bin}/rhizome-broker", "--config", self.config, "--broker-name", f"b{i}",
-                                               "--redis-url", f"redis://{store}:6379", "--redis-plaintext", "--security-insecure", *flags], env=self.clock(f"b{i}"))
+                                               *self.store.broker_flags(i), "--redis-plaintext", "--security-insecure", *flags], env=self.clock(f"b{i}"))
 
     def _runner(self, i, brokers, slots):
         near = [self.hosts.address(f"h{k + 1}") for k in range(brokers)]
@@ -195,7 +206,7 @@ class Fleet:
     def start(self):
         self.proxy = self._start_proxy()
         self.store.start()
-        hosts.command(f"{self.bin}/rhizome", "store", "init", "--redis-url", f"unix:{self.store.socket}")
+        hosts.command(f"{self.bin}/rhizome", "store", "init", "--redis-url", self.store.admin_url())
         for daemon in self.daemons()[1:]:
             daemon.start()
 

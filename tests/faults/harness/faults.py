@@ -7,6 +7,7 @@ import sys
 import threading
 
 import hosts
+import replicas
 import truth
 from daemons import FDS, PATIENCE
 from resp import Down
@@ -253,7 +254,7 @@ def function_flush(scene, _, __):
         scene.fleet.store.raw("FUNCTION", "FLUSH")
     except Down:
         return None
-    return lambda: hosts.command(f"{scene.fleet.bin}/rhizome", "store", "upgrade", "--redis-url", f"unix:{scene.fleet.store.socket}")
+    return lambda: hosts.command(f"{scene.fleet.bin}/rhizome", "store", "upgrade", "--redis-url", scene.fleet.store.admin_url())
 
 
 def late_condemn(scene, target, _):
@@ -309,4 +310,5 @@ HOW = {
     "kill_store": kill_store, "stop_store": stop_store, "long_outage": stop_store, "stutter_store": stutter_store, "disk_full": disk_full,
     "maxmemory": maxmemory, "function_flush": function_flush, "condemn": condemn, "late_condemn": late_condemn, "clock": clock,
     "sleeping_subscriber": sleeping_subscriber, "flood": flood, "no_descriptors": no_descriptors,
+    **replicas.HOW,
 }

@@ -22,6 +22,7 @@ def arguments():
     parser.add_argument("--rate", type=float, default=40, help="jobs a second")
     parser.add_argument("--only", help="these faults only, comma separated: " + ", ".join(plan.FAULTS))
     parser.add_argument("--short", action="store_true", help=f"the {plan.SHORT_S:g} s that every gate runs, whatever the seed")
+    parser.add_argument("--replicated", action="store_true", help="a primary, two replicas and three sentinels; receipts say replicated")
     parser.add_argument("--none", action="store_true", help="no faults: load alone")
     parser.add_argument("--out", default="build/faults", help="folder of the report")
     parser.add_argument("--list", action="store_true", help="print the plan and stop")
@@ -31,7 +32,7 @@ def arguments():
 def main():
     options = arguments()
     only = options.only.split(",") if options.only else None
-    steps = [] if options.none else plan.make(options.seed, options.seconds, only)
+    steps = [] if options.none else plan.make(options.seed, options.seconds, only, table=plan.REPLICATED if options.replicated else None)
     if options.short:
         options.seconds, steps = plan.SHORT_S, plan.SHORT
     if options.list:
@@ -44,7 +45,8 @@ def main():
     hosts.remove_leftovers()
     print(f"seed {options.seed}, {options.seconds:g} s, {options.rate:g} jobs/s, {len(steps)} faults planned", flush=True)
     began = time.time()
-    scenario = Scenario(options.bin, options.seed, steps, options.seconds, options.rate, tell=lambda line: print(line, flush=True))
+    scenario = Scenario(options.bin, options.seed, steps, options.seconds, options.rate, tell=lambda line: print(line, flush=True),
+                        replicated=options.replicated)
     facts, verdicts = scenario.run()
     path = report.write(options.out, options, facts, verdicts, scenario.logs, time.time() - began)
     print(report.as_text(options, facts, verdicts))

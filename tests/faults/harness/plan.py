@@ -43,6 +43,20 @@ FAULTS = {
     "late_condemn": (3, RUNNERS, 0, 0),
 }
 
+# With a primary, replicas and sentinels: these instead of the ones that are for a Redis alone.
+PRIMARY = {
+    "kill_primary": (6, ("primary",), 0.5, 8),
+    "stop_primary": (4, ("primary",), 1, 10),
+    "cut_primary": (4, ("primary",), 2, 10),
+    "isolate_primary": (4, ("primary",), 2, 10),
+    "stop_replica": (2, ("primary",), 1, 6),
+    "kill_replica": (2, ("primary",), 0.5, 4),
+}
+ALONE = ("kill_store", "stop_store", "long_outage", "stutter_store", "disk_full", "maxmemory", "function_flush", "clock", "cut_from_store", "delay",
+         "stall", "reset")
+REPLICATED = {**{name: how for name, how in FAULTS.items() if name not in ALONE}, **PRIMARY}
+REST_S = 12.0  # between two faults of the store: it is no promise that one can follow before the last is over
+
 # (what kind of thing is hurt, what is done to it), for whoever reads the report
 KINDS = ("process", "network", "store", "client")
 TOLD = {
@@ -79,6 +93,12 @@ TOLD = {
     "disk_full": ("store", "the disk under Redis is full"),
     "maxmemory": ("store", "Redis is at its maxmemory"),
     "function_flush": ("store", "somebody removes our functions from Redis"),
+    "kill_primary": ("store", "the primary is killed, and comes back"),
+    "stop_primary": ("store", "the primary is stopped, and wakes up"),
+    "cut_primary": ("store", "the primary's host is cut off"),
+    "isolate_primary": ("store", "the primary is cut off from replicas and sentinels, not from brokers"),
+    "stop_replica": ("store", "a replica is stopped for a while"),
+    "kill_replica": ("store", "a replica is killed and started again"),
     "sleeping_subscriber": ("client", "a subscriber does not read"),
     "flood": ("client", "a producer pushes 1,200 jobs at once"),
 }
@@ -93,17 +113,17 @@ def script(*steps):
     return [{"at": at, "fault": fault, "target": target, "lasts": lasts, "dice": 0.5} for at, fault, target, lasts in steps]
 
 
-def make(seed, seconds, only=None, pause=(0.8, 3.0)):
+def make(seed, seconds, only=None, pause=(0.8, 3.0), table=None):
     """[{at, fault, target, lasts, dice}], by time."""
-    rng = random.Random(seed)
-    names = [name for name in FAULTS if only is None or name in only]
-    weights = [FAULTS[name][0] for name in names]
+    rng, table = random.Random(seed), table or FAULTS
+    names = [name for name in table if only is None or name in only]
+    weights = [table[name][0] for name in names]
     busy, steps, at = {}, [], 3.0
     while True:
         at += rng.uniform(*pause)
         name = rng.choices(names, weights)[0]
-        target = rng.choice(FAULTS[name][1])
-        lasts = round(rng.uniform(*FAULTS[name][2:]), 2)
+        target = rng.choice(table[name][1])
+        lasts = round(rng.uniform(*table[name][2:]), 2)
         dice = rng.random()
         if at + lasts > seconds - SETTLE_S:
             if at > seconds - SETTLE_S:
@@ -112,7 +132,7 @@ def make(seed, seconds, only=None, pause=(0.8, 3.0)):
         group = GROUP.get(target, target)
         if busy.get(group, 0) > at:
             continue
-        busy[group] = at + max(lasts, INSTANT) + 0.5
+        busy[group] = at + max(lasts, INSTANT) + (REST_S if name in PRIMARY else 0.5)
         steps.append({"at": round(at, 2), "fault": name, "target": target, "lasts": lasts, "dice": round(dice, 4)})
 
 

@@ -13,6 +13,7 @@ import faults
 import hosts
 import truth
 from daemons import Fleet
+from replicas import ReplicatedFleet
 from observe import Observer
 from resp import Down
 from watch import Watchers
@@ -28,9 +29,9 @@ GONE_S = 5.0
 
 
 class Scenario:
-    def __init__(self, bin_dir, seed, steps, seconds, rate, tell=print, drain_s=DRAIN_S):
+    def __init__(self, bin_dir, seed, steps, seconds, rate, tell=print, drain_s=DRAIN_S, replicated=False):
         self.seed, self.steps, self.seconds, self.tell = seed, steps, seconds, tell
-        self.fleet = Fleet(bin_dir, slots=max(SLOTS, int(rate * SLOTS_PER_RATE)))
+        self.fleet = (ReplicatedFleet if replicated else Fleet)(bin_dir, slots=max(SLOTS, int(rate * SLOTS_PER_RATE)))
         self.drain_s, self.rate, self.timeline, self.deaths = drain_s, rate, [], []
         self.numbers, self.healing = itertools.count(), []
         self.faulty = Counter()  # name of a daemon -> how many faults have it in hand
@@ -161,7 +162,7 @@ class Scenario:
         self.observer.finish()
         return {"load": json.load(open(path)), "store": store, "looks": self.observer.looks, "losses": self.observer.losses,
                 "trees": self.observer.trees, "samples": self.observer.samples, "timeline": self.timeline, "deaths": self.deaths,
-                "verdicts": self.scene.verdicts, "slots": self.fleet.slots, "watched": watched,
+                "verdicts": self.scene.verdicts, "durability": self.fleet.durability, "slots": self.fleet.slots, "watched": watched,
                 "stubborn": stubborn + [name for name, ended in self.scene.restarts if not ended], "leftovers": self.leftovers()}
 
     def leftovers(self):
