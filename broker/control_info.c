@@ -52,6 +52,7 @@ static void put_store(const control_t *control, rz_buf_t *out)
     rz_json_put_u64(out, "bytes_sent", stats.bytes_sent);
     rz_json_put_u64(out, "lost", stats.lost);
     rz_json_put_u64(out, "unconfirmed", stats.unconfirmed);
+    rz_json_put_u64(out, "vanished", stats.vanished);
     rz_json_put_u64(out, "reconnects", stats.reconnects);
     rz_json_put_u64(out, "last_latency_us", stats.last_latency_us);
     rz_json_put_u64(out, "queued", stats.queued);

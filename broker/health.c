@@ -123,6 +123,10 @@ static void put_store(const broker_health_t *health, rz_buf_t *out)
               (double)stats.bytes_sent);
     rz_metric(out, "rhizome_broker_store_lost_total", RZ_COUNTER, "Operations of which the answer was lost.",
               (double)stats.lost);
+    rz_metric(
+        out, "rhizome_broker_store_vanished_total", RZ_COUNTER,
+        "Acknowledged submits and ends that the store did not know any more after a failover or restart of Redis.",
+        (double)stats.vanished);
     rz_metric(out, "rhizome_broker_store_unconfirmed_total", RZ_COUNTER,
               "Operations that too few replicas confirmed in time: nobody was told that they are done.",
               (double)stats.unconfirmed);

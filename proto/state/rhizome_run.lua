@@ -314,12 +314,34 @@ ops.claim = { n = 4, fn = function(A, i, n, R)
     return 'OK'
 end }
 
+-- Assigned before an operator took the store as it is (rhizome_store.lua): it may have run since, and ended, whatever is
+-- stored here.
+local function is_from_before(t)
+    return tonumber(t[EPOCH]) <= tonumber(call('HGET', P .. 'store', 'floor') or 0) * TERM
+end
+
+-- Its owner does not hold it, and nobody knows what became of it: as if the runner was lost in mid run.
+local function settle_unknown(child, t)
+    local why = 'lost with an earlier state of the store'
+    if t[CANCELLED] ~= '0' then
+        end_cancelled(child, t, call('HGET', P .. 'c:' .. child, 'x'))
+    elseif may_rerun(t) then
+        rerun_later(child, t, why)
+    else
+        end_by_store(child, t, 'error', why)
+    end
+end
+
 -- child owner; answers as claim
-ops.reassign = { n = 2, reads = true, fn = function(A, i, n, R)
+ops.reassign = { n = 2, fn = function(A, i, n, R)
     local child = A[i]
     local c = call('HMGET', P .. 'c:' .. child, 'a', 'j', 'p', 'h')
     local t = c[1] and unpack_act(c[1])
     if not t or t[OWNER] ~= A[i + 1] or not lives(t) then
+        return 'FENCED'
+    end
+    if is_from_before(t) then
+        settle_unknown(child, t)
         return 'FENCED'
     end
     R[#R + 1] = '0'

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/timer.h"
+#include "state/audit.h"
 #include "state/guard.h"
 
 #include <assert.h>
@@ -67,6 +68,10 @@ struct rz_store {
     bool closed;
     unsigned depth; /* commands in flight and callbacks of ours on the stack: memory stays until they end */
     rz_guard_t *guard;
+    rz_ledger_t *ledger;
+    rz_audit_t *audit;
+    uint64_t term;            /* of the last verification */
+    bool verified;            /* there was one */
     char who[RZ_ID_MAX + 24]; /* "name log_max" */
     char durability[12];
     void (*on_mark)(const rz_store_mark_t *mark, void *arg);
@@ -150,8 +155,11 @@ static void store_enter(rz_store_t *store)
 
 static void store_leave(rz_store_t *store)
 {
-    if (--store->depth == 0 && store->closed)
-        rz_free(store);
+    if (--store->depth > 0 || !store->closed)
+        return;
+    rz_audit_destroy(&store->audit);
+    rz_ledger_destroy(&store->ledger);
+    rz_free(store);
 }
 
 /* ---- replies ---- */
@@ -162,7 +170,21 @@ static rz_str_t text_of(const redisReply *reply)
     return (rz_str_t){ "", 0 };
 }
 
-static rz_rc_t answer_element(op_t *op, const redisReply *code, redisReply *const *fields, size_t n)
+/* Remembers what was acknowledged, by the first arguments. */
+static void note_acked(rz_store_t *store, op_t *op, const rz_str_t *fields, size_t field_count)
+{
+    const char *at = op_bytes(op);
+    rz_str_t args[2];
+    size_t n = op->argc - 2 < 2 ? op->argc - 2 : 2;
+    const rz_str_t name = { at, op->length[0] };
+    at += op->length[0] + op->length[1];
+    for (size_t i = 0; i < n; at += op->length[i + 2], i++)
+        args[i] = (rz_str_t){ at, op->length[i + 2] };
+    rz_ledger_note(store->ledger, name, args, n, fields, field_count);
+}
+
+static rz_rc_t answer_element(rz_store_t *store, op_t *op, const redisReply *code, redisReply *const *fields,
+                              size_t n)
 {
     rz_str_t few[64];
     rz_str_t *field = n <= 64 ? few : rz_alloc(n * sizeof(*field));
@@ -172,6 +194,8 @@ static rz_rc_t answer_element(op_t *op, const redisReply *code, redisReply *cons
     if (rc == RZ_INTERNAL)
         rz_log_error("store.operation_failed", "op=%.*s text=%.*s", (int)op->length[0], op_bytes(op),
                      n > 0 ? (int)field[0].n : 0, n > 0 ? field[0].p : "");
+    if (rc == RZ_OK)
+        note_acked(store, op, field, n);
     op_answer(op, rc, &(rz_reply_t){ field, n });
     if (field != few)
         rz_free(field);
@@ -188,7 +212,7 @@ static void answer_batch(batch_t *batch, const redisReply *reply)
         if (n < 0 || (size_t)n > reply->elements - at - 2)
             break;
         at += 2 + (size_t)n;
-        answer_element(list_pop(&batch->ops), element[0], element + 2, (size_t)n);
+        answer_element(batch->store, list_pop(&batch->ops), element[0], element + 2, (size_t)n);
     }
     if (batch->ops.head != NULL)
         rz_log_error("store.reply_short", "unanswered=%zu", batch->ops.count);
@@ -425,6 +449,16 @@ static void tell(rz_store_t *store, rz_rc_t state, const char *detail)
         store->on_state(up, detail, store->arg);
 }
 
+/* Another term: what was acknowledged in those before may be missing. */
+static void look_for_losses(rz_store_t *store)
+{
+    uint64_t term = rz_guard_mark(store->guard)->term;
+    if (store->verified && term != store->term)
+        rz_audit_begin(store->audit, term);
+    store->verified = true;
+    store->term = term;
+}
+
 static void on_verdict(rz_rc_t rc, const char *why, void *arg)
 {
     rz_store_t *store = arg;
@@ -441,6 +475,8 @@ static void on_verdict(rz_rc_t rc, const char *why, void *arg)
         store->on_mark(rz_guard_mark(store->guard), store->arg);
     if (!store->closed)
         tell(store, RZ_OK, "");
+    if (!store->closed)
+        look_for_losses(store);
     store_flush(store);
     store_leave(store);
 }
@@ -505,6 +541,8 @@ rz_store_t *rz_store_open(uv_loop_t *loop, const rz_store_options_t *options, rz
     store->replicas = options->replicas;
     store->guard = rz_guard_create(store->channel, options, on_verdict, store);
     store->arg = options->arg;
+    store->ledger = rz_ledger_create();
+    store->audit = rz_audit_create(store, store->ledger, &store->stats.vanished);
     store->refusal = rz_timer_open(loop, on_refusal, store);
     store->tick = rz_timer_open(loop, on_tick, store);
     uint64_t every_ms = store->timeout_ms / 10 < 250 ? store->timeout_ms / 10 + 1 : 250;

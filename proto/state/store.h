@@ -88,6 +88,7 @@ void rz_store_call(rz_store_t *store, const char *op, const rz_str_t *args, size
 
 typedef struct {
     uint64_t batches, operations, bytes_sent, lost, reconnects;
+    uint64_t vanished; /* of the latest acknowledged submits and ends, those that a later term did not know */
     uint64_t
         unconfirmed; /* operations that were done, and not confirmed by the replicas: their outcome was UNKNOWN */
     uint64_t last_latency_us;  /* of the last batch, sent to reply */

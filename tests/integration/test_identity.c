@@ -129,6 +129,31 @@ static void an_old_snapshot_stops_until_it_is_accepted(void **state)
     calls_down(&calls);
 }
 
+/* Its runner lives, and does not hold it any more: it may have ended since the snapshot. */
+static void what_ran_in_an_accepted_snapshot_is_not_run_again(void **state)
+{
+    (void)state;
+    calls_t calls;
+    rz_store_info_t info;
+    calls_up(&calls, NULL, 300);
+    assert_int_equal(call_join(&calls, "i1", "runner-1"), RZ_OK);
+    uint64_t epoch = claimed_epoch(&calls, "c1");
+    assert_int_equal(call_reassign(&calls, "c1", "i1"), RZ_OK);
+    assert_int_equal(call_start(&calls, "c1", epoch, token(0)), RZ_OK);
+    set_back(&calls);
+    stops_with(&calls, "went back by 60 s");
+    assert_int_equal(accept_store(&calls, &info), RZ_OK);
+    calls_until_up(&calls, true);
+    assert_int_equal(call_reassign(&calls, "c1", "i1"), RZ_FENCED);
+    assert_int_equal(call_get(&calls, "c1", NULL), RZ_OK);
+    assert_string_equal(calls.answer.status, "error");
+    assert_string_equal(calls.answer.error, "lost with an earlier state of the store");
+    /* what begins now is its own again */
+    claimed_epoch(&calls, "c2");
+    assert_int_equal(call_reassign(&calls, "c2", "i1"), RZ_OK);
+    calls_down(&calls);
+}
+
 static void a_store_that_lost_its_functions_says_so_and_goes_on_with_them(void **state)
 {
     (void)state;
@@ -141,6 +166,40 @@ static void a_store_that_lost_its_functions_says_so_and_goes_on_with_them(void *
     assert_int_equal(rz_store_upgrade(&options, &info, NULL), RZ_OK);
     calls_until_up(&calls, true);
     assert_string_equal(rz_store_id(calls.store), calls.info.id);
+    calls_down(&calls);
+}
+
+/* ---- what a crash took with it is named ---- */
+
+static void finish_of(calls_t *calls, const char *child, uint64_t epoch)
+{
+    assert_int_equal(call_finish(calls, child, epoch, token(0), "completed", "", ""), RZ_OK);
+}
+
+static void what_was_acknowledged_and_is_missing_is_counted(void **state)
+{
+    (void)state;
+    calls_t calls;
+    rz_store_stats_t stats = { 0 };
+    calls_up(&calls, NULL, 0);
+    assert_int_equal(call_join(&calls, "i1", "runner-1"), RZ_OK);
+    uint64_t kept_epoch = claimed_epoch(&calls, "kept");
+    uint64_t lost_epoch = claimed_epoch(&calls, "end-lost");
+    finish_of(&calls, "kept", kept_epoch);
+    redis_do(&calls.redis, "SAVE");
+    finish_of(&calls, "end-lost", lost_epoch);
+    claimed_epoch(&calls, "lost");
+    redis_end(&calls.redis, SIGKILL);
+    calls_until_up(&calls, false);
+    redis_again(&calls.redis);
+    calls_until_up(&calls, true); /* some seconds less are no reason to stop */
+    while (stats.vanished < 2) {
+        call_get(&calls, "kept", NULL);
+        rz_store_stats(calls.store, &stats);
+    }
+    assert_int_equal(call_get(&calls, "kept", NULL), RZ_OK);
+    rz_store_stats(calls.store, &stats);
+    assert_int_equal(stats.vanished, 2);
     calls_down(&calls);
 }
 
@@ -219,7 +278,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(of_several_brokers_one_raises_the_term, calls_setup, calls_teardown),
     cmocka_unit_test(an_emptied_store_stops_until_a_new_one_is_made_and_accepted),
     cmocka_unit_test(an_old_snapshot_stops_until_it_is_accepted),
+    cmocka_unit_test(what_ran_in_an_accepted_snapshot_is_not_run_again),
     cmocka_unit_test(a_store_that_lost_its_functions_says_so_and_goes_on_with_them),
+    cmocka_unit_test(what_was_acknowledged_and_is_missing_is_counted),
     cmocka_unit_test_setup_teardown(two_majors_are_loaded_side_by_side_and_both_are_told, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_later_minor_serves_and_is_not_replaced_by_an_older, calls_setup, calls_teardown),
     cmocka_unit_test(an_older_minor_does_not_serve_and_the_way_out_is_told),
