@@ -1,7 +1,6 @@
 /* Several brokers over one store, as users, runners and subscribers see them: real daemons. `rig` is the first, `beside`
  * the second. */
 #include "cli.h"
-#include "keyring.h"
 #include "redis.h"
 
 #include <signal.h>
