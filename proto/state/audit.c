@@ -95,7 +95,9 @@ void rz_audit_begin(rz_audit_t *audit, uint64_t term)
 rz_audit_t *rz_audit_create(rz_store_t *store, const rz_ledger_t *ledger, uint64_t *lost)
 {
     rz_audit_t *audit = rz_alloc(sizeof *audit);
-    *audit = (rz_audit_t){ .store = store, .ledger = ledger, .lost = lost };
+    audit->store = store;
+    audit->ledger = ledger;
+    audit->lost = lost;
     return audit;
 }
 
