@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/time.h>
 
-#define RECORD        RZ_STORE_PREFIX ":store"
 #define TIMED_LIBRARY "1.1" /* the first that knows when something ended */
 
 /* ---- one blocking connection ---- */
@@ -249,10 +248,10 @@ static rz_rc_t describe(redisContext *redis, const rz_store_options_t *options, 
 /* The version in the record, "" if there is none. */
 static rz_rc_t recorded_version(redisContext *redis, char out[24], rz_err_t *err)
 {
-    const char *argv[] = { "HGET", RECORD, "version" };
+    const char *argv[] = { "HGET", RZ_STORE_RECORD, "version" };
     redisReply *reply = redisCommandArgv(redis, 3, argv, NULL);
     if (reply == NULL || (reply->type != REDIS_REPLY_STRING && reply->type != REDIS_REPLY_NIL)) {
-        rz_rc_t rc = fail_redis(err, redis, reply, RECORD);
+        rz_rc_t rc = fail_redis(err, redis, reply, RZ_STORE_RECORD);
         if (reply != NULL)
             freeReplyObject(reply);
         return rc;
@@ -265,7 +264,7 @@ static rz_rc_t recorded_version(redisContext *redis, char out[24], rz_err_t *err
 static bool load_library(redisContext *redis, rz_err_t *err)
 {
     const char *load[] = { "FUNCTION", "LOAD", "REPLACE", rz_store_library };
-    const char *note[] = { "HSET", RECORD, "version", rz_store_library_version };
+    const char *note[] = { "HSET", RZ_STORE_RECORD, "version", rz_store_library_version };
     return tell(redis, REDIS_REPLY_STRING, err, 4, load) && tell(redis, REDIS_REPLY_INTEGER, err, 4, note);
 }
 
@@ -306,7 +305,7 @@ static bool write_record(redisContext *redis, unsigned shards, rz_err_t *err)
     (void)snprintf(created, sizeof(created), "%" PRId64, rz_wall_us() / 1000);
     const char *member[][2] = { { "shards", count }, { "created_ms", created }, { "id", id } };
     for (size_t i = 0; i < 3; i++) {
-        const char *argv[] = { "HSETNX", RECORD, member[i][0], member[i][1] };
+        const char *argv[] = { "HSETNX", RZ_STORE_RECORD, member[i][0], member[i][1] };
         if (!tell(redis, REDIS_REPLY_INTEGER, err, 4, argv))
             return false;
     }
@@ -391,7 +390,7 @@ rz_rc_t rz_store_check(const rz_store_options_t *options, rz_store_info_t *out, 
         return rc;
     char now[24];
     (void)snprintf(now, sizeof(now), "%" PRId64, rz_wall_us() / 1000);
-    const char *write[] = { "HSET", RECORD, "checked_ms", now };
+    const char *write[] = { "HSET", RZ_STORE_RECORD, "checked_ms", now };
     rc = describe(redis, options, &seen, out, err);
     if (rc == RZ_OK && !tell(redis, REDIS_REPLY_INTEGER, err, 4, write))
         rc = RZ_UNAVAILABLE;

@@ -6,15 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RECORD RZ_STORE_PREFIX ":store"
-#define TICK   RZ_STORE_PREFIX ":tick"
-
 enum { ASK_ROLE, ASK_RECORD, ASK_TICK, ASK_VERSION, ASK_CONFIG, ASK_INFO };
 
 const rz_probe_command_t rz_probe_command[RZ_PROBES] = {
     [ASK_ROLE] = { 1, { "ROLE" } },
-    [ASK_RECORD] = { 7, { "HMGET", RECORD, "id", "shards", "term", "lineage", "accepted" } },
-    [ASK_TICK] = { 2, { "GET", TICK } },
+    [ASK_RECORD] = { 7, { "HMGET", RZ_STORE_RECORD, "id", "shards", "term", "lineage", "accepted" } },
+    [ASK_TICK] = { 2, { "GET", RZ_STORE_PREFIX ":tick" } },
     [ASK_VERSION] = { 4, { "FCALL", "rz1_version", "1", RZ_STORE_PREFIX } },
     [ASK_CONFIG] = { 7,
                      { "CONFIG", "GET", "appendonly", "appendfsync", "no-appendfsync-on-rewrite",

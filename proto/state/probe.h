@@ -7,6 +7,8 @@
 #include <hiredis/hiredis.h>
 
 #define RZ_STORE_PREFIX "rz:{0}" /* the one shard */
+#define RZ_STORE_RECORD                                                                                      \
+    "rz:{0}:store" /* written out: long arrays of joined texts look like a missing comma */
 
 typedef struct {
     rz_store_facts_t facts;
