@@ -408,6 +408,11 @@ rz_rc_t rz_store_accept(const rz_store_options_t *options, rz_store_info_t *out,
     if (rc != RZ_OK)
         return rc;
     rc = describe(redis, options, &seen, out, err);
+    if (rc == RZ_BAD_STORE && seen.facts.refused[0] != '\0') { /* that is what is accepted */
+        rc = RZ_OK;
+        if (err != NULL)
+            *err = (rz_err_t){ 0 };
+    }
     const char *accept[] = { "FCALL", "rz1_accept", "1", RZ_STORE_PREFIX, seen.facts.replid };
     if (rc == RZ_OK && !tell(redis, REDIS_REPLY_INTEGER, err, 5, accept))
         rc = RZ_UNAVAILABLE;

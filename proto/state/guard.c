@@ -81,6 +81,25 @@ static void raise_term(rz_guard_t *guard)
     ask(guard, RZ_TERM_ARGC, command.argv, on_term);
 }
 
+static void on_told(const redisReply *reply, void *arg)
+{
+    rz_guard_t *guard = answered(arg, reply);
+    if (guard == NULL)
+        return;
+    if (reply->type == REDIS_REPLY_ERROR)
+        rz_log_warn("store.refusal_unwritten", "error=%s", reply->str);
+    end_round(guard, RZ_BAD_STORE, guard->round.problem);
+}
+
+/* An older library knows no refusal: then each broker goes by what it remembers itself. */
+static void tell_others(rz_guard_t *guard)
+{
+    const rz_probe_t *round = &guard->round;
+    const char *const refuse[] = { "FCALL",         "rz1_refuse",    "1",
+                                   RZ_STORE_PREFIX, round->facts.id, round->problem };
+    ask(guard, 6, refuse, on_told);
+}
+
 static void on_answer(const redisReply *reply, void *arg)
 {
     rz_guard_t *guard = answered(arg, reply);
@@ -92,6 +111,8 @@ static void on_answer(const redisReply *reply, void *arg)
     rz_rc_t rc = rz_probe_verdict(&guard->round, &guard->mark);
     if (rc == RZ_STATE)
         raise_term(guard);
+    else if (rc == RZ_BAD_STORE && rz_mark_tells_others(&guard->mark, &guard->round.facts))
+        tell_others(guard);
     else
         end_round(guard, rc, guard->round.problem);
 }

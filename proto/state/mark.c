@@ -7,6 +7,17 @@
 
 #define ACCEPT "or take this one with `rhizome store accept`"
 
+static bool went_back(const rz_store_mark_t *mark, const rz_store_facts_t *facts)
+{
+    return mark->id[0] != '\0' && strcmp(facts->id, mark->id) == 0 &&
+           facts->tick + RZ_TICK_BACK_MAX_MS < mark->tick;
+}
+
+static bool is_accepted(const rz_store_facts_t *facts)
+{
+    return facts->accepted[0] != '\0' && strcmp(facts->accepted, facts->replid) == 0;
+}
+
 /* Why it cannot be the same; false if it can. */
 static bool differs(const rz_store_mark_t *mark, const rz_store_facts_t *facts, char why[RZ_MARK_WHY_MAX])
 {
@@ -21,7 +32,7 @@ static bool differs(const rz_store_mark_t *mark, const rz_store_facts_t *facts, 
     else if (strcmp(facts->id, mark->id) != 0)
         (void)snprintf(why, RZ_MARK_WHY_MAX, "this is store %s, not %s: bring that one back, " ACCEPT,
                        facts->id, mark->id);
-    else if (facts->tick + RZ_TICK_BACK_MAX_MS < mark->tick)
+    else if (went_back(mark, facts))
         (void)snprintf(why, RZ_MARK_WHY_MAX,
                        "the store went back by %" PRIu64
                        " s, as an old snapshot does: bring the newer data back, " ACCEPT,
@@ -45,11 +56,18 @@ static bool needs_term(const rz_store_mark_t *mark, const rz_store_facts_t *fact
 rz_mark_verdict_t rz_mark_judge(const rz_store_mark_t *mark, const rz_store_facts_t *facts,
                                 char why[RZ_MARK_WHY_MAX])
 {
-    bool accepted = facts->accepted[0] != '\0' && strcmp(facts->accepted, facts->replid) == 0;
-    if (differs(mark, facts, why) && !accepted)
+    bool other = differs(mark, facts, why), refused = facts->refused[0] != '\0';
+    if (!other && refused)
+        (void)snprintf(why, RZ_MARK_WHY_MAX, "%s", facts->refused);
+    if ((other || refused) && !is_accepted(facts))
         return RZ_MARK_REFUSED;
     why[0] = '\0';
     return needs_term(mark, facts) ? RZ_MARK_NEW_TERM : RZ_MARK_GOES_ON;
+}
+
+bool rz_mark_tells_others(const rz_store_mark_t *mark, const rz_store_facts_t *facts)
+{
+    return went_back(mark, facts) && facts->refused[0] == '\0' && !is_accepted(facts);
 }
 
 uint64_t rz_mark_least(const rz_store_mark_t *mark)

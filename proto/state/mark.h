@@ -14,6 +14,7 @@
 /* What the store says of itself, and the replication id of the Redis that holds it. "" where there is none. */
 typedef struct {
     char id[40], lineage[48], accepted[48], replid[48];
+    char refused[RZ_MARK_WHY_MAX]; /* why a broker that knew better refused it */
     uint64_t term, tick;
 } rz_store_facts_t;
 
@@ -23,9 +24,12 @@ typedef enum {
     RZ_MARK_REFUSED   /* `why` says it in a sentence, and what to do */
 } rz_mark_verdict_t;
 
-/* A mark with an empty id knows nothing, and takes any store. */
+/* A mark with an empty id knows nothing, and takes any store that nobody refused. */
 rz_mark_verdict_t rz_mark_judge(const rz_store_mark_t *mark, const rz_store_facts_t *facts,
                                 char why[RZ_MARK_WHY_MAX]);
+/* The store went back, and only who remembers it sees that: the refusal is to be written into the store itself, or brokers
+ * that remember nothing would serve it, and in time bring it to where it was. */
+bool rz_mark_tells_others(const rz_store_mark_t *mark, const rz_store_facts_t *facts);
 uint64_t rz_mark_least(const rz_store_mark_t *mark);
 /* The store goes on: what it says is what we know from now on. */
 void rz_mark_take(rz_store_mark_t *mark, const rz_store_facts_t *facts);

@@ -10,7 +10,8 @@ enum { ASK_ROLE, ASK_RECORD, ASK_TICK, ASK_VERSION, ASK_CONFIG, ASK_INFO };
 
 const rz_probe_command_t rz_probe_command[RZ_PROBES] = {
     [ASK_ROLE] = { 1, { "ROLE" } },
-    [ASK_RECORD] = { 7, { "HMGET", RZ_STORE_RECORD, "id", "shards", "term", "lineage", "accepted" } },
+    [ASK_RECORD] = { 8,
+                     { "HMGET", RZ_STORE_RECORD, "id", "shards", "term", "lineage", "accepted", "refused" } },
     [ASK_TICK] = { 2, { "GET", RZ_STORE_PREFIX ":tick" } },
     [ASK_VERSION] = { 4, { "FCALL", "rz1_version", "1", RZ_STORE_PREFIX } },
     [ASK_CONFIG] = { 7,
@@ -67,7 +68,7 @@ static void copy_any(char *out, size_t size, const redisReply *from)
 static void take_record(rz_probe_t *probe, const redisReply *reply)
 {
     rz_store_facts_t *facts = &probe->facts;
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 5) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 6) {
         problem(probe, reply->type == REDIS_REPLY_ERROR ? reply->str : "the store's record cannot be read");
         return;
     }
@@ -76,6 +77,7 @@ static void take_record(rz_probe_t *probe, const redisReply *reply)
     facts->term = number(reply->element[2]);
     copy_any(facts->lineage, sizeof(facts->lineage), reply->element[3]);
     copy_any(facts->accepted, sizeof(facts->accepted), reply->element[4]);
+    copy_any(facts->refused, sizeof(facts->refused), reply->element[5]);
 }
 
 static void take_tick(rz_probe_t *probe, const redisReply *reply)

@@ -8,7 +8,7 @@
 -- (rz1_submit, ...) so that a person can try it in redis-cli.
 --
 -- Keys below the prefix
---   store               hash    id, shards, version, created_ms; term, lineage, accepted, floor: see rhizome_store.lua
+--   store               hash    id, shards, version, created_ms; term, lineage, refused, accepted, floor: see rhizome_store.lua
 --   c:<child>           hash    a  the activation, packed, see below       j  job facts, five lines, see below
 --                               h  session header JSON                     r  "profile affinity" of the session
 --                               e  last_run_error   x  reason of a stored cancel   p  previous_error of a rerun
@@ -522,6 +522,12 @@ local function rerun_later(child, t, why)
     call('ZADD', P .. 't', format('%.0f', tick() + ms), concat({ 'r', child, t[ACTIVATION] }, ' '))
 end
 
+-- Assigned before an operator took the store as it is (rhizome_store.lua): it may have run since, and ended, whatever is
+-- stored here.
+local function is_from_before(t)
+    return tonumber(t[EPOCH]) <= tonumber(call('HGET', P .. 'store', 'floor') or 0) * TERM
+end
+
 -- One activation of a dead incarnation (DESIGN.md 4, "States").
 local function settle(child, epoch, incarnation, runner)
     local c = call('HMGET', P .. 'c:' .. child, 'a', 'x')
@@ -530,7 +536,7 @@ local function settle(child, epoch, incarnation, runner)
         call('ZREM', P .. 'o:' .. incarnation, child .. ' ' .. epoch)
     elseif t[CANCELLED] ~= '0' then
         end_cancelled(child, t, c[2])
-    elseif t[STATE] == 'assigned' then
+    elseif t[STATE] == 'assigned' and not is_from_before(t) then
         give_back(child, t, 'requeued', 'runner lost: ' .. runner)
     elseif may_rerun(t) then
         rerun_later(child, t, 'runner lost: ' .. runner)

@@ -314,12 +314,6 @@ ops.claim = { n = 4, fn = function(A, i, n, R)
     return 'OK'
 end }
 
--- Assigned before an operator took the store as it is (rhizome_store.lua): it may have run since, and ended, whatever is
--- stored here.
-local function is_from_before(t)
-    return tonumber(t[EPOCH]) <= tonumber(call('HGET', P .. 'store', 'floor') or 0) * TERM
-end
-
 -- Its owner does not hold it, and nobody knows what became of it: as if the runner was lost in mid run.
 local function settle_unknown(child, t)
     local why = 'lost with an earlier state of the store'
@@ -362,6 +356,9 @@ local function owned(child, epoch, token)
     end
     if t[STATE] == 'terminal' then
         return nil, 'ENDED'
+    end
+    if not is_alive(t[OWNER]) then -- condemned, and about to be settled
+        return nil, 'FENCED'
     end
     return t
 end

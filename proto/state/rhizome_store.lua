@@ -9,6 +9,7 @@
 --             term n are above n * 2^32, so they stay whole numbers below 2^53 for two million terms and never repeat one
 --             that was given and lost
 --   accepted  the lineage that an operator took as it is, whatever brokers remember of another (`rhizome store accept`)
+--   refused   why a broker refused it: it remembers that this store was further on. All others do so too, until it is accepted
 --   floor     the term that began with that: what was assigned before it may have run, whatever the store says
 
 -- lineage-seen lineage least; answers the term. Compares, so that of several brokers one raises it; at least to `least`,
@@ -27,6 +28,15 @@ redis.register_function{ function_name = 'rz1_term', flags = { 'allow-oom' }, ca
     return term
 end }
 
+-- id why; answers whether it is written: the first reason stays.
+redis.register_function{ function_name = 'rz1_refuse', flags = { 'allow-oom' }, callback = function(keys, A)
+    begin(keys)
+    if call('HGET', P .. 'store', 'id') ~= A[1] then
+        return 0
+    end
+    return call('HSETNX', P .. 'store', 'refused', A[2])
+end }
+
 -- lineage; answers the term that begins.
 redis.register_function{ function_name = 'rz1_accept', flags = { 'allow-oom' }, callback = function(keys, A)
     begin(keys)
@@ -37,6 +47,7 @@ redis.register_function{ function_name = 'rz1_accept', flags = { 'allow-oom' }, 
     local term = tonumber(r[2] or 0) + 1
     local text = format('%.0f', term)
     call('HSET', P .. 'store', 'term', text, 'floor', text, 'lineage', A[1], 'accepted', A[1])
+    call('HDEL', P .. 'store', 'refused')
     return term
 end }
 

@@ -248,6 +248,20 @@ static void a_runner_that_said_bye_has_published_every_end(void **state)
     assert_int_equal(broadcasts_of(calls, "just-now"), 0);
 }
 
+/* Between the verdict and its settling it is nobody's to write: what would begin now would count as run. */
+static void who_is_condemned_writes_nothing_more(void **state)
+{
+    calls_t *calls = *state;
+    assert_int_equal(call_join(calls, "i1", "runner-1"), RZ_OK);
+    run_to_start(calls, "ended", "i1", 1);
+    assert_int_equal(call_finish_logged(calls, "ended", 1, token(1), 1), RZ_OK);
+    run_to_start(calls, "running", "i1", 1);
+    assert_int_equal(call_condemn(calls, "i1", 0, false), RZ_OK);
+    assert_int_equal(call_append(calls, "running", 1, token(1), 1, 1), RZ_FENCED);
+    assert_int_equal(call_finish_logged(calls, "running", 1, token(1), 1), RZ_FENCED);
+    assert_int_equal(call_finish_logged(calls, "ended", 1, token(1), 1), RZ_DUPLICATE);
+}
+
 static void reaping_settles_what_was_assigned_and_what_ran(void **state)
 {
     calls_t *calls = *state;
@@ -438,6 +452,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_condemn_with_a_stale_counter_is_refused, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(an_end_that_died_with_its_runner_is_broadcast, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_runner_that_said_bye_has_published_every_end, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(who_is_condemned_writes_nothing_more, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(reaping_settles_what_was_assigned_and_what_ran, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(reaping_goes_in_steps_until_nothing_is_left, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_session_is_put_only_over_the_rev_it_was_read_at, calls_setup, calls_teardown),

@@ -129,6 +129,49 @@ static void an_old_snapshot_stops_until_it_is_accepted(void **state)
     calls_down(&calls);
 }
 
+/* Only one broker knew better. Were it alone in that, the others would serve the snapshot, and by the time they had brought
+ * it as far as it once was nobody would see any more what is missing. */
+static void what_one_broker_refused_all_refuse_until_it_is_accepted(void **state)
+{
+    (void)state;
+    calls_t calls;
+    rz_store_info_t info;
+    rz_err_t err = { 0 };
+    calls_up(&calls, NULL, 300);
+    const rz_store_options_t without_memory = { .url = calls.redis.url };
+    set_back(&calls);
+    stops_with(&calls, "went back by 60 s");
+    while (strcmp(redis_do(&calls.redis, "HEXISTS rz:{0}:store refused"), "1") != 0)
+        uv_run(&calls.loop, UV_RUN_ONCE);
+    redis_do(&calls.redis, "SET rz:{0}:tick 2000000");
+    assert_int_equal(rz_store_check(&without_memory, &info, &err), RZ_BAD_STORE);
+    assert_non_null(strstr(err.text, "went back by 60 s"));
+    assert_int_equal(accept_store(&calls, &info), RZ_OK);
+    calls_until_up(&calls, true);
+    assert_int_equal(rz_store_check(&without_memory, &info, NULL), RZ_OK);
+    calls_down(&calls);
+}
+
+/* The runner is gone as well: what the snapshot calls assigned is not given to another for free. */
+static void what_was_assigned_in_an_accepted_snapshot_counts_as_begun(void **state)
+{
+    (void)state;
+    calls_t calls;
+    rz_store_info_t info;
+    calls_up(&calls, NULL, 300);
+    assert_int_equal(call_join(&calls, "i1", "runner-1"), RZ_OK);
+    claimed_epoch(&calls, "c1");
+    set_back(&calls);
+    stops_with(&calls, "went back by 60 s");
+    assert_int_equal(accept_store(&calls, &info), RZ_OK);
+    calls_until_up(&calls, true);
+    assert_int_equal(call_join(&calls, "i2", "runner-1"), RZ_OK);
+    assert_int_equal(call_get(&calls, "c1", NULL), RZ_OK);
+    assert_string_equal(calls.answer.status, "error");
+    assert_string_equal(calls.answer.error, "runner lost: runner-1");
+    calls_down(&calls);
+}
+
 /* Its runner lives, and does not hold it any more: it may have ended since the snapshot. */
 static void what_ran_in_an_accepted_snapshot_is_not_run_again(void **state)
 {
@@ -278,6 +321,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(of_several_brokers_one_raises_the_term, calls_setup, calls_teardown),
     cmocka_unit_test(an_emptied_store_stops_until_a_new_one_is_made_and_accepted),
     cmocka_unit_test(an_old_snapshot_stops_until_it_is_accepted),
+    cmocka_unit_test(what_one_broker_refused_all_refuse_until_it_is_accepted),
+    cmocka_unit_test(what_was_assigned_in_an_accepted_snapshot_counts_as_begun),
     cmocka_unit_test(what_ran_in_an_accepted_snapshot_is_not_run_again),
     cmocka_unit_test(a_store_that_lost_its_functions_says_so_and_goes_on_with_them),
     cmocka_unit_test(what_was_acknowledged_and_is_missing_is_counted),

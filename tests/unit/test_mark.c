@@ -53,6 +53,25 @@ static void a_store_that_is_gone_another_or_went_back_is_refused_with_a_sentence
     refused_with(&old, "went back by 60 s");
 }
 
+static void what_another_broker_refused_is_refused_however_far_it_has_come_since(void **state)
+{
+    (void)state;
+    char why[RZ_MARK_WHY_MAX];
+    rz_store_facts_t facts = the_same();
+    facts.tick = known.tick - 60000;
+    assert_true(rz_mark_tells_others(&known, &facts));
+    assert_false(rz_mark_tells_others(&nothing, &facts));
+    memcpy(facts.refused, "it went back", 13);
+    assert_false(rz_mark_tells_others(&known, &facts)); /* said already */
+    facts.tick = known.tick + 60000;
+    assert_int_equal(rz_mark_judge(&known, &facts, why), RZ_MARK_REFUSED);
+    assert_string_equal(why, "it went back");
+    assert_int_equal(judge(&nothing, &facts), RZ_MARK_REFUSED);
+    memcpy(facts.accepted, facts.replid, sizeof facts.accepted);
+    assert_int_equal(judge(&known, &facts), RZ_MARK_GOES_ON);
+    assert_false(rz_mark_tells_others(&known, &facts));
+}
+
 static void a_step_back_that_a_crash_may_cost_is_none(void **state)
 {
     (void)state;
@@ -145,6 +164,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_store_that_is_known_goes_on),
     cmocka_unit_test(who_knows_nothing_takes_any_store),
     cmocka_unit_test(a_store_that_is_gone_another_or_went_back_is_refused_with_a_sentence),
+    cmocka_unit_test(what_another_broker_refused_is_refused_however_far_it_has_come_since),
     cmocka_unit_test(a_step_back_that_a_crash_may_cost_is_none),
     cmocka_unit_test(what_was_accepted_goes_on_for_this_life_of_redis_only),
     cmocka_unit_test(another_lineage_begins_a_term_above_all_that_are_known),
