@@ -10,6 +10,7 @@ import time
 
 import hosts
 from resp import Down, Redis
+from truth import P
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PATIENCE = 20.0
@@ -207,6 +208,7 @@ class Fleet:
         self.proxy = self._start_proxy()
         self.store.start()
         hosts.command(f"{self.bin}/rhizome", "store", "init", "--redis-url", self.store.admin_url())
+        self.store.raw("XGROUP", "CREATE", P + "completions", "checker", "0", "MKSTREAM")  # who has not read holds every end
         for daemon in self.daemons()[1:]:
             daemon.start()
 
