@@ -62,7 +62,7 @@ MUTANTS = (
     Mutant("nobody is ever condemned", "broker/lease.c", "return now_ms - lease->since_ms >= table->lease_ms;",
            "return now_ms - lease->since_ms >= 4 * table->lease_ms;", "cut", "What a lost runner had"),
     Mutant("a finish that comes twice is written twice", RUN,
-           "    if t[STATE] == 'terminal' then\n        return nil, 'ENDED'\n    end\n    return t", "    return t", "stall",
+           "    if t[STATE] == 'terminal' then\n        return nil, 'ENDED'\n    end\n    if not is_alive", "    if not is_alive", "stall",
            "Exactly one terminal|Each session|Every activation"),
 )
 
