@@ -4,11 +4,11 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "removal.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,21 +40,6 @@ struct folder {
 };
 
 /* ---- files ---- */
-
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *ftw)
-{
-    (void)info;
-    (void)type;
-    (void)ftw;
-    if (remove(path) != 0 && errno != ENOENT)
-        rz_log_warn("fabric.remove", "path=%s error=%s", path, strerror(errno));
-    return 0;
-}
-
-static void remove_tree(const char *path)
-{
-    nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 static bool join(char out[PATH_MAX], const char *folder, const char *name)
 {
