@@ -59,6 +59,7 @@ bool sender_assign(sender_t *sender, runner_t *runner, const rz_assignment_t *a)
         .tenant = rz_or_null(a->tenant),
         .traceparent = rz_or_null(a->traceparent),
         .cancelled = a->cancelled,
+        .live = a->live,
     };
     rz_buf_clear(&sender->session);
     rz_routing_join(sender->agents, a->profile, a->header, &sender->session);

@@ -4,7 +4,8 @@
  * Whoever is silent for a lease is condemned, and what it ran begins elsewhere. A runner that no broker answers cannot know
  * whether that happened, so it makes its workers stand still before it could, and lets them go on when the store says that
  * this incarnation lives: nothing is done twice, and nothing is lost by an outage that all share. A broker that answers
- * while its store is away is no reason to stand still: then nobody can condemn.
+ * while its store is away is no reason to stand still: then nobody can condemn. The 12 s begin at the last renewal, not at
+ * such an answer: one that came then and is gone now says nothing of what others see.
  *
  *     FREE ──LOSE──► ALONE ──12 s──► FROZEN ──LINK──► HELD ──CONFIRM──► FREE
  *

@@ -85,6 +85,8 @@ static void put_runs(const runner_t *runner, rz_buf_t *out)
     counter(out, "rhizome_runner_ended_total", "Activations whose end is written.", house->counters.ended);
     counter(out, "rhizome_runner_fenced_total", "Activations that were taken from it.",
             house->counters.fenced);
+    counter(out, "rhizome_runner_said_again_total",
+            "Assignments of what it had let go of, whose end it said once more.", house->counters.said_again);
     counter(out, "rhizome_runner_bad_events_total",
             "Events of workers that are no object, have no type, or are too large.",
             house->counters.bad_events);

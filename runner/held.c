@@ -1,8 +1,6 @@
 /* held.c - a hash table of lists, and all of them in one ring. */
 #include "held.h"
 
-#include "spent.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,13 +72,13 @@ void held_drop(held_t *held, run_t **run_ref)
     else
         held->first = place->next;
     held->count--;
-    spent_add(held->spent, run_child(run), run_token(run));
+    spent_add(held->spent, run_child(run), run_token(run), run_outcome(run));
     run_close(run_ref);
 }
 
-bool held_had(const held_t *held, const char *child, const char *token)
+const outcome_t *held_outcome(const held_t *held, const char *child, const char *token)
 {
-    return spent_has(held->spent, child, token);
+    return spent_find(held->spent, child, token);
 }
 
 run_t *held_find(const held_t *held, const char *child)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "run.h"
+#include "spent.h"
 
 typedef struct held held_t;
 
@@ -10,8 +11,8 @@ void held_destroy(held_t **held); /* closes what is left */
 void held_add(held_t *held, run_t *run);
 void held_drop(held_t *held, run_t **run); /* takes out and closes */
 run_t *held_find(const held_t *held, const char *child);
-bool held_had(const held_t *held, const char *child,
-              const char *token);      /* it was held, and has been dropped lately (spent.h) */
+/* It was held and has been dropped lately: how it ended (spent.h). Lends; NULL: not known. */
+const outcome_t *held_outcome(const held_t *held, const char *child, const char *token);
 run_t *held_first(const held_t *held); /* in no useful order; NULL at the end */
 run_t *held_next(const held_t *held, run_t *run);
 size_t held_count(const held_t *held);

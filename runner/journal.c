@@ -193,6 +193,11 @@ ack_t journal_ack(journal_t *journal, write_t op, uint64_t seq, rz_rc_t code, ui
     }
 }
 
+bool journal_is_released(const journal_t *journal)
+{
+    return journal->settled && journal->released;
+}
+
 /* ---- what the write in flight carries ---- */
 
 size_t journal_carried(const journal_t *journal)

@@ -73,5 +73,7 @@ ack_t journal_ack(journal_t *journal, write_t op, uint64_t seq, rz_rc_t code, ui
 /* Another link took over: what was in flight is due at once. */
 void journal_relink(journal_t *journal, uint64_t now_ms);
 
+bool journal_is_released(const journal_t *journal); /* release is acknowledged */
+
 const char *write_name(write_t op); /* "start", as `ack.op` spells it */
 write_t write_parse(const char *op);

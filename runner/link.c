@@ -156,7 +156,7 @@ static void tick_peer(link_peer_t *peer, uint64_t now_ms)
         drop(peer, "silent", now_ms);
     else if (peer->state == PEER_UP && now_ms >= peer->due_ms && !link_say_ping(peer, now_ms))
         drop(peer, "disconnected", now_ms);
-    if (peer->state != PEER_UP && now_ms >= peer->due_ms)
+    if (peer->state != PEER_UP && now_ms >= peer->due_ms && !link_is_spare(peer))
         link_say_hello(peer, now_ms);
 }
 
@@ -233,8 +233,8 @@ static void on_welcome(link_peer_t *peer, const rz_link_t *welcome)
     links_t *links = peer->links;
     uint64_t now_ms = rz_now_ms();
     char endpoint[1024];
-    if (peer->state == PEER_UP)
-        return; /* the answer to a hello that was sent twice */
+    if (peer->state != PEER_ASKING)
+        return; /* the answer to a hello that was sent twice, or of before this link was given up */
     if (link_merge_double(peer, welcome->broker))
         return;
     peer->state = PEER_UP;
@@ -297,8 +297,8 @@ static void on_refused(link_peer_t *peer, const rz_link_t *refused)
     }
     rz_log_warn("link.refused", "endpoint=%s code=%s message=%s", peer->endpoint, rz_rc_name(refused->code),
                 refused->message);
-    if (forgotten && peer->state == PEER_ASKING)
-        return; /* an older message was refused; our hello is on its way */
+    if (forgotten && peer->state != PEER_UP)
+        return; /* an older message was refused; our hello is on its way, or will be */
     bool was_homed = links->home != NULL;
     link_lose(peer, forgotten ? now_ms : now_ms + REFUSED_PAUSE_MS);
     links_settle(links, was_homed, now_ms);

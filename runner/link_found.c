@@ -8,8 +8,9 @@
 #include <string.h>
 
 #define FOUND_PAUSE_MS                                                                                       \
-    3000            /* so long a configured endpoint may take to say whose it is                     */
-#define QUEUE 16384 /* messages; the journal bounds what we keep, this only what is on its way */
+    3000 /* so long a configured endpoint may take to say whose it is                     */
+#define DOUBLE_PAUSE_MS 5000  /* before a broker that is configured twice is looked for by its second name */
+#define QUEUE           16384 /* messages; the journal bounds what we keep, this only what is on its way */
 
 rz_rc_t link_open(links_t *links, link_peer_t *peer, const char *endpoint, rz_err_t *err)
 {
@@ -112,24 +113,74 @@ void links_set_brokers(links_t *links, const cJSON *brokers)
     }
 }
 
+bool link_is_spare(const link_peer_t *peer)
+{
+    const links_t *links = peer->links;
+    for (size_t i = 0; peer->is_double && i < links->count; i++)
+        if (&links->peers[i] != peer && links->peers[i].state == PEER_UP &&
+            strcmp(links->peers[i].broker, peer->broker) == 0)
+            return true;
+    return false;
+}
+
+/* The link by which this broker is known as well. One that was configured and is not UP tells where it was, not where it is. */
+static link_peer_t *double_of(const link_peer_t *peer, const char *broker)
+{
+    links_t *links = peer->links;
+    for (size_t i = 0; i < links->count; i++) {
+        link_peer_t *other = &links->peers[i];
+        if (other != peer && other->endpoint != NULL && strcmp(other->broker, broker) == 0 &&
+            (other->found || peer->found || other->state == PEER_UP))
+            return other;
+    }
+    return NULL;
+}
+
+/* Where its broker takes events may be known by two names as well: it shall get each event once. */
+static void give_publish(link_peer_t *spare, link_peer_t *kept)
+{
+    links_t *links = spare->links;
+    if (kept->publish == NULL)
+        kept->publish = spare->publish;
+    else if (spare->publish != NULL) {
+        if (strcmp(kept->publish, spare->publish) != 0)
+            links->events->on_unpublish(spare->publish, links->arg);
+        rz_free(spare->publish);
+    }
+    spare->publish = NULL;
+}
+
+/* Of the configuration: it stays, for the other may lead nowhere one day. */
+static void rest(link_peer_t *spare, const link_peer_t *kept, const char *broker)
+{
+    snprintf(spare->broker, sizeof spare->broker, "%s", broker);
+    if (!spare->is_double)
+        rz_log_warn("link.double", "broker=%s text=\"%s and %s are one broker: name it once\"", broker,
+                    kept->endpoint, spare->endpoint);
+    spare->is_double = true;
+}
+
 bool link_merge_double(link_peer_t *peer, const char *broker)
 {
     links_t *links = peer->links;
     uint64_t now_ms = rz_now_ms();
-    for (size_t i = 0; i < links->count; i++) {
-        link_peer_t *other = &links->peers[i];
-        if (other == peer || other->endpoint == NULL || strcmp(other->broker, broker) != 0 ||
-            (!other->found && !peer->found))
-            continue;
-        link_peer_t *spare = peer->found ? peer : other, *kept = peer->found ? other : peer;
+    link_peer_t *other = double_of(peer, broker);
+    if (other == NULL)
+        return false;
+    bool both_configured = !peer->found && !other->found, was_homed = links->home != NULL;
+    bool keeps_other = both_configured ? other < peer : peer->found;
+    link_peer_t *spare = keeps_other ? peer : other, *kept = keeps_other ? other : peer;
+    link_lose(spare, now_ms + DOUBLE_PAUSE_MS);
+    link_lose(kept, now_ms);
+    give_publish(spare, kept);
+    snprintf(kept->broker, sizeof kept->broker, "%s", broker);
+    if (both_configured) {
+        rest(spare, kept, broker);
+    } else {
         rz_log_info("link.double", "broker=%s kept=%s left=%s", broker, kept->endpoint, spare->endpoint);
-        bool was_homed = links->home != NULL;
-        link_lose(spare, now_ms);
-        link_lose(kept, now_ms);
         link_close(spare);
-        link_say_hello(kept, now_ms);
-        links_settle(links, was_homed, now_ms);
-        return true;
     }
-    return false;
+    link_say_hello(kept, now_ms);
+    links_settle(links, was_homed, now_ms);
+    return true;
 }

@@ -50,7 +50,8 @@ static bool all_are_up(const links_t *links)
 {
     bool up = true;
     for (size_t i = 0; i < links->count; i++)
-        up = up && (links->peers[i].endpoint == NULL || links->peers[i].state == PEER_UP);
+        up = up && (links->peers[i].endpoint == NULL || links->peers[i].state == PEER_UP ||
+                    link_is_spare(&links->peers[i]));
     return up;
 }
 

@@ -15,6 +15,7 @@ struct link_peer {
     rz_sock_t *sock;
     char *endpoint; /* owned; NULL: no link here (any more) */
     bool found;     /* by what a broker told, not by the configuration */
+    bool is_double; /* another name of a broker that is configured twice: not used while the other is UP */
     char *publish;  /* where it takes events; NULL: it never welcomed us */
     peer_state_t state;
     uint64_t due_ms;       /* next hello; UP: next ping     */
@@ -70,6 +71,7 @@ rz_rc_t link_open(links_t *links, link_peer_t *peer, const char *endpoint, rz_er
 void link_close(link_peer_t *peer);
 void links_set_brokers(links_t *links,
                        const cJSON *brokers); /* what a broker told of all that live; NULL: nothing */
-/* Two links to one broker: it hears us by the newer only. The one that was found goes, and the other introduces itself
- * anew. True if that was so. */
+/* Two links to one broker: it hears us by the newer only. The one that was found goes, of two that are configured the later
+ * one rests, and the other introduces itself anew. True if that was so. */
 bool link_merge_double(link_peer_t *peer, const char *broker);
+bool link_is_spare(const link_peer_t *peer); /* it rests: its broker is UP by its other name */

@@ -18,7 +18,6 @@
 
 typedef struct {
     pid_t pid, parent, session;
-    char state; /* as /proc spells it: 'T' is stopped */
     bool marked;
 } proc_t;
 
@@ -43,12 +42,11 @@ static bool parse_stat(const char *text, proc_t *out)
     const char *behind = strrchr(text, ')');
     if (behind == NULL || strlen(behind) < 4)
         return false;
-    out->state = behind[2];
     const char *numbers = behind + 3;
     out->parent = next_number(&numbers);
     next_number(&numbers); /* the group */
     out->session = next_number(&numbers);
-    return out->state != 'Z' && out->state != 'X';
+    return behind[2] != 'Z' && behind[2] != 'X'; /* the state */
 }
 
 static bool read_stat(const char *pid, proc_t *out)
@@ -190,13 +188,14 @@ size_t procs_stop_descendants(pid_t root)
     return stopped.count;
 }
 
+/* Whatever it looks like: one that waits in the kernel, as for a child of vfork(), shows only later that it was stopped. */
 size_t procs_continue_descendants(pid_t root)
 {
     procs_t procs = snapshot();
     size_t n = 0;
     mark_descendants(&procs, root);
     for (size_t i = 0; i < procs.count; i++)
-        n += procs.list[i].marked && procs.list[i].state == 'T' && kill(procs.list[i].pid, SIGCONT) == 0;
+        n += procs.list[i].marked && kill(procs.list[i].pid, SIGCONT) == 0;
     rz_free(procs.list);
     return n;
 }

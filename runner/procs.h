@@ -16,7 +16,7 @@ size_t procs_kill_session(pid_t sid);
  * for one that has no child left of which it wants to hear. Returns how many were killed. */
 size_t procs_sweep(void);
 /* Stops, or lets go on, every living descendant of `root` whatever its session: SIGSTOP until a look finds nobody new, SIGCONT
- * to those that are stopped. Returns how many there were. */
+ * to all. Returns how many there were. */
 size_t procs_stop_descendants(pid_t root);
 size_t procs_continue_descendants(pid_t root);
 /* Resident bytes of a process and all its living descendants, 0 when it has ended. What two of them share is

@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define RELEASE_REASON_MAX (RZ_ID_MAX + 32)
+#define NOT_KNOWN          "the store lost how it ended" /* and so did we */
+
 /* ---- small things ---- */
 
 void run_touch(run_t *run)
@@ -330,14 +333,19 @@ static const rz_link_kind_t write_kinds[] = { [WRITE_START] = RZ_LINK_START,
                                               [WRITE_FINISH] = RZ_LINK_FINISH,
                                               [WRITE_RELEASE] = RZ_LINK_RELEASE };
 
+static void put_reason(const house_t *house, bool gives_up, char out[RELEASE_REASON_MAX])
+{
+    snprintf(out, RELEASE_REASON_MAX, "%s: %s", gives_up ? "runner drained" : "runner takes no new work",
+             house->settings->name);
+}
+
 static rz_rc_t send_write(const run_t *run, write_t op)
 {
     uint64_t seqs[RZ_BATCH_ITEMS_MAX];
     rz_str_t payload[2 * RZ_BATCH_ITEMS_MAX + 1];
-    char reason[RZ_ID_MAX + 32];
+    char reason[RELEASE_REASON_MAX];
     size_t n = 0, carried = journal_carried(&run->journal);
-    snprintf(reason, sizeof reason, "%s: %s", run->gives_up ? "runner drained" : "runner takes no new work",
-             run->house->settings->name);
+    put_reason(run->house, run->gives_up, reason);
     if (op == WRITE_FINISH)
         payload[n++] = rz_buf_str(&run->reply);
     for (size_t i = 0; i < carried; i++) {
@@ -364,4 +372,66 @@ void run_write(run_t *run, uint64_t now_ms)
     if (op == WRITE_NONE)
         return;
     journal_sent(&run->journal, now_ms, send_write(run, op) == RZ_OK);
+}
+
+/* ---- writing once more what was written ---- */
+
+static words_t *take_words(run_t *run)
+{
+    words_t *words = rz_alloc(sizeof *words);
+    *words = (words_t){ .status = run->status,
+                        .error = run->error,
+                        .reply = run->reply,
+                        .header = run->last_header,
+                        .event = run->last_event,
+                        .seq = run->stream.prev_durable };
+    run->error = run->reply = run->last_header = run->last_event = (rz_buf_t){ 0 };
+    return words;
+}
+
+/* What had begun and was taken from us has no end that we know; what had not can be given back. */
+outcome_t run_outcome(run_t *run)
+{
+    bool gave_back = journal_is_released(&run->journal) || !run->begun;
+    if (run->status != NULL)
+        return (outcome_t){ .words = take_words(run) };
+    return (outcome_t){ .released = gave_back, .rerun = gave_back && run->gives_up };
+}
+
+/* No event goes with an end that nobody knows: its number would be made up. */
+static void say_end_again(link_peer_t *peer, rz_link_t *link, const words_t *words)
+{
+    rz_str_t payload[3] = { { "", 0 } };
+    link->kind = RZ_LINK_FINISH;
+    link->status = words != NULL ? words->status : "error";
+    link->error = words == NULL ? NOT_KNOWN : words->error.len > 0 ? words->error.data : NULL;
+    if (words == NULL) {
+        link_answer(peer, link, payload, 1);
+        return;
+    }
+    link->seqs = &words->seq;
+    link->seq_count = 1;
+    payload[0] = rz_buf_str(&words->reply);
+    payload[1] = rz_buf_str(&words->header);
+    payload[2] = rz_buf_str(&words->event);
+    link_answer(peer, link, payload, 3);
+}
+
+void house_say_again(house_t *house, link_peer_t *peer, const rz_link_t *assign, const outcome_t *outcome)
+{
+    char reason[RELEASE_REASON_MAX];
+    rz_link_t link = { .kind = RZ_LINK_RELEASE,
+                       .child = assign->child,
+                       .epoch = assign->epoch,
+                       .token = assign->token,
+                       .reason = reason,
+                       .rerun = outcome != NULL && outcome->rerun };
+    put_reason(house, link.rerun, reason);
+    house->counters.said_again++;
+    rz_log_info("runner.old_assign", "child=%s epoch=%" PRIu64 " how it ended is said again", link.child,
+                link.epoch);
+    if (outcome != NULL && outcome->released)
+        link_answer(peer, &link, NULL, 0);
+    else
+        say_end_again(peer, &link, outcome != NULL ? outcome->words : NULL);
 }

@@ -14,6 +14,7 @@
 #include "output.h"
 #include "publish.h"
 #include "rooms.h"
+#include "spent.h"
 #include "watchdog.h"
 
 #define RUN_HEARTBEAT_MS 5000
@@ -42,6 +43,7 @@ typedef struct {
         uint64_t refused;      /* requests of workers, without asking   */
         uint64_t ended;        /* activations whose finish is committed */
         uint64_t fenced;       /* and those that were taken from us     */
+        uint64_t said_again;   /* assignments of what was let go of     */
     } counters;
 } house_t;
 
@@ -80,6 +82,9 @@ void run_tick(run_t *run, uint64_t now_ms);
 void run_write(run_t *run, uint64_t now_ms); /* sends what is due */
 run_t *run_next_touched(house_t *house);     /* takes one off the list, NULL when there is none */
 progress_t *run_progress(run_t *run);        /* lends */
+outcome_t run_outcome(run_t *run);           /* of one that is let go of: takes what it said out of it */
+/* Of one that was let go of and is assigned once more: the same to `peer` again. outcome NULL: nobody knows how it ended. */
+void house_say_again(house_t *house, link_peer_t *peer, const rz_link_t *assign, const outcome_t *outcome);
 
 extern const crew_events_t
     run_crew_events; /* user = run_t, arg = house_t; on_idle and on_empty are the runner's */

@@ -18,11 +18,12 @@ static void calm(runner_t *runner)
     runner->freeze.due_ms = 0;
 }
 
-/* Counted from what was heard last: whoever watches our counter began to count no later. */
+/* Counted from the last renewal: whoever watches our counter saw it move no earlier. That a broker answered since without
+ * its store says nothing of what others see, so the deadline may have passed already. */
 static void watch(runner_t *runner)
 {
-    uint64_t heard_ms = runner->freeze.answered_ms;
-    set_deadline(runner, heard_ms != 0 ? heard_ms : runner_now(runner), runner->settings->freeze_ms);
+    uint64_t renewed_ms = runner->freeze.renewed_ms;
+    set_deadline(runner, renewed_ms != 0 ? renewed_ms : runner_now(runner), runner->settings->freeze_ms);
 }
 
 static void hold(runner_t *runner)

@@ -50,6 +50,7 @@ typedef struct runner {
         freeze_state_t state;
         uint64_t due_ms;      /* DEADLINE; 0: none                 */
         uint64_t answered_ms; /* when a sync was answered last     */
+        uint64_t renewed_ms;  /* and when by the store: we live    */
         uint64_t since_ms;    /* when they were frozen last        */
         uint64_t count;       /* how often                         */
     } freeze;

@@ -15,6 +15,10 @@
 static bool holds_already(runner_t *runner, const rz_link_t *assign)
 {
     run_t *run = held_find(runner->held, assign->child);
+    if (run != NULL && run_state(run) == ACT_DONE) {
+        runner_write_touched(runner); /* settled in this turn */
+        run = NULL;
+    }
     if (run == NULL)
         return false;
     if (strcmp(run_token(run), assign->token) == 0)
@@ -24,7 +28,7 @@ static bool holds_already(runner_t *runner, const rz_link_t *assign)
     return false;
 }
 
-static void on_assign(runner_t *runner, rz_link_t *link, const rz_msg_t *msg)
+static void on_assign(runner_t *runner, link_peer_t *peer, rz_link_t *link, const rz_msg_t *msg)
 {
     runner->credit_due = true;
     if (msg->n != 3) {
@@ -33,9 +37,9 @@ static void on_assign(runner_t *runner, rz_link_t *link, const rz_msg_t *msg)
     }
     if (holds_already(runner, link))
         return;
-    if (held_had(runner->held, link->child, link->token)) {
-        rz_log_info("runner.old_assign", "child=%s epoch=%" PRIu64 " it has been settled", link->child,
-                    link->epoch);
+    const outcome_t *outcome = held_outcome(runner->held, link->child, link->token);
+    if (outcome != NULL || link->live) {
+        house_say_again(&runner->house, peer, link, outcome);
         return;
     }
     run_t *run = run_open(&runner->house, link, msg->part[1], msg->part[2]);
@@ -169,7 +173,7 @@ static void on_message(link_peer_t *peer, rz_link_t *link, const rz_msg_t *msg, 
     runner_t *runner = arg;
     switch (link->kind) {
     case RZ_LINK_ASSIGN:
-        on_assign(runner, link, msg);
+        on_assign(runner, peer, link, msg);
         return;
     case RZ_LINK_ACK:
         on_ack(runner, link);

@@ -161,6 +161,7 @@ void runner_on_synced(runner_t *runner, const rz_link_t *synced)
     }
     if (synced->code != RZ_OK)
         return; /* a store that is down changes nothing here: workers are held */
+    runner->freeze.renewed_ms = runner->freeze.answered_ms;
     runner_freeze_feed(runner, FREEZE_EV_CONFIRM);
     cancel_flagged(runner, synced->cancels_now, EV_CANCEL_NOW);
     cancel_flagged(runner, synced->cancels, EV_CANCEL);

@@ -1,16 +1,16 @@
-/* spent.c - two sets of which the older one is thrown away when the newer one is full. */
+/* spent.c - a ring; when its words are too many, the oldest are forgotten. */
 #include "spent.h"
 
 #include "base/mem.h"
 
 #include <stdint.h>
-#include <string.h>
-
-#define SLOTS ((size_t)2 * SPENT_LEAST)
 
 struct spent {
-    uint64_t newer[SLOTS], older[SLOTS]; /* 0: free */
-    size_t count;                        /* in newer */
+    uint64_t key[SPENT_MAX]; /* 0: none; apart from the rest, as every assign goes through them */
+    outcome_t outcome[SPENT_MAX];
+    uint64_t next;   /* number of the next one: its place is that modulo SPENT_MAX */
+    uint64_t worded; /* all before this one have no words any more                 */
+    size_t bytes;    /* of all words                                               */
 };
 
 spent_t *spent_create(void)
@@ -18,8 +18,31 @@ spent_t *spent_create(void)
     return rz_alloc(sizeof(spent_t));
 }
 
+static size_t size_of(const words_t *words)
+{
+    return words == NULL
+               ? 0
+               : sizeof *words + words->error.len + words->reply.len + words->header.len + words->event.len;
+}
+
+static void forget_words(spent_t *spent, outcome_t *outcome)
+{
+    words_t *words = outcome->words;
+    if (words == NULL)
+        return;
+    spent->bytes -= size_of(words);
+    rz_buf_fini(&words->error);
+    rz_buf_fini(&words->reply);
+    rz_buf_fini(&words->header);
+    rz_buf_fini(&words->event);
+    rz_free(words);
+    outcome->words = NULL;
+}
+
 void spent_destroy(spent_t **spent)
 {
+    for (size_t i = 0; *spent != NULL && i < SPENT_MAX; i++)
+        forget_words(*spent, &(*spent)->outcome[i]);
     rz_free(*spent);
     *spent = NULL;
 }
@@ -38,30 +61,22 @@ static uint64_t key_of(const char *child, const char *token)
     return key != 0 ? key : 1;
 }
 
-/* Where the key is, or would be. */
-static size_t slot_of(const uint64_t set[SLOTS], uint64_t key)
+void spent_add(spent_t *spent, const char *child, const char *token, outcome_t outcome)
 {
-    size_t i = key % SLOTS;
-    while (set[i] != 0 && set[i] != key)
-        i = (i + 1) % SLOTS;
-    return i;
+    size_t at = spent->next++ % SPENT_MAX;
+    forget_words(spent, &spent->outcome[at]); /* of the oldest */
+    spent->key[at] = key_of(child, token);
+    spent->outcome[at] = outcome;
+    spent->bytes += size_of(outcome.words);
+    while (spent->bytes > SPENT_BYTES_MAX)
+        forget_words(spent, &spent->outcome[spent->worded++ % SPENT_MAX]);
 }
 
-void spent_add(spent_t *spent, const char *child, const char *token)
+const outcome_t *spent_find(const spent_t *spent, const char *child, const char *token)
 {
     uint64_t key = key_of(child, token);
-    if (spent->count == SPENT_LEAST) {
-        memcpy(spent->older, spent->newer, sizeof spent->older);
-        memset(spent->newer, 0, sizeof spent->newer);
-        spent->count = 0;
-    }
-    size_t i = slot_of(spent->newer, key);
-    spent->count += spent->newer[i] == 0;
-    spent->newer[i] = key;
-}
-
-bool spent_has(const spent_t *spent, const char *child, const char *token)
-{
-    uint64_t key = key_of(child, token);
-    return spent->newer[slot_of(spent->newer, key)] == key || spent->older[slot_of(spent->older, key)] == key;
+    for (size_t i = 0; i < SPENT_MAX; i++)
+        if (spent->key[i] == key)
+            return &spent->outcome[i];
+    return NULL;
 }

@@ -33,7 +33,8 @@ typedef struct {
         *tenant, *traceparent, *previous_error; /* disabled_tools: JSON array text or "" */
     uint64_t epoch, attempt, max_attempts;
     bool cancelled;
-    rz_str_t header;   /* session header JSON                                                               */
+    bool live;       /* its runner said that it began: given again, not to be begun                        */
+    rz_str_t header; /* session header JSON                                                               */
     rz_str_t messages; /* one JSON array                                                                    */
 } rz_assignment_t;
 

@@ -224,6 +224,7 @@ bool rz_assigned_read(rz_assigned_t *out, const rz_str_t *fields, size_t n)
         .attempt = act->attempt,
         .max_attempts = act->max_attempts,
         .cancelled = act->cancelled,
+        .live = act->state == RZ_ACT_RUNNING,
         .header = fields[4],
         .messages = fields[5],
     };

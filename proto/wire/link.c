@@ -148,7 +148,7 @@ static const shape_t shapes[RZ_LINK_KIND_COUNT] = {
     [RZ_LINK_ASSIGN] = { M(child) | M(parent) | M(epoch) | M(token) | M(attempt) | M(profile) | M(affinity) |
                              M(model),
                          M(job) | M(max_attempts) | M(previous_error) | M(disabled_tools) | M(tenant) |
-                             M(traceparent) | M(cancelled) },
+                             M(traceparent) | M(cancelled) | M(live) },
     [RZ_LINK_CANCEL] = { M(child) | M(epoch), M(now) },
     [RZ_LINK_STEER] = { M(child) | M(epoch) | M(id), 0 },
     [RZ_LINK_DECIDE] = { M(child) | M(epoch) | M(id) | M(approved), 0 },

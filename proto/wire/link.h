@@ -31,8 +31,9 @@
  *                                                 knows no ping
  *   refused  {code,message}
  *   assign   {child,parent,job?,epoch,token,attempt,max_attempts?,previous_error?,profile,affinity,model,
- *             disabled_tools?,tenant?,traceparent?,cancelled?}
+ *             disabled_tools?,tenant?,traceparent?,cancelled?,live?}
  *                                                 + [session header][messages array]
+ *                                                 live: it was running, and comes again to be settled
  *   cancel   {child,epoch,now?}
  *   steer    {child,epoch,id}                     + [JSON string]
  *   ack      {op,child,epoch,code,seq?}           answers start, append, finish, release; seq: last one asked

@@ -37,6 +37,12 @@ static int rig_with_room_for_all(void **state)
     return 0;
 }
 
+static int rig_with_one_runner(void **state)
+{
+    *state = rig_up(&(rig_options_t){ .runners = 1 });
+    return 0;
+}
+
 static int rig_away(void **state)
 {
     rig_t *rig = *state;
@@ -250,12 +256,54 @@ static void a_store_that_stops_for_a_minute_costs_no_running_child(void **state)
     assert_int_equal(count_living(workers, n), n);
 }
 
+static void the_store_knows(rig_t *rig, const char *child, const char *state)
+{
+    char command[64];
+    redis_t redis = { 0 };
+    snprintf(redis.socket, sizeof redis.socket, "%s", rig_redis_socket(rig));
+    snprintf(command, sizeof command, "HGET rz:{0}:c:%s a", child);
+    assert_int_equal(strncmp(redis_do(&redis, command), state, strlen(state)), 0);
+}
+
+/* What Redis acknowledges from here on is gone when it is killed. */
+static void forget_what_comes(rig_t *rig)
+{
+    redis_t redis = { 0 };
+    snprintf(redis.socket, sizeof redis.socket, "%s", rig_redis_socket(rig));
+    assert_string_equal(redis_do(&redis, "CONFIG SET appendonly no"), "OK");
+}
+
+static void an_end_that_redis_lost_is_said_again_by_the_runner_that_knows_it(void **state)
+{
+    rig_t *rig = *state;
+    char status[32], role[16], content[64];
+    rig_submit(rig, "root", "c0", "echo", "__sleep_ms:1000 x");
+    await_running(rig, 1);
+    forget_what_comes(rig);
+    rig_wait(rig, "c0", status);
+    assert_string_equal(status, "completed");
+    rig_redis_end(rig, SIGKILL);
+    page_await(rig_endpoint(rig, "http"), "/readyz", 503, "");
+    rig_redis_up(rig);
+    the_store_knows(rig, "c0", "running");
+    uint64_t began_ms = process_now_ms();
+    page_await(rig_endpoint(rig, "http"), "/readyz", 200, "");
+    rig_wait(rig, "c0", status);
+    assert_string_equal(status, "completed");
+    assert_in_range(process_now_ms() - began_ms, 0, 3 * SYNC_MS);
+    assert_true(metric(rig_endpoint(rig, "http"), "rhizome_broker_reassigned_total") >= 1);
+    rig_last_message(rig, "c0", role, content, sizeof content);
+    assert_string_equal(role, "assistant");
+    each_ran_once(rig, 1);
+}
+
 /* clang-format off */
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_killed_home_is_replaced_within_three_seconds_and_found_again_within_two, rig_with_two_brokers, rig_away),
     cmocka_unit_test_setup_teardown(a_stopped_home_is_replaced_within_three_seconds, rig_with_two_brokers, rig_away),
     cmocka_unit_test_setup_teardown(workers_that_no_broker_can_reach_stand_still_after_twelve_seconds_and_lose_nothing, rig_with_two_brokers, rig_away),
     cmocka_unit_test_setup_teardown(a_store_that_stops_for_a_minute_costs_no_running_child, rig_with_room_for_all, rig_away),
+    cmocka_unit_test_setup_teardown(an_end_that_redis_lost_is_said_again_by_the_runner_that_knows_it, rig_with_one_runner, rig_away),
 };
 /* clang-format on */
 

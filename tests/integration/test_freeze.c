@@ -130,6 +130,24 @@ static void a_broker_whose_store_is_away_is_no_reason_to_stand_still(void **stat
     down();
 }
 
+/* Others may have seen its counter stand still since the last renewal, whatever it was told meanwhile. */
+static void answers_that_renewed_nothing_do_not_put_off_standing_still(void **state)
+{
+    (void)state;
+    static const char *const flags[] = { "--runner-freeze-ms", "4000", NULL };
+    pid_t worker = run_one("", flags, "echo", "__sleep_ms:6000 x", NULL);
+    uint64_t until_ms = process_now_ms() + 4200;
+    while (process_now_ms() < until_ms) {
+        s.sync_code = RZ_UNAVAILABLE;
+        stand_in_pump(&s, LOOK_MS);
+        assert_int_not_equal(stand_in_state(worker), 'T');
+    }
+    become(&worker, 1, 'T');
+    assert_in_range(process_now_ms() - until_ms, 0, 3000);
+    assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
+    down();
+}
+
 static void frozen_workers_are_held_while_the_store_is_away_and_thawed_by_its_ok(void **state)
 {
     (void)state;
@@ -272,6 +290,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_idle_worker_stands_still_too_and_is_warm_afterwards),
     cmocka_unit_test(whatever_a_worker_started_stands_still_with_it),
     cmocka_unit_test(a_broker_whose_store_is_away_is_no_reason_to_stand_still),
+    cmocka_unit_test(answers_that_renewed_nothing_do_not_put_off_standing_still),
     cmocka_unit_test(frozen_workers_are_held_while_the_store_is_away_and_thawed_by_its_ok),
     cmocka_unit_test(nothing_is_given_to_a_runner_whose_workers_stand_still),
     cmocka_unit_test(a_watchdog_does_not_count_while_its_worker_stands_still),

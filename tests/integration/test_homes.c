@@ -6,6 +6,7 @@
 #include "redis.h"
 #include "rig.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -228,6 +229,65 @@ static void a_runner_started_again_under_its_name_ends_its_old_incarnation_at_on
     completes(rig, "c4"); /* it had not begun */
 }
 
+static unsigned times(const char *path, const char *text)
+{
+    char line[1024];
+    unsigned n = 0;
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        n += strstr(line, text) != NULL;
+    fclose(file);
+    return n;
+}
+
+static void await_times(const char *path, const char *text, unsigned least)
+{
+    uint64_t deadline_ms = process_now_ms() + RIG_PATIENCE_MS;
+    while (times(path, text) < least) {
+        assert_true(process_now_ms() < deadline_ms);
+        poll(NULL, 0, 20);
+    }
+}
+
+static int one_broker(void **state)
+{
+    static const char *flags[] = { "--runner-brokers", NULL, NULL };
+    static char both[512];
+    rig_t *rig = rig_up(&(rig_options_t){ .runner = flags });
+    const char *first = rig_endpoint(rig, "runners");
+    snprintf(both, sizeof both, "%s,tcp://localhost:%s", first, strrchr(first, ':') + 1);
+    flags[1] = both;
+    *state = rig;
+    return 0;
+}
+
+/* A broker hears a runner by the newer of two links only, and refuses the other. */
+static void a_broker_that_is_named_twice_is_one_and_the_operator_is_told_once(void **state)
+{
+    rig_t *rig = *state;
+    char log[512];
+    rig_runner_up(rig);
+    snprintf(log, sizeof log, "%s/runner-0.log", rig_dir(rig));
+    await_times(log, "are one broker: name it once", 1);
+    rig_submit(rig, "root", "c1", "echo", "x");
+    completes(rig, "c1");
+    unsigned welcomes = times(log, "link.welcome");
+    assert_in_range(welcomes, 1, 2);
+    uint64_t until_ms = process_now_ms() + 7000; /* longer than the spare one rests */
+    while (process_now_ms() < until_ms)
+        poll(NULL, 0, 100);
+    assert_int_equal(times(log, "link.welcome"), welcomes);
+    assert_int_equal(times(log, "link.refused"), 0);
+    assert_int_equal(times(log, "are one broker"), 1);
+    rig_broker_end(rig, SIGKILL);
+    rig_broker_up(rig);
+    await_times(log, "link.welcome", welcomes + 1);
+    rig_submit(rig, "root", "c2", "echo", "x");
+    completes(rig, "c2");
+    assert_int_equal(times(log, "are one broker"), 1);
+}
+
 /* clang-format off */
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(runners_spread_over_their_brokers, no_runner, rig_away),
@@ -237,6 +297,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_broker_that_is_started_again_is_found_again, one_runner, rig_away),
     cmocka_unit_test_setup_teardown(what_was_being_written_when_home_was_killed_is_written_once, one_runner, rig_away),
     cmocka_unit_test_setup_teardown(a_runner_started_again_under_its_name_ends_its_old_incarnation_at_once, long_lease, rig_away),
+    cmocka_unit_test_setup_teardown(a_broker_that_is_named_twice_is_one_and_the_operator_is_told_once, one_broker, rig_away),
 };
 /* clang-format on */
 

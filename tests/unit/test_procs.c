@@ -78,9 +78,47 @@ static void a_process_that_ended_has_no_memory(void **state)
     assert_int_equal(procs_resident(pid), 0);
 }
 
+/* Lends its memory to a child of vfork() until that one ends, which `fd` decides. */
+static void lend(int ready, int fd)
+{
+    char byte;
+    if (vfork() == 0) { /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
+        if (write(ready, ".", 1) != 1 || read(fd, &byte, 1) != 1)
+            _exit(1);
+        _exit(0);
+    }
+    _exit(0);
+}
+
+/* It shows as one that waits, not as one that is stopped, and would stop when its child has ended. */
+static void a_process_that_was_stopped_inside_vfork_goes_on_too(void **state)
+{
+    (void)state;
+    int ready[2], end_of_child[2], status;
+    char byte;
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(end_of_child), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        lend(ready[1], end_of_child[0]);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(procs_stop_descendants(getpid()), 2);
+    assert_int_equal(procs_continue_descendants(getpid()), 2);
+    assert_int_equal(write(end_of_child[1], ".", 1), 1);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_false(WIFSTOPPED(status));
+    for (int i = 0; i < 2; i++) {
+        close(ready[i]);
+        close(end_of_child[i]);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(resident_memory_is_that_of_the_process),
     cmocka_unit_test(resident_memory_counts_what_the_process_started),
     cmocka_unit_test(a_process_that_ended_has_no_memory),
+    cmocka_unit_test(a_process_that_was_stopped_inside_vfork_goes_on_too),
 };
 RZ_FACTS(tests)
