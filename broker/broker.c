@@ -112,6 +112,7 @@ static void on_tick(void *arg)
 {
     broker_t *broker = arg;
     broker->counters.topics_denied = proxy_topics_denied(broker->proxy);
+    broker->counters.topics_unkept = proxy_topics_unkept(broker->proxy);
     broker->counters.events_refused = proxy_events_refused(broker->proxy);
     links_expire(broker->links, rz_now_ms());
 }

@@ -56,6 +56,7 @@
     X(tries_refused, "Handshakes of our own try to get in with a key that nobody knows.")                    \
     X(not_allowed, "Messages refused to a known key: beyond its role or scope, or revoked.")                 \
     X(topics_denied, "Subscriptions outside the topics of their key.")                                       \
+    X(topics_unkept, "Subscriptions beyond those that a socket for events keeps.")                           \
     X(events_refused, "Events that their key had no business to publish.")
 
 typedef struct {

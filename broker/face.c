@@ -1,6 +1,7 @@
 /* face.c - see face.h. */
 #include "face.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "proxy.h"
 
@@ -9,7 +10,8 @@
 #include <string.h>
 #include <zmq.h>
 
-#define BACKLOG 1024
+#define BACKLOG      1024
+#define LOG_PAUSE_MS 60000
 
 struct face {
     const face_base_t *base;
@@ -17,9 +19,12 @@ struct face {
     char name[RZ_ID_MAX + 1];
     char public_key[RZ_KEY_LEN + 1];
     char endpoint[FACE_ENDPOINT_MAX];
-    cJSON *topics;  /* as the list has them, NULL: all     */
-    cJSON *scope;   /* those, and what is open to everybody */
-    topics_t *held; /* what its subscribers ask for, each once */
+    cJSON *topics;   /* as the list has them, NULL: all     */
+    cJSON *scope;    /* those, and what is open to everybody */
+    topics_t *held;  /* what its subscribers ask for, each once */
+    bool everything; /* they ask for more than that holds: all of the scope is asked for until it is shut */
+    uint64_t logged_ms; /* what is outside its topics: when it was told, and how often since */
+    size_t unlogged;
 };
 
 static bool set_int(void *sock, int option, int value)
@@ -78,7 +83,7 @@ face_t *face_open(const face_base_t *base, const char *endpoint, const rz_allowe
     face->scope = cJSON_Duplicate(face->topics, true);
     if (face->scope != NULL)
         cJSON_AddItemToArray(face->scope, cJSON_CreateString(SYNC_TOPIC));
-    face->held = topics_create();
+    face->held = topics_create(FACE_TOPICS_MAX);
     if (face_reopen(face, err) != RZ_OK)
         face_destroy(&face);
     return face;
@@ -150,40 +155,68 @@ void face_shut(face_t *face, void *xsub, int linger_ms)
     for (; topics_pop(face->held, &topic); rz_buf_clear(&topic))
         ask_within(face, xsub, false, rz_buf_str(&topic));
     rz_buf_fini(&topic);
+    if (face->everything)
+        ask_within(face, xsub, false, RZ_STR(""));
+    face->everything = false;
     set_int(face->xpub, ZMQ_LINGER, linger_ms);
     close_socket(face);
 }
 
-/* libzmq shows each topic once, however many ask for it, and takes nothing back that somebody still has. True: it was a
- * subscription, and all of it outside the scope. */
-static bool take(face_t *face, void *xsub, const char *bytes, size_t n)
+/* One more than is kept. libzmq has it, and will not show it again when another asks for the same: so that he hears it, all
+ * that may be heard here is asked for from now on. */
+static void ask_for_everything(face_t *face, void *xsub)
+{
+    if (face->everything)
+        return;
+    face->everything = true;
+    ask_within(face, xsub, true, RZ_STR(""));
+    rz_log_warn("events.too_many_topics", "key=%s kept=%d; from now on everything is asked for", face->name,
+                FACE_TOPICS_MAX);
+}
+
+/* libzmq shows each topic once, however many ask for it, and takes nothing back that somebody still has. */
+static void take(face_t *face, void *xsub, const char *bytes, size_t n, face_heard_t *heard)
 {
     rz_str_t topic = { bytes + 1, n - 1 };
     bool on = bytes[0] == 1;
-    if (on)
-        topics_add(face->held, topic);
-    else if (!topics_take(face->held, topic))
-        return false;
-    return !ask_within(face, xsub, on, topic) && on;
+    if (on && !topics_add(face->held, topic)) {
+        heard->beyond++;
+        ask_for_everything(face, xsub);
+        return;
+    }
+    if (!on && !topics_take(face->held, topic))
+        return;
+    if (!ask_within(face, xsub, on, topic) && on)
+        heard->outside++;
 }
 
-/* What else a peer may send is no subscription, and goes nowhere. */
-size_t face_read(face_t *face, void *xsub)
+static void tell_outside(face_t *face, size_t outside)
 {
-    size_t outside = 0;
-    bool first = true;
+    uint64_t now = rz_now_ms();
+    face->unlogged += outside;
+    if (face->unlogged == 0 || (face->logged_ms != 0 && now - face->logged_ms < LOG_PAUSE_MS))
+        return;
+    rz_log_warn("events.denied", "key=%s subscriptions=%zu outside its topics", face->name, face->unlogged);
+    face->logged_ms = now;
+    face->unlogged = 0;
+}
+
+/* To libzmq a part is a subscription by its first byte, wherever in a message it stands: it is in its tree, and asked for by
+ * nobody if we pass it over. What else a peer may send goes nowhere. */
+face_heard_t face_read(face_t *face, void *xsub)
+{
+    face_heard_t heard = { 0 };
     zmq_msg_t message;
     zmq_msg_init(&message);
     while (zmq_msg_recv(&message, face->xpub, ZMQ_DONTWAIT) >= 0) {
         const char *bytes = zmq_msg_data(&message);
         size_t n = zmq_msg_size(&message);
-        bool last = zmq_msg_more(&message) == 0;
-        if (first && last && n > 0 && (bytes[0] == 0 || bytes[0] == 1))
-            outside += take(face, xsub, bytes, n);
-        first = last;
+        if (n > 0 && (bytes[0] == 0 || bytes[0] == 1))
+            take(face, xsub, bytes, n, &heard);
     }
     zmq_msg_close(&message);
-    return outside;
+    tell_outside(face, heard.outside);
+    return heard;
 }
 
 /* ---- the rest ---- */

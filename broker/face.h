@@ -14,6 +14,8 @@
 
 #define FACE_ENDPOINT_MAX 256
 #define FACE_TOPIC_MAX    4096 /* bytes of a subscription; who sends more is disconnected */
+#define FACE_TOPICS_MAX                                                                                      \
+    65536 /* distinct ones that are kept; beyond, everything within the scope is asked for */
 
 typedef struct face face_t;
 
@@ -39,6 +41,11 @@ void *face_socket(const face_t *face); /* NULL: shut */
 
 /* Whether an event of this topic may go there. Whether anybody there wants it libzmq knows. */
 bool face_shows(const face_t *face, rz_str_t topic);
-/* Reads what its subscribers ask for, and asks xsub for as much of it as is within the scope. Gives how many
- * subscriptions were not, none of it. */
-size_t face_read(face_t *face, void *xsub);
+/* Subscriptions of which nothing was within the scope, and those that were too many to be kept. */
+typedef struct {
+    size_t outside, beyond;
+} face_heard_t;
+
+/* Reads what its subscribers ask for, and asks xsub for as much of it as is within the scope. What is not, is logged once a
+ * minute; the first that is too many, once. */
+face_heard_t face_read(face_t *face, void *xsub);

@@ -49,7 +49,7 @@ struct proxy {
     pthread_t thread;
     char publish[ENDPOINT_MAX], events[ENDPOINT_MAX];
 
-    atomic_uint_fast64_t topics_denied, events_refused;
+    atomic_uint_fast64_t topics_denied, topics_unkept, events_refused;
 };
 
 /* ---- the thread: events ---- */
@@ -130,11 +130,9 @@ static bool forward_one(proxy_t *proxy)
 
 static void read_face(proxy_t *proxy, face_t *face)
 {
-    size_t outside = face_read(face, proxy->xsub);
-    if (outside > 0 && atomic_fetch_add(&proxy->topics_denied, outside) == 0)
-        rz_log_warn("events.denied",
-                    "key=%s subscriptions=%zu outside its topics; the next ones are only counted",
-                    face_name(face), outside);
+    face_heard_t heard = face_read(face, proxy->xsub);
+    atomic_fetch_add(&proxy->topics_denied, heard.outside);
+    atomic_fetch_add(&proxy->topics_unkept, heard.beyond);
 }
 
 static void reopen(proxy_t *proxy)
@@ -433,6 +431,11 @@ rz_rc_t proxy_send(proxy_t *proxy, rz_str_t topic, rz_str_t header, rz_str_t eve
 uint64_t proxy_topics_denied(const proxy_t *proxy)
 {
     return atomic_load(&proxy->topics_denied);
+}
+
+uint64_t proxy_topics_unkept(const proxy_t *proxy)
+{
+    return atomic_load(&proxy->topics_unkept);
 }
 
 uint64_t proxy_events_refused(const proxy_t *proxy)

@@ -48,6 +48,7 @@ void proxy_allow_changed(proxy_t *proxy);
 /* Publishes a message of this broker. Main thread only. RZ_AGAIN: the proxy does not keep up, dropped. */
 rz_rc_t proxy_send(proxy_t *proxy, rz_str_t topic, rz_str_t header, rz_str_t event);
 
-/* Counts since the start: subscriptions outside a key's topics, events that a key had no business to publish. */
+/* Counts since the start: subscriptions outside a key's topics, those beyond what a socket keeps, events that a key had no business to publish. */
 uint64_t proxy_topics_denied(const proxy_t *proxy);
+uint64_t proxy_topics_unkept(const proxy_t *proxy);
 uint64_t proxy_events_refused(const proxy_t *proxy);

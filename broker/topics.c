@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define BUCKETS_FIRST 64
 
@@ -15,22 +16,27 @@ typedef struct topic {
 
 struct topics {
     topic_t **bucket;
-    size_t buckets, count;
+    size_t buckets, count, max;
+    size_t first;  /* the buckets before it are empty */
+    uint64_t seed; /* nobody else can tell which topics share a bucket */
 };
 
-/* FNV-1a */
-static uint64_t hash_of(rz_str_t topic)
+/* FNV-1a, from a beginning of our own */
+static uint64_t hash_of(const topics_t *topics, rz_str_t topic)
 {
-    uint64_t hash = 14695981039346656037u;
+    uint64_t hash = 14695981039346656037u ^ topics->seed;
     for (size_t i = 0; i < topic.n; i++)
         hash = (hash ^ (unsigned char)topic.p[i]) * 1099511628211u;
     return hash;
 }
 
-topics_t *topics_create(void)
+topics_t *topics_create(size_t max)
 {
     topics_t *topics = rz_alloc(sizeof *topics);
     topics->buckets = BUCKETS_FIRST;
+    topics->max = max;
+    while (getrandom(&topics->seed, sizeof topics->seed, 0) != (ssize_t)sizeof topics->seed)
+        ;
     topics->bucket = rz_alloc(topics->buckets * sizeof(topic_t *));
     return topics;
 }
@@ -73,12 +79,15 @@ static void grow(topics_t *topics)
     rz_free(topics->bucket);
     topics->bucket = wide.bucket;
     topics->buckets = wide.buckets;
+    topics->first = 0;
 }
 
-void topics_add(topics_t *topics, rz_str_t bytes)
+bool topics_add(topics_t *topics, rz_str_t bytes)
 {
-    uint64_t hash = hash_of(bytes);
+    uint64_t hash = hash_of(topics, bytes);
     topic_t **at = place_of(topics, bytes, hash);
+    if (*at == NULL && topics->count == topics->max)
+        return false;
     if (*at == NULL) {
         topic_t *topic = rz_alloc(sizeof *topic + bytes.n);
         topic->hash = hash;
@@ -87,15 +96,18 @@ void topics_add(topics_t *topics, rz_str_t bytes)
             memcpy(topic->bytes, bytes.p, bytes.n);
         *at = topic;
         topics->count++;
+        if (hash % topics->buckets < topics->first)
+            topics->first = hash % topics->buckets;
     }
     (*at)->held++;
     if (topics->count > topics->buckets)
         grow(topics);
+    return true;
 }
 
 bool topics_take(topics_t *topics, rz_str_t bytes)
 {
-    topic_t **at = place_of(topics, bytes, hash_of(bytes)), *topic = *at;
+    topic_t **at = place_of(topics, bytes, hash_of(topics, bytes)), *topic = *at;
     if (topic == NULL)
         return false;
     if (--topic->held == 0) {
@@ -108,12 +120,13 @@ bool topics_take(topics_t *topics, rz_str_t bytes)
 
 bool topics_pop(topics_t *topics, rz_buf_t *out)
 {
-    for (size_t i = 0; i < topics->buckets; i++)
-        if (topics->bucket[i] != NULL) {
-            rz_str_t topic = { topics->bucket[i]->bytes, topics->bucket[i]->len };
-            rz_buf_put_str(out, topic);
-            return topics_take(topics, topic);
-        }
+    for (; topics->first < topics->buckets; topics->first++) {
+        const topic_t *topic = topics->bucket[topics->first];
+        if (topic == NULL)
+            continue;
+        rz_buf_put_str(out, (rz_str_t){ topic->bytes, topic->len });
+        return topics_take(topics, (rz_str_t){ topic->bytes, topic->len });
+    }
     return false;
 }
 

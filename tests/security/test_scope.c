@@ -302,6 +302,63 @@ static void a_subscriber_of_some_topics_hears_only_those_whatever_it_asks_for(vo
         events_of("dash2", seen);
     while (strcmp(seen, stage.events_at) == 0);
     assert_int_equal(knock(ZMQ_SUB, at, "dash2", NULL), KNOCK_OUT); /* nor at another's */
+    void *sub2 = connected_as(ZMQ_SUB, seen, "dash2");
+    zmq_setsockopt(sub2, ZMQ_SUBSCRIBE, "ci-", 3);
+    await_count("topics_denied", 2);
+    assert_true(logged("events.denied key=dash2")); /* each key for itself */
+}
+
+/* One that says what it likes, which no SUB would. */
+static void *talker_at(const char *at, const char *key)
+{
+    int none = 0;
+    void *sock = zmq_socket(stage.zctx, ZMQ_XSUB);
+    zmq_setsockopt(sock, ZMQ_LINGER, &none, sizeof none);
+    zmq_setsockopt(sock, ZMQ_SNDHWM, &none, sizeof none);
+    keyring_apply(sock, key);
+    assert_int_equal(zmq_connect(sock, at), 0);
+    return sock;
+}
+
+/* What libzmq has in its tree it does not show again to whoever asks for it next. */
+static void a_subscription_hidden_in_a_longer_message_silences_nobody(void **state)
+{
+    (void)state;
+    static const char *const none[] = { NULL };
+    char seen[256];
+    void *evil = talker_at(stage.events_at, "subscriber"),
+         *pub = connected_as(ZMQ_PUB, stage.publish_at, "runner");
+    assert_int_equal(zmq_send(evil, "x", 1, ZMQ_SNDMORE), 1);
+    assert_int_equal(zmq_send(evil, "\1victim", 7, 0), 7);
+    assert_int_equal(zmq_send(evil, "\1probe", 6, 0), 6);
+    hear_between(pub, evil, "probe", none, seen, sizeof seen); /* so it was read */
+    void *sub = connected_as(ZMQ_SUB, stage.events_at, "client");
+    zmq_setsockopt(sub, ZMQ_SUBSCRIBE, "victim", 6);
+    hear_between(pub, sub, "victim/c/x", none, seen, sizeof seen);
+    zmq_close(evil);
+    hear_between(pub, sub, "victim/c/y", none, seen, sizeof seen);
+}
+
+#define TOPICS_KEPT 65536 /* as proto/README.md has it */
+
+static void a_subscriber_of_more_topics_than_are_kept_silences_nobody(void **state)
+{
+    (void)state;
+    static const char *const none[] = { NULL };
+    char topic[32], seen[256];
+    void *evil = talker_at(stage.events_at, "subscriber"),
+         *pub = connected_as(ZMQ_PUB, stage.publish_at, "runner");
+    for (int i = 0; i < TOPICS_KEPT + 8; i++) {
+        int n = snprintf(topic, sizeof topic, "\1evil-%d/", i);
+        assert_int_equal(zmq_send(evil, topic, (size_t)n, 0), n);
+    }
+    await_count("topics_unkept", 1);
+    assert_true(logged("events.too_many_topics"));
+    void *sub = connected_as(ZMQ_SUB, stage.events_at, "client");
+    zmq_setsockopt(sub, ZMQ_SUBSCRIBE, "victim", 6);
+    hear_between(pub, sub, "victim/c/x", none, seen, sizeof seen);
+    zmq_close(evil);
+    hear_between(pub, sub, "victim/c/y", none, seen, sizeof seen);
 }
 
 /* libzmq tells of a peer that left without saying who it was (the User-Id trap): what it was denied must not be taken from
@@ -382,6 +439,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_forged_routing_id_makes_nobody_another_runner, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_subscriber_of_some_topics_hears_only_those_whatever_it_asks_for, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_subscriber_that_was_denied_a_topic_takes_nothing_away_when_it_leaves, secure_stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_subscription_hidden_in_a_longer_message_silences_nobody, secure_stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_subscriber_of_more_topics_than_are_kept_silences_nobody, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_revoked_subscriber_hears_nothing_more_and_the_others_go_on, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_runner_publishes_nothing_in_the_brokers_name, secure_stage_up, stage_down),
     /* clang-format on */

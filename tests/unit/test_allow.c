@@ -2,6 +2,8 @@
 #include "rights.h"
 #include "topics.h"
 
+#include "base/clock.h"
+
 #include "facts.h"
 
 #define KEY_A "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
@@ -132,7 +134,7 @@ static void a_scope_fits_whole_ids_and_beginnings_with_a_star(void **state)
 static void topics_are_counted_each_for_itself(void **state)
 {
     (void)state;
-    topics_t *topics = topics_create();
+    topics_t *topics = topics_create(2000);
     rz_buf_t out = { 0 };
     char text[16];
     for (int round = 0; round < 2; round++)
@@ -156,6 +158,53 @@ static void topics_are_counted_each_for_itself(void **state)
     topics_destroy(&topics);
 }
 
+static void of_topics_so_many_are_kept_and_no_more(void **state)
+{
+    (void)state;
+    topics_t *topics = topics_create(2);
+    assert_true(topics_add(topics, RZ_STR("a")));
+    assert_true(topics_add(topics, RZ_STR("b")));
+    assert_false(topics_add(topics, RZ_STR("c")));
+    assert_true(topics_add(topics, RZ_STR("a")));
+    assert_int_equal(topics_count(topics), 2);
+    assert_true(topics_take(topics, RZ_STR("b")));
+    assert_true(topics_add(topics, RZ_STR("c")));
+    topics_destroy(&topics);
+}
+
+#define MANY_TOPICS 300000
+
+static topics_t *many_topics(size_t n)
+{
+    char text[32];
+    topics_t *topics = topics_create(n);
+    for (size_t i = 0; i < n; i++) {
+        snprintf(text, sizeof text, "t%zu", i);
+        topics_add(topics, rz_str(text));
+    }
+    return topics;
+}
+
+/* One by one, and a new one now and then: if each began its search at the front, the walk over the empty places would be some
+ * ten thousand million steps. */
+static void to_take_all_topics_out_costs_one_walk(void **state)
+{
+    (void)state;
+    topics_t *topics = many_topics(MANY_TOPICS);
+    rz_buf_t out = { 0 };
+    uint64_t deadline = rz_now_ms() + 5000;
+    size_t popped = 0;
+    for (; topics_pop(topics, &out); rz_buf_clear(&out)) {
+        popped++;
+        assert_true(rz_now_ms() < deadline);
+        if (popped == MANY_TOPICS / 2)
+            assert_true(topics_add(topics, RZ_STR("another")));
+    }
+    assert_int_equal(popped, MANY_TOPICS + 1);
+    rz_buf_fini(&out);
+    topics_destroy(&topics);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_list_is_read_and_written_as_it_is),
     cmocka_unit_test(a_list_with_anything_wrong_is_no_list_and_says_what),
@@ -163,5 +212,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_operation_is_somebodys_and_a_runner_says_hello_only),
     cmocka_unit_test(a_scope_fits_whole_ids_and_beginnings_with_a_star),
     cmocka_unit_test(topics_are_counted_each_for_itself),
+    cmocka_unit_test(of_topics_so_many_are_kept_and_no_more),
+    cmocka_unit_test(to_take_all_topics_out_costs_one_walk),
 };
 RZ_FACTS(tests)
