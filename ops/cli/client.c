@@ -149,15 +149,22 @@ static uint64_t send_to(client_t *client, void *control, rz_control_request_t *r
 
 /* ---- connecting ---- */
 
-static void explain_unreachable(const client_t *client, const char *endpoint, const char *what)
+static const char *named_by(const client_t *client)
 {
-    static const char *const named_by[] = {
+    static const char *const names[] = {
         [CONTROL_FLAG] = "--control",
         [CONTROL_ENV] = "RHIZOME_CONTROL",
         [CONTROL_UP] = "a `rhizome up` that seems to be gone",
         [CONTROL_DEFAULT] = "the default",
     };
-    say("no broker at %s (named by %s): %s", endpoint, named_by[client->source], what);
+    bool other = client->source == CONTROL_FLAG && common.control_flag != NULL;
+    return other ? common.control_flag : names[client->source];
+}
+
+static void explain_unreachable(const client_t *client, const char *endpoint, const char *what)
+{
+    bool is_default = client->source == CONTROL_DEFAULT;
+    say("no broker at %s (%s%s): %s", endpoint, is_default ? "" : "named by ", named_by(client), what);
 }
 
 static void *socket_open(const client_t *client, int type)
@@ -178,7 +185,7 @@ static void *socket_open(const client_t *client, int type)
 static void *monitor_open(client_t *client, void *control)
 {
     zmq_socket_monitor(control, "inproc://monitor",
-                       ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED |
+                       ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
                            ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
                            ZMQ_EVENT_HANDSHAKE_FAILED_AUTH);
     void *monitor = zmq_socket(client->zctx, ZMQ_PAIR);
@@ -193,33 +200,72 @@ static void monitor_close(void *control, void *monitor)
     zmq_close(monitor);
 }
 
-static const char *why_not(const client_t *client, void *monitor)
+/* What came of the hello. */
+typedef enum { GREETED, REFUSED_LINK, HUNG_UP, REFUSED_KEY, SILENT } greeting_t;
+
+static uint16_t take_monitored(void *monitor)
 {
     uint8_t frame[6];
     uint16_t event = 0;
-    if (zmq_recv(monitor, frame, sizeof frame, ZMQ_DONTWAIT) == (int)sizeof frame)
-        memcpy(&event, frame, sizeof event);
-    if (event == ZMQ_EVENT_CONNECT_RETRIED)
-        return "connection refused";
-    return rz_key_is_set(&client->key)
-               ? "it refuses our key: not on its list, for another role, or made for another broker"
-               : "it refuses us: it asks for a key (--key FILE)";
+    if (zmq_recv(monitor, frame, sizeof frame, ZMQ_DONTWAIT) != (int)sizeof frame)
+        return 0; /* the frame that says where: we know */
+    memcpy(&event, frame, sizeof event);
+    return event;
 }
 
-/* The broker's answer to hello; NULL: none, *why says why. */
-static bool greet(client_t *client, void *control, reply_t *hello, const char **why)
+/* The broker's answer to hello, or what there was instead. */
+static greeting_t await_hello(void *control, void *monitor, reply_t *hello)
+{
+    bool shaken = false;
+    uint64_t deadline = rz_now_ms() + HELLO_MS;
+    for (uint64_t now = rz_now_ms(); now < deadline; now = rz_now_ms()) {
+        zmq_pollitem_t items[] = { { control, 0, ZMQ_POLLIN, 0 }, { monitor, 0, ZMQ_POLLIN, 0 } };
+        if (zmq_poll(items, 2, (long)(deadline - now)) <= 0)
+            continue;
+        if ((items[0].revents & ZMQ_POLLIN) != 0 && take_reply(control, hello))
+            return GREETED;
+        uint16_t event = (items[1].revents & ZMQ_POLLIN) != 0 ? take_monitored(monitor) : 0;
+        if (event == ZMQ_EVENT_CONNECT_RETRIED)
+            return REFUSED_LINK;
+        if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
+            shaken = true;
+        else if (event != 0)
+            return shaken ? HUNG_UP : REFUSED_KEY;
+    }
+    return SILENT;
+}
+
+static greeting_t greet(client_t *client, void *control, reply_t *hello)
 {
     rz_control_request_t request = { .op = RZ_OP_HELLO,
                                      .version = RZ_PROTOCOL_MIN,
                                      .version_max = RZ_PROTOCOL_VERSION };
     void *monitor = monitor_open(client, control);
     send_to(client, control, &request);
-    zmq_pollitem_t items[] = { { control, 0, ZMQ_POLLIN, 0 }, { monitor, 0, ZMQ_POLLIN, 0 } };
-    int ready = zmq_poll(items, 2, HELLO_MS);
-    bool answered = ready > 0 && (items[0].revents & ZMQ_POLLIN) != 0 && take_reply(control, hello);
-    *why = ready > 0 && !answered ? why_not(client, monitor) : "no answer within 3 s";
+    greeting_t greeting = await_hello(control, monitor, hello);
     monitor_close(control, monitor);
-    return answered;
+    return greeting;
+}
+
+/* Says why there is no greeting. */
+static outcome_t explain(const client_t *client, const char *endpoint, greeting_t greeting)
+{
+    char host[256];
+    const char *unknown =
+        greeting == REFUSED_LINK || greeting == SILENT ? endpoint_unknown(endpoint, host) : NULL;
+    if (greeting == REFUSED_KEY && rz_key_is_set(&client->key))
+        say("the broker at %s refuses this key: not on its list, of another role, or for another broker",
+            endpoint);
+    else if (greeting == REFUSED_KEY)
+        say("the broker at %s refuses us: it asks for a key (--key FILE)", endpoint);
+    else if (unknown != NULL)
+        say("%s (named by %s): host %s is not known: %s", endpoint, named_by(client), host, unknown);
+    else
+        explain_unreachable(client, endpoint,
+                            greeting == REFUSED_LINK ? "connection refused"
+                            : greeting == HUNG_UP    ? "it hung up"
+                                                     : "no answer within 3 s");
+    return greeting == REFUSED_KEY ? EXIT_NOT_ALLOWED : EXIT_UNAVAILABLE;
 }
 
 /* Which version of the protocol both speak; 0, said: none. A broker of before the ranges tells one. */
@@ -236,13 +282,13 @@ static uint32_t agree(const char *endpoint, const cJSON *hello)
     return version;
 }
 
-static bool is_welcome(client_t *client, const char *endpoint, const reply_t *hello)
+/* EXIT_DONE: we may stay. */
+static outcome_t enter(client_t *client, const char *endpoint, const reply_t *hello)
 {
     if (hello->code != RZ_OK)
-        reply_refused(hello);
-    else
-        client->version = agree(endpoint, hello->tree);
-    return hello->code == RZ_OK && client->version != 0;
+        return reply_refused(hello);
+    client->version = agree(endpoint, hello->tree);
+    return client->version != 0 ? EXIT_DONE : EXIT_UNAVAILABLE;
 }
 
 /* Whoever knows one broker knows all. */
@@ -271,24 +317,63 @@ static void settle_at(client_t *client, const char *endpoint, void *control, con
     learn_controls(client);
 }
 
-/* False after saying why not. */
-static bool try_at(client_t *client, const char *endpoint)
+/* Other than EXIT_DONE after saying why. */
+static outcome_t try_at(client_t *client, const char *endpoint)
 {
     reply_t hello = { 0 };
-    const char *why = NULL;
+    outcome_t outcome = EXIT_UNAVAILABLE;
     void *control = socket_open(client, ZMQ_DEALER);
-    bool connected = zmq_connect(control, endpoint) == 0;
-    if (!connected)
-        why = zmq_strerror(errno);
-    if (!connected || !greet(client, control, &hello, &why))
-        explain_unreachable(client, endpoint, why);
-    else if (is_welcome(client, endpoint, &hello)) {
+    if (zmq_connect(control, endpoint) != 0) {
+        explain_unreachable(client, endpoint, zmq_strerror(errno));
+    } else {
+        greeting_t greeting = greet(client, control, &hello);
+        outcome = greeting == GREETED ? enter(client, endpoint, &hello) : explain(client, endpoint, greeting);
+    }
+    if (outcome == EXIT_DONE) {
         settle_at(client, endpoint, control, &hello);
-        return true;
+        return EXIT_DONE;
     }
     reply_fini(&hello);
     zmq_close(control);
+    return outcome;
+}
+
+/* A person's word for where a broker is, as controls_add() completed it. */
+static bool check_named(const client_t *client, const char *endpoint)
+{
+    if (endpoint_is_whole(endpoint))
+        return true;
+    say("%s takes HOST:PORT, e.g. 10.0.0.5:7411, not \"%s\"", named_by(client),
+        endpoint + (strncmp(endpoint, "tcp://", 6) == 0 ? 6 : 0));
     return false;
+}
+
+static outcome_t check_all_named(const client_t *client)
+{
+    const cJSON *endpoint;
+    cJSON_ArrayForEach(endpoint, client->controls)
+    {
+        if (!check_named(client, endpoint->valuestring))
+            return EXIT_USAGE;
+    }
+    return EXIT_DONE;
+}
+
+/* The first that lets us in. */
+static outcome_t try_all(client_t *client)
+{
+    outcome_t worst = EXIT_DONE;
+    const cJSON *endpoint;
+    cJSON_ArrayForEach(endpoint, client->controls)
+    {
+        outcome_t outcome = try_at(client, endpoint->valuestring);
+        if (outcome == EXIT_DONE)
+            return EXIT_DONE;
+        worst = outcome_worse(worst, outcome);
+    }
+    if (worst == EXIT_UNAVAILABLE && common.control_flag == NULL)
+        note("start one here with `rhizome up`, or name another with --control tcp://HOST:7411");
+    return worst;
 }
 
 static bool take_key(client_t *client)
@@ -301,24 +386,21 @@ static bool take_key(client_t *client)
     return false;
 }
 
-client_t *client_open(void)
+client_t *client_open(outcome_t *outcome)
 {
     client_t *client = rz_alloc(sizeof *client);
     client->stash_end = &client->stash;
     client->prefixes = cJSON_CreateArray();
     client->source = context_controls(&client->controls);
     client->zctx = zmq_ctx_new();
-    bool ready = take_key(client);
-    const cJSON *endpoint;
-    cJSON_ArrayForEach(endpoint, client->controls)
-    {
-        if (ready && try_at(client, endpoint->valuestring))
-            return client;
-    }
-    if (ready && client->control == NULL)
-        note("start one here with `rhizome up`, or name another with --control tcp://HOST:7411");
-    client_close(&client);
-    return NULL;
+    *outcome = check_all_named(client);
+    if (*outcome == EXIT_DONE && !take_key(client))
+        *outcome = EXIT_UNAVAILABLE;
+    if (*outcome == EXIT_DONE)
+        *outcome = try_all(client);
+    if (*outcome != EXIT_DONE)
+        client_close(&client);
+    return client;
 }
 
 void client_close(client_t **client_ptr)
@@ -421,10 +503,11 @@ outcome_t client_show(client_t *client, rz_control_request_t *request, uint64_t 
 
 outcome_t client_print(rz_control_request_t *request, void (*print)(const reply_t *reply))
 {
-    client_t *client = client_open();
+    outcome_t outcome;
+    client_t *client = client_open(&outcome);
     if (client == NULL)
-        return EXIT_UNAVAILABLE;
-    outcome_t outcome = client_show(client, request, ANSWER_MS, print);
+        return outcome;
+    outcome = client_show(client, request, ANSWER_MS, print);
     client_close(&client);
     return outcome;
 }
@@ -493,7 +576,7 @@ static const char *missing_of(const cJSON *emitters, const cJSON *seen)
     return NULL;
 }
 
-static bool sync_emitters(client_t *client)
+static outcome_t sync_emitters(client_t *client)
 {
     char nonce[RZ_TOKEN_LEN + 1], prefix[64];
     rz_token_new(nonce);
@@ -502,13 +585,13 @@ static bool sync_emitters(client_t *client)
     cJSON *seen = cJSON_CreateArray();
     uint64_t deadline = rz_now_ms() + SYNC_MS;
     uint64_t round_ms = ROUND_MS;
-    bool ok = false;
+    outcome_t outcome = EXIT_DONE;
     const char *missing = "";
     while (missing != NULL) {
         rz_control_request_t request = { .op = RZ_OP_SYNC, .nonce = nonce };
         reply_t reply;
-        ok = client_demand(client, &request, ANSWER_MS, &reply) == EXIT_DONE;
-        if (!ok)
+        outcome = client_demand(client, &request, ANSWER_MS, &reply);
+        if (outcome != EXIT_DONE)
             break;
         const cJSON *emitters = pick(reply.tree, "emitters");
         gather_echoes(client, prefix, seen, emitters, round_ms);
@@ -522,7 +605,7 @@ static bool sync_emitters(client_t *client)
     }
     zmq_setsockopt(client->events, ZMQ_UNSUBSCRIBE, prefix, strlen(prefix));
     cJSON_Delete(seen);
-    return ok;
+    return outcome;
 }
 
 static bool listen_again(client_t *client)
@@ -548,9 +631,15 @@ bool client_listen(client_t *client, const char *const *prefixes, size_t n)
     return listen_again(client);
 }
 
-bool client_subscribe(client_t *client, const char *const *prefixes, size_t n)
+outcome_t client_subscribe(client_t *client, const char *const *prefixes, size_t n)
 {
-    return client_listen(client, prefixes, n) && sync_emitters(client);
+    if (!client_listen(client, prefixes, n))
+        return EXIT_UNAVAILABLE;
+    outcome_t outcome = sync_emitters(client);
+    if (outcome == EXIT_NOT_ALLOWED)
+        note(
+            "`run` and `watch` hear events: that takes a key of role client; `submit` and `wait` work with this one");
+    return outcome;
 }
 
 bool client_move(client_t *client)
@@ -560,7 +649,7 @@ bool client_move(client_t *client)
     snprintf(from, sizeof from, "%s", client->endpoint);
     cJSON_ArrayForEach(endpoint, client->controls)
     {
-        if (strcmp(endpoint->valuestring, from) == 0 || !try_at(client, endpoint->valuestring))
+        if (strcmp(endpoint->valuestring, from) == 0 || try_at(client, endpoint->valuestring) != EXIT_DONE)
             continue;
         note("%s is silent; going on at %s", from, client->endpoint);
         client->moves++;

@@ -34,9 +34,9 @@ void event_fini(event_t *event);
 
 #define ANSWER_MS 5000 /* how long an answer to an ordinary request may take */
 
-/* Connects to the first control endpoint that answers and greets. NULL after saying why not: the verb ends
- * EXIT_UNAVAILABLE. */
-client_t *client_open(void);
+/* Connects to the first control endpoint that answers and greets. NULL after saying why not, and *outcome is how the verb
+ * ends: EXIT_UNAVAILABLE, EXIT_NOT_ALLOWED (a key is refused or wanted), EXIT_USAGE (what was named is no endpoint). */
+client_t *client_open(outcome_t *outcome);
 /* Its broker is silent: goes on with another one of those it was told of, if one answers; what was asked is then to be asked
  * again, and events come from there. False: there is none, and nothing has changed. */
 bool client_move(client_t *client);
@@ -63,8 +63,8 @@ outcome_t client_show(client_t *client, rz_control_request_t *request, uint64_t 
 outcome_t client_print(rz_control_request_t *request, void (*print)(const reply_t *reply));
 
 /* Subscribes to each prefix and returns when every emitter is known to have heard of it (proto/README.md, 6).
- * False if events cannot be had at all; emitters that stay silent are named, and we go on without them. */
-bool client_subscribe(client_t *client, const char *const *prefixes, size_t n);
+ * Other than EXIT_DONE if events cannot be had at all; emitters that stay silent are named, and we go on without them. */
+outcome_t client_subscribe(client_t *client, const char *const *prefixes, size_t n);
 
 /* Subscribes and returns at once: for who has the log beside it. */
 bool client_listen(client_t *client, const char *const *prefixes, size_t n);

@@ -8,9 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -163,8 +165,7 @@ bool context_key(control_source_t control, char out[PATH_MAX])
     return n > 0 && n < PATH_MAX;
 }
 
-/* The host of "tcp://host:port", or http, as a span; empty if it is no such endpoint. */
-static rz_str_t host_of(const char *endpoint)
+rz_str_t endpoint_host(const char *endpoint)
 {
     size_t scheme = strncmp(endpoint, "tcp://", 6) == 0 ? 6 : strncmp(endpoint, "http://", 7) == 0 ? 7 : 0;
     const char *host = endpoint + scheme;
@@ -174,10 +175,34 @@ static rz_str_t host_of(const char *endpoint)
     return (rz_str_t){ host, (size_t)(colon - host) };
 }
 
+const char *endpoint_unknown(const char *endpoint, char host[256])
+{
+    struct addrinfo *found = NULL;
+    rz_str_t name = endpoint_host(endpoint);
+    if (name.n == 0 || name.p[0] == '[')
+        return NULL;
+    snprintf(host, 256, "%.*s", (int)name.n, name.p);
+    int failure = getaddrinfo(host, NULL, &(struct addrinfo){ .ai_socktype = SOCK_STREAM }, &found);
+    if (failure == 0)
+        freeaddrinfo(found);
+    return failure != 0 ? gai_strerror(failure) : NULL;
+}
+
+bool endpoint_is_whole(const char *endpoint)
+{
+    char *end = NULL;
+    if (strncmp(endpoint, "tcp://", 6) != 0)
+        return true;
+    rz_str_t host = endpoint_host(endpoint);
+    const char *port = host.n > 0 ? host.p + host.n + 1 : "";
+    long number = strtol(port, &end, 10);
+    return port[0] >= '0' && port[0] <= '9' && *end == '\0' && number >= 1 && number <= 65535;
+}
+
 void endpoint_reachable(const char *endpoint, const char *control, char out[256])
 {
-    rz_str_t host = host_of(endpoint);
-    rz_str_t known = host_of(control);
+    rz_str_t host = endpoint_host(endpoint);
+    rz_str_t known = endpoint_host(control);
     bool wildcard = rz_str_eq(host, "0.0.0.0") || rz_str_eq(host, "*") || rz_str_eq(host, "[::]") ||
                     rz_str_eq(host, "::");
     if (wildcard && known.n > 0)

@@ -2,6 +2,8 @@
  * the control endpoint they all use. */
 #pragma once
 
+#include "base/buf.h"
+
 #include <cjson/cJSON.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -32,6 +34,13 @@ void controls_add(cJSON *controls, const char *endpoint);
 /* The file of the key to connect with: --key, $RHIZOME_SECURITY_KEY, or that of the `rhizome up` whose control endpoint is
  * used. False: none, in the clear. */
 bool context_key(control_source_t control, char out[PATH_MAX]);
+
+/* The host of "tcp://host:port", or http, as a span of it; empty if it is no such endpoint. */
+rz_str_t endpoint_host(const char *endpoint);
+/* "tcp://HOST:PORT" has both; other transports say themselves what they lack. */
+bool endpoint_is_whole(const char *endpoint);
+/* Why no name service knows its host, which goes to `host`; NULL: it is known, or the endpoint has none. */
+const char *endpoint_unknown(const char *endpoint, char host[256]);
 
 /* An endpoint as a peer on `control`'s side names it ("tcp://0.0.0.0:7412", "tcp://[::]:7412", "http://0.0.0.0:7414") as
  * we must connect to it: wildcard hosts become the host we reach the control socket at. */

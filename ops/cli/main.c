@@ -93,10 +93,15 @@ static void help_config(const verb_t *verb)
     rz_buf_fini(&text);
 }
 
+static const char *space_before(const char *synopsis)
+{
+    return *synopsis != '\0' ? " " : "";
+}
+
 static outcome_t help_verb(const verb_t *verb)
 {
-    printf("usage: rhizome %s %s\n\n%c%s.\n", verb->name, verb->synopsis, verb->summary[0] - 'a' + 'A',
-           verb->summary + 1);
+    printf("usage: rhizome %s%s%s\n\n%c%s.\n", verb->name, space_before(verb->synopsis), verb->synopsis,
+           verb->summary[0] - 'a' + 'A', verb->summary + 1);
     if (verb->detail != NULL)
         printf("\n%s\n", verb->detail);
     printf("\nOptions\n");
@@ -130,31 +135,49 @@ static const verb_t *find(int argc, char **argv, int *words)
     return NULL;
 }
 
-/* A noun without its verb lists what there is of it. */
-static outcome_t unknown(int argc, char **argv)
-{
-    size_t n = strlen(argv[0]);
-    bool noun = false;
-    for (size_t i = 0; i < VERBS; i++) {
-        const char *name = verbs[i].verb->name;
-        if (strncmp(name, argv[0], n) != 0 || name[n] != ' ')
-            continue;
-        if (!noun && argc > 1 && argv[1][0] != '-')
-            say("no verb \"%s %s\"; there are:", argv[0], argv[1]);
-        fprintf(stderr, "  rhizome %-16s %s\n", name, verbs[i].verb->summary);
-        noun = true;
-    }
-    if (!noun)
-        say("no verb \"%s\"; `rhizome help` lists them", argv[0]);
-    return EXIT_USAGE;
-}
-
 static bool wants_help(int argc, char **argv)
 {
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
             return true;
     return false;
+}
+
+static bool is_of_noun(const verb_t *verb, const char *noun)
+{
+    size_t n = strlen(noun);
+    return strncmp(verb->name, noun, n) == 0 && verb->name[n] == ' ';
+}
+
+static void list_of_noun(FILE *to, const char *noun)
+{
+    for (size_t i = 0; i < VERBS; i++)
+        if (is_of_noun(verbs[i].verb, noun))
+            fprintf(to, "  rhizome %-16s %s\n", verbs[i].verb->name, verbs[i].verb->summary);
+}
+
+/* A noun without its verb lists what there is of it: to who asked for help, as help. */
+static outcome_t unknown(bool help, int argc, char **argv)
+{
+    bool noun = false;
+    for (size_t i = 0; i < VERBS; i++)
+        noun = noun || is_of_noun(verbs[i].verb, argv[0]);
+    if (!noun) {
+        say("no verb \"%s\"; `rhizome help` lists them", argv[0]);
+        return EXIT_USAGE;
+    }
+    bool named = argc > 1 && argv[1][0] != '-';
+    if (!named && (help || wants_help(argc, argv))) {
+        printf("usage: rhizome %s VERB ...\n\n", argv[0]);
+        list_of_noun(stdout, argv[0]);
+        return EXIT_DONE;
+    }
+    if (named)
+        say("no verb \"%s %s\"; there are:", argv[0], argv[1]);
+    else
+        say("usage: rhizome %s VERB ...", argv[0]);
+    list_of_noun(stderr, argv[0]);
+    return EXIT_USAGE;
 }
 
 /* ---- running it ---- */
@@ -205,7 +228,7 @@ static outcome_t run(const verb_t *verb, int argc, char **argv)
         return EXIT_USAGE;
     }
     if (argc < verb->min || (verb->max >= 0 && argc > verb->max)) {
-        say("usage: rhizome %s %s", verb->name, verb->synopsis);
+        say("usage: rhizome %s%s%s", verb->name, space_before(verb->synopsis), verb->synopsis);
         note("`rhizome %s --help` shows examples", verb->name);
         return EXIT_USAGE;
     }
@@ -228,7 +251,7 @@ int main(int argc, char **argv)
     int skip = help ? 2 : 1;
     const verb_t *verb = find(argc - skip, argv + skip, &words);
     if (verb == NULL)
-        return (int)unknown(argc - skip, argv + skip);
+        return (int)unknown(help, argc - skip, argv + skip);
     if (help)
         return (int)help_verb(verb);
     outcome_t outcome = run(verb, argc - words, argv + words);

@@ -193,6 +193,15 @@ static void cell_print(const char *cell, look_t kind, size_t pad)
     printf("%*s", (int)pad, "");
 }
 
+/* The last cell of a row that holds anything: nothing is filled up behind it. */
+static size_t row_end(const table_t *table, size_t row)
+{
+    size_t last = row + table->columns - 1;
+    while (last > row && table->cells[last][0] == '\0')
+        last--;
+    return last;
+}
+
 void table_close(table_t *table)
 {
     assert(table->columns > 0);
@@ -202,10 +211,10 @@ void table_close(table_t *table)
     for (size_t i = 0; i < table->count; i++) {
         const char *cell = table->cells[i];
         size_t column = i % table->columns;
-        bool last = column + 1 == table->columns;
-        size_t pad = last ? 0 : widths[column] - text_columns(cell, strlen(cell)) + 2;
+        bool filled = i < row_end(table, i - column);
+        size_t pad = !filled ? 0 : widths[column] - text_columns(cell, strlen(cell)) + 2;
         cell_print(cell, i < table->columns ? LOOK_DIM : look_of_status(cell), pad);
-        if (last)
+        if (column + 1 == table->columns)
             fputc('\n', stdout);
     }
     for (size_t i = 0; i < table->count; i++)

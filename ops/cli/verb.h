@@ -45,6 +45,7 @@ typedef struct {
 /* What the shared options said. */
 typedef struct {
     const char *control;
+    const char *control_flag; /* the flag that named it, if it was not --control */
     const char *state_dir;
     const char *key; /* path of the key to connect with */
     bool json;

@@ -80,9 +80,9 @@ static void cancel_print(const reply_t *reply)
 static outcome_t cancel_verb(int argc, char **argv)
 {
     outcome_t outcome = EXIT_DONE;
-    client_t *client = client_open();
+    client_t *client = client_open(&outcome);
     if (client == NULL)
-        return EXIT_UNAVAILABLE;
+        return outcome;
     for (int i = 0; i < argc; i++) {
         rz_control_request_t request = {
             .op = RZ_OP_CANCEL, .child = argv[i], .now = cancel_now, .tree = cancel_tree

@@ -195,6 +195,8 @@ static void print_table(const rz_allow_t *allow)
         put_scope(&scope, "parents", one->parents);
         put_scope(&scope, "topics", one->topics);
         put_scope(&scope, "runners", one->runners);
+        if (one->role == RZ_KEY_RUNNER && one->runners == NULL) /* one that names none has its own */
+            rz_buf_printf(&scope, "runners %s, %s-*", one->name, one->name);
         if (one->tenant != NULL)
             rz_buf_printf(&scope, "%stenant %s", scope.len > 0 ? ", " : "", one->tenant);
         const char *cells[] = { one->name, rz_key_role_names[one->role], one->public_key,
@@ -238,7 +240,12 @@ static outcome_t allow_verb(int argc, char **argv)
         say("\"%s\" is no public key: %d characters, as `rhizome key new` shows it", argv[1], RZ_KEY_LEN);
         return EXIT_USAGE;
     }
-    return keys_find(&keys) && put_on_list(keys.allow, argv[0], role, argv[1]) ? EXIT_DONE : EXIT_CONFIG;
+    if (!keys_find(&keys) || !put_on_list(keys.allow, argv[0], role, argv[1]))
+        return EXIT_CONFIG;
+    note(
+        "allowed %s: brokers that share this list let it in within a second; copy %s to the other brokers' hosts",
+        argv[0], keys.allow);
+    return EXIT_DONE;
 }
 
 static outcome_t revoke_verb(int argc, char **argv)
@@ -254,7 +261,12 @@ static outcome_t revoke_verb(int argc, char **argv)
         say("%s: no key is called %s", keys.allow, argv[0]);
         return EXIT_NOT_FOUND;
     }
-    return keys_change(keys.allow, argv[0], NULL) ? EXIT_DONE : EXIT_CONFIG;
+    if (!keys_change(keys.allow, argv[0], NULL))
+        return EXIT_CONFIG;
+    note(
+        "revoked %s: brokers that share this list refuse it within a second; copy %s to the other brokers' hosts",
+        argv[0], keys.allow);
+    return EXIT_DONE;
 }
 
 /* ---- verbs ---- */

@@ -131,10 +131,11 @@ static outcome_t ps_verb(int argc, char **argv)
     (void)argv;
     if (!check_options(&since_ms))
         return EXIT_USAGE;
-    client_t *client = client_open();
+    outcome_t outcome;
+    client_t *client = client_open(&outcome);
     if (client == NULL)
-        return EXIT_UNAVAILABLE;
-    outcome_t outcome = ask_pages(client, since_ms, &reply);
+        return outcome;
+    outcome = ask_pages(client, since_ms, &reply);
     if (outcome == EXIT_DONE && common.json)
         out_json(reply.tree);
     else if (outcome == EXIT_DONE)

@@ -236,7 +236,9 @@ static void print_result(run_t *run, const char *status, const char *text)
         fflush(stdout);
     }
     const char *error = pick_text(run->waiter.reply.tree, "activation.error");
-    if (strcmp(status, "completed") != 0)
+    if (run->timed_out && strcmp(status, "cancelled") == 0)
+        say("%s timed out after %" PRIu64 " s (--timeout): cancelled", brief.child, timeout_secs);
+    else if (strcmp(status, "completed") != 0)
         say("%s %s after %s%s%s", brief.child, status, age, *error != '\0' ? ": " : "", error);
     else if (!quiet)
         note("%s %s in %s", brief.child, status, age);
@@ -283,10 +285,11 @@ static outcome_t run_with(run_t *run, const char *text)
 {
     char topic[2 * RZ_ID_MAX + 3];
     snprintf(topic, sizeof topic, "%s/%s/", brief.parent, brief.child);
-    if (!client_subscribe(run->client, &(const char *){ topic }, 1))
-        return EXIT_UNAVAILABLE;
+    outcome_t outcome = client_subscribe(run->client, &(const char *){ topic }, 1);
+    if (outcome != EXIT_DONE)
+        return outcome;
     run->started_at = rz_now_ms();
-    outcome_t outcome = submit(run->client, text);
+    outcome = submit(run->client, text);
     if (outcome != EXIT_DONE)
         return outcome;
     run->deadline = timeout_secs > 0 ? run->started_at + timeout_secs * 1000 : 0;
@@ -315,8 +318,8 @@ static outcome_t run_verb(int argc, char **argv)
     if (!brief_complete(&brief) || !text_argument(argv[0], RZ_JOB_MAX / 2, &text))
         return EXIT_USAGE;
     run_t run = { .signal_fd = -1 };
-    outcome_t outcome = EXIT_UNAVAILABLE;
-    run.client = client_open();
+    outcome_t outcome;
+    run.client = client_open(&outcome);
     if (run.client != NULL) {
         run.signal_fd = catch_interrupts();
         outcome = run_with(&run, text);

@@ -90,6 +90,16 @@ static void print_info(const rz_store_info_t *info)
              "appendfsync always, no-appendfsync-on-rewrite no, maxmemory-policy noeviction");
 }
 
+/* What Redis answers to a user without the right, or to nobody it knows. */
+static bool is_right_missing(const char *text)
+{
+    static const char *const refusals[] = { "NOPERM", "NOAUTH", "WRONGPASS" };
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+        if (strstr(text, refusals[i]) != NULL)
+            return true;
+    return false;
+}
+
 static outcome_t report(rz_rc_t rc, const rz_store_info_t *info, const rz_err_t *err)
 {
     if (rc == RZ_OK) {
@@ -100,7 +110,18 @@ static outcome_t report(rz_rc_t rc, const rz_store_info_t *info, const rz_err_t 
     rz_setting_show(rz_setting_find("redis.url"), redis_url(), &url);
     say("store at %s: %s (%s)", url.data, err->text[0] != '\0' ? err->text : rz_rc_text(rc), rz_rc_name(rc));
     rz_buf_fini(&url);
+    if (is_right_missing(err->text))
+        return EXIT_NOT_ALLOWED;
     return rc == RZ_SYS || rc == RZ_CLOSED ? EXIT_UNAVAILABLE : outcome_of_code(rc);
+}
+
+/* For the verbs that load the library: a broker's user may not. */
+static outcome_t report_load(rz_rc_t rc, const rz_store_info_t *info, const rz_err_t *err)
+{
+    outcome_t outcome = report(rc, info, err);
+    if (rc != RZ_OK && strstr(err->text, "NOPERM") != NULL)
+        note("this Redis user may not load the library: use --redis-user admin --redis-password-file FILE");
+    return outcome;
 }
 
 static outcome_t init_verb(int argc, char **argv)
@@ -117,7 +138,7 @@ static outcome_t init_verb(int argc, char **argv)
     if (!read_access(&options))
         return EXIT_CONFIG;
     rz_rc_t rc = rz_store_init(&options, (unsigned)shards, &info, &err);
-    return report(rc, &info, &err);
+    return report_load(rc, &info, &err);
 }
 
 static outcome_t upgrade_verb(int argc, char **argv)
@@ -130,7 +151,7 @@ static outcome_t upgrade_verb(int argc, char **argv)
     if (!read_access(&options))
         return EXIT_CONFIG;
     rz_rc_t rc = rz_store_upgrade(&options, &info, &err);
-    return report(rc, &info, &err);
+    return report_load(rc, &info, &err);
 }
 
 static outcome_t check_verb(int argc, char **argv)
@@ -152,7 +173,8 @@ static void show_what_differs(void)
     cJSON *controls;
     bool told = context_controls(&controls) != CONTROL_DEFAULT;
     cJSON_Delete(controls);
-    client_t *client = told ? client_open() : NULL;
+    outcome_t outcome;
+    client_t *client = told ? client_open(&outcome) : NULL;
     if (client == NULL)
         return;
     const char *broker = pick_text(client_hello(client), "broker");
@@ -183,7 +205,7 @@ static outcome_t accept_verb(int argc, char **argv)
 
 const verb_t verb_store_init = {
     .name = "store init",
-    .synopsis = "[--redis-url URL] [--shards N]",
+    .synopsis = "[--redis-...] [--shards N]",
     .summary = "make a Redis a store: its id and the function library",
     .detail = "Running it again changes nothing.",
     .examples = "rhizome store init --redis-url unix:/run/redis/redis.sock\n"
@@ -197,7 +219,7 @@ const verb_t verb_store_init = {
 
 const verb_t verb_store_upgrade = {
     .name = "store upgrade",
-    .synopsis = "[--redis-url URL]",
+    .synopsis = "[--redis-...]",
     .summary = "put this version's function library in place of an older minor; brokers of that go on",
     .examples = "rhizome store upgrade --config /etc/rhizome.json\n"
                 "rhizome store upgrade --redis-url redis://127.0.0.1:6379 --json",
@@ -209,7 +231,7 @@ const verb_t verb_store_upgrade = {
 
 const verb_t verb_store_check = {
     .name = "store check",
-    .synopsis = "[--redis-url URL]",
+    .synopsis = "[--redis-...]",
     .summary = "verify id, library, durability and that the store can be written",
     .examples = "rhizome store check --config /etc/rhizome.json\n"
                 "rhizome store check --redis-url unix:/run/redis/redis.sock --json | jq -r .durability",
@@ -221,7 +243,7 @@ const verb_t verb_store_check = {
 
 const verb_t verb_store_accept = {
     .name = "store accept",
-    .synopsis = "[--redis-url URL]",
+    .synopsis = "[--redis-...]",
     .summary = "let brokers go on with a store that went back, or is another, than they knew",
     .detail =
         "A broker whose store is gone, is another, or went back by more than some seconds (an old snapshot)\n"

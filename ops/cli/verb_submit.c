@@ -142,14 +142,15 @@ static outcome_t submit_verb(int argc, char **argv)
     }
     if (is_one_document((rz_str_t){ text, len }))
         flatten(text, len);
-    batch_t batch = { .rest = { text, len }, .client = client_open() };
+    outcome_t outcome;
+    batch_t batch = { .rest = { text, len }, .client = client_open(&outcome) };
     if (batch.client != NULL) {
         submit_all(&batch);
         if (batch.accepted + batch.refused > 1)
             note("%" PRIu64 " accepted, %" PRIu64 " refused", batch.accepted, batch.refused);
         client_close(&batch.client);
     } else {
-        batch.outcome = EXIT_UNAVAILABLE;
+        batch.outcome = outcome;
     }
     rz_free(text);
     return batch.outcome;

@@ -159,9 +159,11 @@ static outcome_t start_service(up_t *up)
 static outcome_t find_service(up_t *up)
 {
     common.control = join_address;
-    client_t *client = client_open();
+    common.control_flag = "--join";
+    outcome_t outcome;
+    client_t *client = client_open(&outcome);
     if (client == NULL)
-        return EXIT_UNAVAILABLE;
+        return outcome;
     for (int i = 0; i < ENDPOINTS; i++) {
         char path[32];
         snprintf(path, sizeof path, "endpoints.%s", endpoint_names[i]);

@@ -27,9 +27,9 @@ static outcome_t wait_verb(int argc, char **argv)
         say("--all, --any and --first-error exclude each other");
         return EXIT_USAGE;
     }
-    client_t *client = client_open();
+    client_t *client = client_open(&outcome);
     if (client == NULL)
-        return EXIT_UNAVAILABLE;
+        return outcome;
     if (wait_any || wait_first_error)
         outcome = gather_until(client, argv, argc, wait_any ? RZ_WAIT_ANY : RZ_WAIT_FIRST_ERROR, wait_secs);
     else
@@ -76,9 +76,9 @@ static outcome_t retry_verb(int argc, char **argv)
 {
     outcome_t outcome = EXIT_DONE;
     int begun = 0;
-    client_t *client = client_open();
+    client_t *client = client_open(&outcome);
     if (client == NULL)
-        return EXIT_UNAVAILABLE;
+        return outcome;
     for (int i = 0; i < argc; i++) {
         rz_control_request_t request = { .op = RZ_OP_RETRY, .child = argv[i] };
         outcome_t one = client_show(client, &request, ANSWER_MS, retry_print);

@@ -36,12 +36,13 @@ static const char *time_of(const event_t *event)
 }
 
 /* One cell: what a worker named is cleaned like all else that it says. */
-static void print_name(const char *name)
+static void print_name(const char *name, bool is_last)
 {
     size_t n = text_cut(name, strlen(name), NAME_MOST);
     size_t columns = text_columns(name, n);
     out_text(stdout, name, n);
-    printf("%*s", columns < NAME_LEAST ? (int)(NAME_LEAST - columns) + 1 : 1, "");
+    if (!is_last)
+        printf("%*s", columns < NAME_LEAST ? (int)(NAME_LEAST - columns) + 1 : 1, "");
 }
 
 static void print_line(const char *time, const char *child, const char *name, rz_str_t detail)
@@ -50,8 +51,8 @@ static void print_line(const char *time, const char *child, const char *name, rz
     const size_t used = 12 + 2 + 2 * (NAME_LEAST + 1);
     size_t n = columns > used ? text_cut(detail.p, detail.n, columns - used) : detail.n;
     printf("%s%.12s%s  ", look(LOOK_DIM), time, unlook());
-    print_name(child);
-    print_name(name);
+    print_name(child, false);
+    print_name(name, n == 0);
     out_text(stdout, detail.p, n);
     putchar('\n');
     fflush(stdout);
@@ -206,13 +207,14 @@ static outcome_t follow_child(char *filter)
         say("--from needs PARENT/CHILD: only the events of a child are logged");
         return EXIT_USAGE;
     }
-    client_t *client = client_open();
+    outcome_t outcome;
+    client_t *client = client_open(&outcome);
     if (client == NULL)
-        return EXIT_UNAVAILABLE;
+        return outcome;
     note("watching %s/%s from %s", parent, child, from);
     gathered_t gathered = { { 0 }, { 0 }, { 0 } };
     const trail_sink_t sink = { on_event, on_gap, on_quiet, &gathered };
-    outcome_t outcome = trail_follow(client, parent, child, place, &sink);
+    outcome = trail_follow(client, parent, child, place, &sink);
     rz_buf_fini(&gathered.text);
     client_close(&client);
     return outcome;
@@ -227,10 +229,13 @@ static outcome_t watch_verb(int argc, char **argv)
         say("\"%s\" is longer than two ids", argv[0]);
         return EXIT_USAGE;
     }
-    client_t *client = client_open();
-    if (client == NULL || !client_subscribe(client, &(const char *){ topic }, 1)) {
+    outcome_t outcome;
+    client_t *client = client_open(&outcome);
+    if (client != NULL)
+        outcome = client_subscribe(client, &(const char *){ topic }, 1);
+    if (outcome != EXIT_DONE) {
         client_close(&client);
-        return EXIT_UNAVAILABLE;
+        return outcome;
     }
     note("watching %s", *topic != '\0' ? topic : "everything");
     watch(client); /* until a signal ends us */

@@ -52,6 +52,50 @@ static void wrong_use_is_exit_code_two_and_one_sentence(void **state)
     ended_with(2);
 }
 
+static void a_broker_that_is_named_wrongly_is_no_broker_that_is_away(void **state)
+{
+    (void)state;
+    shell("rhizome ps --control foo");
+    ended_with(2);
+    has(said.err, "--control takes HOST:PORT, e.g. 10.0.0.5:7411, not \"foo\"");
+    has_not(said.err, "rhizome up");
+    shell("rhizome ps --control 10.0.0.5:74111");
+    ended_with(2);
+    shell("RHIZOME_CONTROL=tcp://:7411 rhizome ps");
+    ended_with(2);
+    has(said.err, "RHIZOME_CONTROL takes HOST:PORT");
+    shell(
+        "rhizome up --join foo --up-state-dir /tmp/rhizome-nowhere-$$; c=$?; rm -r /tmp/rhizome-nowhere-$$; exit $c");
+    ended_with(2);
+    has(said.err, "--join takes HOST:PORT");
+    shell("rhizome ps --control nosuch..example:7411");
+    ended_with(69);
+    has(said.err, "host nosuch..example is not known");
+}
+
+static void a_noun_asked_for_help_lists_its_verbs(void **state)
+{
+    (void)state;
+    static const char *const nouns[] = { "runner", "session", "config", "store", "key" };
+    for (size_t i = 0; i < sizeof nouns / sizeof *nouns; i++) {
+        char usage[64];
+        snprintf(usage, sizeof usage, "usage: rhizome %s VERB ...\n\n  rhizome %s ", nouns[i], nouns[i]);
+        shell("rhizome %s --help && rhizome help %s >/dev/null", nouns[i], nouns[i]);
+        ended_with(0);
+        has(said.out, usage);
+        assert_string_equal(said.err, "");
+        shell("rhizome %s", nouns[i]);
+        ended_with(2);
+        out_is("");
+    }
+    shell("rhizome key nonsense --help");
+    ended_with(2);
+    has(said.err, "no verb \"key nonsense\"");
+    shell("rhizome status x; rhizome status --help");
+    has(said.err, "usage: rhizome status\n");
+    has(said.out, "usage: rhizome status\n");
+}
+
 static void every_verb_has_help_with_examples(void **state)
 {
     (void)state;
@@ -98,6 +142,8 @@ static void config_dump_tells_the_source_of_each_value(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(no_broker_is_exit_code_69_and_names_the_remedy, nothing_up, NULL),
     cmocka_unit_test_setup_teardown(wrong_use_is_exit_code_two_and_one_sentence, nothing_up, NULL),
+    cmocka_unit_test_setup_teardown(a_broker_that_is_named_wrongly_is_no_broker_that_is_away, nothing_up, NULL),
+    cmocka_unit_test_setup_teardown(a_noun_asked_for_help_lists_its_verbs, nothing_up, NULL),
     cmocka_unit_test_setup_teardown(every_verb_has_help_with_examples, nothing_up, NULL),
     cmocka_unit_test_setup_teardown(a_bad_configuration_is_exit_code_78_and_names_key_and_value, nothing_up, NULL),
     cmocka_unit_test_setup_teardown(config_dump_tells_the_source_of_each_value, nothing_up, NULL),

@@ -65,6 +65,8 @@ static void a_run_that_takes_too_long_is_cancelled_and_exits_five(void **state)
     (void)state;
     shell("rhizome run --executor echo --child slow --timeout 1 '__sleep_ms:60000 x'");
     ended_with(5);
+    has(said.err, "slow timed out after 1 s (--timeout): cancelled\n");
+    has_not(said.err, "by parent");
     shell("rhizome wait slow");
     ended_with(4);
 }

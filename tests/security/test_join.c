@@ -109,7 +109,7 @@ static void who_has_no_key_joins_nothing_and_asks_nothing(void **state)
     join_with(NULL);
     int status = process_end(&houses.joined, 0, RIG_PATIENCE_MS);
     assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 69);
+    assert_int_equal(WEXITSTATUS(status), 77);
     shell("grep -c 'it asks for a key' %s/joined.log", houses.dir);
     ended_with(0);
 }
@@ -126,6 +126,11 @@ static void keys_are_files_of_ones_own_and_the_list_is_told(void **state)
     assert_int_equal(info.st_mode & 0777, 0600);
     shell("rhizome key list");
     has(said.out, "parents ci-*, tenant acme");
+    shell("rhizome run --key %s --executor echo x", path);
+    ended_with(77);
+    has(said.err, "a key of role client; `submit` and `wait` work with this one");
+    shell("rhizome key new host3 --role runner --out %s.4 && rhizome key list", path);
+    has(said.out, "runners host3, host3-*\n");
     shell("rhizome key new ci --role producer --out %s", path);
     ended_with(75); /* the file is there */
     shell("rhizome key new ci --role producer --out %s.2", path);
@@ -136,6 +141,13 @@ static void keys_are_files_of_ones_own_and_the_list_is_told(void **state)
     has(said.err, "no such scope");
     shell("test ! -e %s.3", path);
     ended_with(0);
+    shell("rhizome key revoke ci");
+    ended_with(0);
+    has(said.err, "revoked ci: ");
+    shell("rhizome ps --key %s", path);
+    ended_with(77);
+    has(said.err, "refuses this key");
+    has_not(said.err, "rhizome up");
     shell("rhizome key revoke nobody");
     ended_with(3);
     shell("rhizome submit --key %s --help >/dev/null && chmod 644 %s && rhizome status --key %s", path, path,
