@@ -50,7 +50,7 @@ static void the_latest_thousands_are_known_and_older_ones_go(void **state)
     char(*token)[RZ_TOKEN_LEN + 1] = malloc((size_t)3 * SPENT_MAX * sizeof *token);
     assert_non_null(token);
     spent_t *spent = spent_create();
-    for (size_t i = 0; i < 3 * SPENT_MAX; i++) {
+    for (size_t i = 0; i < (size_t)3 * SPENT_MAX; i++) {
         rz_token_new(token[i]);
         spent_add(spent, "c", token[i], i % 2 == 0 ? given_back : completed_with(1));
         if (i < SPENT_MAX || i % 64 != 0)
