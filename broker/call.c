@@ -2,6 +2,7 @@
 #include "call.h"
 
 #include "base/log.h"
+#include "guard.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +16,7 @@ struct call {
     size_t frames;                      /* of the envelope */
     rz_str_t id;                        /* in bytes */
     char child[RZ_ID_MAX + 1];          /* whom it is about, "" for none */
-    char user[RZ_ID_MAX + 1];           /* who asks, "": not known */
+    char user[GUARD_USER_MAX];          /* who asks, "": not known */
     char bytes[];
 };
 

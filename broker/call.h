@@ -28,7 +28,7 @@ bool envelope_read(const rz_msg_t *msg, envelope_t *out);
  * call_send() or call_refuse(). */
 call_t *call_create(desk_t *desk, const envelope_t *envelope, rz_str_t id, uint32_t version, const char *op);
 
-/* The key that asked; NULL: not known. Copied. */
+/* Who asked, as the guard names him (guard.h); NULL: not known. Copied. */
 void call_from(call_t *call, const char *user);
 const char *call_user(const call_t *call); /* lends; NULL: not known */
 

@@ -6,10 +6,12 @@
 #include "base/private_file.h"
 #include "base/timer.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01"
 #define LOOK_MS      250
@@ -23,6 +25,7 @@ struct guard {
     rz_timer_t *look;
     rz_private_file_state_t seen;
     bool broken; /* what was seen last could not be read */
+    int spare;   /* a descriptor, for reading the list when there is no other */
 
     pthread_mutex_t lock; /* around allow, which the event proxy reads and only the loop changes */
     rz_allow_t *allow;
@@ -36,15 +39,18 @@ struct guard {
 
 /* ---- the list ---- */
 
-static rz_allow_t *load(const guard_t *guard, rz_err_t *err)
+static rz_allow_t *load(guard_t *guard, rz_err_t *err)
 {
     rz_err_t why = { 0 };
     char *bytes;
     size_t len;
     rz_allow_t *allow = NULL;
+    if (guard->spare >= 0)
+        close(guard->spare);
     if (rz_trusted_file_read(guard->part.path, RZ_ALLOW_BYTES_MAX, &bytes, &len, &why) == RZ_OK)
         allow = rz_allow_decode(bytes, len, &why);
     rz_private_file_free(&bytes, len);
+    guard->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (allow == NULL)
         rz_fail_field(err, why.rc, "security.allow", "%.100s: %.120s", guard->part.path, why.text);
     return allow;
@@ -84,7 +90,7 @@ static bool refresh(guard_t *guard)
 {
     rz_private_file_state_t now = rz_private_file_look(guard->part.path);
     bool same_file = rz_private_file_same(&now, &guard->seen);
-    if (same_file && !guard->seen.young)
+    if (same_file && !guard->seen.young && !guard->broken)
         return false;
     rz_err_t err = { 0 };
     guard->seen = now;
@@ -135,7 +141,7 @@ void guard_tells(guard_t *guard, const char *event, const char *socket, const ch
 void guard_refused(guard_t *guard, gate_t gate, const char *user, const char *why)
 {
     guard->part.counters->not_allowed++;
-    log_refusal(guard, "guard.refused", gate_name(gate), user != NULL ? user : "-", why);
+    log_refusal(guard, "guard.refused", gate_name(gate), guard_name(user), why);
 }
 
 /* ---- ZAP (rfc.zeromq.org/spec/27) ---- */
@@ -192,13 +198,12 @@ static const rz_allowed_t *judge(const guard_t *guard, const rz_msg_t *msg, char
 static void answer(guard_t *guard, const rz_msg_t *msg, const rz_allowed_t *who, const char *no)
 {
     const rz_str_t none = { "", 0 };
+    char user[GUARD_USER_MAX] = "";
+    if (who != NULL)
+        snprintf(user, sizeof user, "%s %s", who->public_key, who->name);
     rz_str_t request = msg->n > ZAP_REQUEST ? msg->part[ZAP_REQUEST] : none;
-    const rz_str_t reply[] = { RZ_STR("1.0"),
-                               request,
-                               who != NULL ? RZ_STR("200") : rz_str(no),
-                               none,
-                               who != NULL ? rz_str(who->name) : none,
-                               none };
+    const rz_str_t reply[] = { RZ_STR("1.0"), request,      who != NULL ? RZ_STR("200") : rz_str(no),
+                               none,          rz_str(user), none };
     if (rz_sock_send(guard->zap, reply, sizeof reply / sizeof *reply) != RZ_OK)
         rz_log_warn("guard.unanswered", "a handshake was given up before it was answered");
 }
@@ -242,6 +247,7 @@ guard_t *guard_open(const guard_parts_t *parts, rz_err_t *err)
     guard_t *guard = rz_alloc(sizeof *guard);
     const rz_sock_options_t zap = { .type = ZMQ_REP, .on_msg = on_handshake, .arg = guard };
     guard->part = *parts;
+    guard->spare = -1;
     pthread_mutex_init(&guard->lock, NULL);
     guard->seen = rz_private_file_look(parts->path);
     rz_allow_t *allow = load(guard, err);
@@ -267,16 +273,25 @@ void guard_close(guard_t **guard_ref)
     rz_sock_close(&guard->zap);
     rz_allow_destroy(&guard->allow);
     rz_free(guard->came);
+    if (guard->spare >= 0)
+        close(guard->spare);
     pthread_mutex_destroy(&guard->lock);
     rz_free(guard);
 }
 
 /* ---- asking ---- */
 
+const char *guard_name(const char *user)
+{
+    const char *space = user != NULL ? strchr(user, ' ') : NULL; /* Z85 has none */
+    return space != NULL ? space + 1 : "-";
+}
+
 const rz_allowed_t *guard_who(const guard_t *guard, const char *user, gate_t gate)
 {
-    const rz_allowed_t *who = user != NULL ? rz_allow_by_name(guard->allow, user) : NULL;
-    return who != NULL && role_enters(who->role, gate) ? who : NULL;
+    const rz_allowed_t *who = user != NULL ? rz_allow_by_name(guard->allow, guard_name(user)) : NULL;
+    bool same_key = who != NULL && strncmp(who->public_key, user, RZ_KEY_LEN) == 0;
+    return same_key && role_enters(who->role, gate) ? who : NULL;
 }
 
 void guard_knows_stranger(guard_t *guard, const char *public_key)

@@ -1,7 +1,10 @@
 /* guard.h - who may come in: answers ZAP for every CURVE socket of the broker, from the allow list, and knows afterwards
  * who is behind a message.
  *
- *   socket ── handshake ──► inproc://zeromq.zap.01 ──► guard ──► 200 with the key's name as User-Id, or 300
+ *   socket ── handshake ──► inproc://zeromq.zap.01 ──► guard ──► 200 with "<public key> <name>" as User-Id, or 300
+ *
+ * The key decides who somebody is. A name can be given to another key, and then whoever came in with the one that had it
+ * before is nobody any more; it stands in the User-Id for the log.
  *
  * Any doubt is a no: a mechanism other than CURVE, a domain that is no socket of ours, a key that is not listed or listed
  * for another socket, a list that cannot be read. The no is 300, temporary: libzmq closes the connection without a word and
@@ -9,7 +12,8 @@
  *
  * The list is looked at for changes with every handshake and a few times a second. A new list holds for those who are in
  * as well: whoever is gone from it is nobody any more (guard_who() gives NULL). While the list cannot be read or
- * understood nobody new gets in, and those who are in stay under the last one that could. */
+ * understood nobody new gets in, those who are in stay under the last one that could, and it is tried again and again. A
+ * descriptor is kept back for that: having none left may not put a revocation off. */
 #pragma once
 
 #include "base/sock.h"
@@ -31,6 +35,10 @@ typedef struct {
 guard_t *guard_open(const guard_parts_t *parts, rz_err_t *err);
 /* After the last of them was closed: without a handler libzmq lets everybody in (PITFALLS 2). */
 void guard_close(guard_t **guard);
+
+#define GUARD_USER_MAX (RZ_KEY_LEN + 1 + RZ_ID_MAX + 1) /* of a User-Id, with its NUL */
+/* The name within a User-Id; "-" for NULL. Lends from it. */
+const char *guard_name(const char *user);
 
 /* Who is behind a message that came in at this gate, by its User-Id; NULL: nobody who may be there (any more). Lent until
  * the next turn of the loop. */

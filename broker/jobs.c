@@ -260,7 +260,7 @@ static void refuse_nobody(jobs_t *jobs, const char *user)
 {
     const intake_who_t nobody = { 0 };
     rz_err_t err = { 0 };
-    rz_fail(&err, RZ_NOT_ALLOWED, "key %s may not push jobs (any more)", user != NULL ? user : "-");
+    rz_fail(&err, RZ_NOT_ALLOWED, "key %s may not push jobs (any more)", guard_name(user));
     guard_refused(jobs->part.guard, GATE_JOBS, user, err.text);
     reject(jobs, err.rc, &err, &nobody);
 }

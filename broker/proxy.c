@@ -39,7 +39,7 @@ struct proxy {
     face_t *shown[1 + PROXY_OWN_MAX]; /* [0] is `all` */
     size_t faces;
     bool stopping, reopening;
-    char publisher[RZ_ID_MAX + 1]; /* the key whose event was last let through, under this list */
+    char publisher[GUARD_USER_MAX]; /* the key whose event was last let through, under this list */
 
     /* the loop's */
     void *orderer;

@@ -32,7 +32,7 @@ typedef struct {
     char peer[PEER_MAX];
     size_t peer_len;
     char *name, *incarnation;
-    char *user;                /* the key it came with; NULL: keys are not in use */
+    char *user;                /* its User-Id, the key it came with (guard.h); NULL: keys are not in use */
     char **labels, **profiles; /* NULL-terminated */
     char **full;               /* profiles that have no room of their own, until the next credit */
     uint64_t slots;

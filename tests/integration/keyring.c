@@ -73,6 +73,21 @@ void keyring_remove(const char *name)
     write_list();
 }
 
+void keyring_renew(const char *name)
+{
+    rz_key_t old, fresh;
+    assert_int_equal(rz_key_load(keyring_path(name), "key", &old, NULL), RZ_OK);
+    rz_key_new(&fresh, name, old.role, server_key);
+    assert_int_equal(remove(keyring_path(name)), 0);
+    save(&fresh);
+    for (size_t i = 0; i < entries; i++) {
+        char *at = strstr(entry[i].text, old.public_key);
+        if (at != NULL)
+            memcpy(at, fresh.public_key, RZ_KEY_LEN);
+    }
+    write_list();
+}
+
 void keyring_make(const char *dir)
 {
     rz_key_t broker;

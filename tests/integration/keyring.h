@@ -22,6 +22,8 @@ void keyring_forget(void); /* the folder's end is its owner's */
 /* One more key, on the list. members: further JSON of its entry with a leading comma (",\"topics\":[\"a\"]"), or "". */
 void keyring_add(const char *name, const char *role, const char *members);
 void keyring_remove(const char *name);
+/* Gives the name to a fresh key, with the same role and members; the old one is lost. In one write of the list. */
+void keyring_renew(const char *name);
 /* Replaces the list by any text. */
 void keyring_write(const char *text);
 const char *keyring_path(const char *name); /* of a key's file; lent until the next call */

@@ -6,8 +6,10 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- strangers ---- */
@@ -133,6 +135,81 @@ static void a_revoked_runner_is_sent_away_and_given_nothing(void **state)
     credit(&runner, 5);
     answers(hear_only(&runner, "refused"), "NOT_ALLOWED");
     runner_gone(&runner);
+}
+
+static void a_new_key_of_the_same_name_does_not_bring_the_old_one_back(void **state)
+{
+    (void)state;
+    keyring_add("op", "admin", "");
+    void *own = stage.control, *thief = connected_as(ZMQ_REQ, stage.control_at, "op");
+    runner_t runner = runner_link("r1", "", 1);
+    stage.control = thief;
+    answers(ask("{\"op\":\"status\"}"), "OK");
+    stage.control = own;
+    keyring_renew("runner");
+    answers(hear_only(&runner, "refused"), "NOT_ALLOWED");
+    keyring_renew("op");
+    while (knock(ZMQ_DEALER, stage.control_at, "op", NULL) != KNOCK_IN) /* the new one is in */
+        ;
+    stage.control = thief;
+    answers(ask("{\"op\":\"status\"}"), "NOT_ALLOWED");
+    stage.control = own;
+    assert_true(logged("guard.refused socket=control peer=op"));
+    disconnected(thief);
+    runner_gone(&runner);
+}
+
+/* The lowest number that the broker has no descriptor of: with that as its limit it gets no other. */
+static rlim_t free_descriptor(void)
+{
+    char path[64];
+    struct stat info;
+    for (rlim_t fd = 0;; fd++) {
+        snprintf(path, sizeof path, "/proc/%d/fd/%lu", (int)stage.broker.pid, (unsigned long)fd);
+        if (lstat(path, &info) != 0)
+            return fd;
+    }
+}
+
+static void limit_descriptors(rlim_t n)
+{
+    struct rlimit limit;
+    assert_int_equal(prlimit(stage.broker.pid, RLIMIT_NOFILE, NULL, &limit), 0);
+    limit.rlim_cur = n;
+    assert_int_equal(prlimit(stage.broker.pid, RLIMIT_NOFILE, &limit, NULL), 0);
+}
+
+static void a_key_is_revoked_where_no_descriptor_is_left(void **state)
+{
+    (void)state;
+    void *own = stage.control, *client = connected_as(ZMQ_REQ, stage.control_at, "client");
+    stage.control = client;
+    answers(ask("{\"op\":\"status\"}"), "OK");
+    limit_descriptors(free_descriptor());
+    keyring_remove("client");
+    await("{\"op\":\"status\"}", "code", "NOT_ALLOWED");
+    stage.control = own;
+}
+
+/* Not even the descriptor that is kept for it, and for so long that the file is no news any more. */
+static void a_revocation_that_could_not_be_read_holds_as_soon_as_it_can(void **state)
+{
+    (void)state;
+    struct stat list;
+    struct rlimit before;
+    void *own = stage.control, *client = connected_as(ZMQ_REQ, stage.control_at, "client");
+    stage.control = client;
+    answers(ask("{\"op\":\"status\"}"), "OK");
+    assert_int_equal(prlimit(stage.broker.pid, RLIMIT_NOFILE, NULL, &before), 0);
+    limit_descriptors(3);
+    keyring_remove("client");
+    assert_int_equal(stat(keyring.list, &list), 0);
+    while (time(NULL) - list.st_ctim.tv_sec < 4)
+        answers(ask("{\"op\":\"status\"}"), "OK");
+    limit_descriptors(before.rlim_cur);
+    await("{\"op\":\"status\"}", "code", "NOT_ALLOWED");
+    stage.control = own;
+    assert_true(logged("nobody new gets in"));
 }
 
 static void a_pushed_job_of_a_revoked_key_is_rejected(void **state)
@@ -280,6 +357,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_broker_is_ready_when_it_was_refused_at_its_own_sockets, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_revoked_key_is_refused_where_it_is_connected_and_gets_in_no_more, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_revoked_runner_is_sent_away_and_given_nothing, secure_stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_new_key_of_the_same_name_does_not_bring_the_old_one_back, secure_stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_key_is_revoked_where_no_descriptor_is_left, secure_stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_revocation_that_could_not_be_read_holds_as_soon_as_it_can, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_pushed_job_of_a_revoked_key_is_rejected, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_key_that_is_allowed_later_gets_in_by_itself, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(while_the_list_is_broken_nobody_new_gets_in_and_nobody_is_thrown_out, secure_stage_up, stage_down),
