@@ -111,7 +111,7 @@ static void refuse_without_store(control_t *control, call_t *call)
 const rz_allowed_t *control_who(const control_t *control, const call_t *call)
 {
     const guard_t *guard = control->part.guard;
-    return guard != NULL ? guard_who(guard, call_user(call), GATE_CONTROL) : NULL;
+    return guard != NULL ? guard_who(guard, call_user(call), GATE_CONTROL) : &everybody;
 }
 
 void control_forbid(control_t *control, call_t **call, const rz_err_t *err)

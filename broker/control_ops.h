@@ -33,7 +33,7 @@ rz_rc_t fail_never_run(const call_t *call, rz_err_t *err);
  * NULL. */
 rz_buf_t *reply_with(const control_t *control, call_t *call, rz_rc_t rc, const rz_act_t *act);
 
-/* Who asks, by the list as it is now; NULL: keys are not in use, or it is nobody any more. */
+/* Who asks, by the list as it is now; NULL: nobody any more. */
 const rz_allowed_t *control_who(const control_t *control, const call_t *call);
 /* Refuses with NOT_ALLOWED, counts and logs it. Takes. */
 void control_forbid(control_t *control, call_t **call, const rz_err_t *err);

@@ -14,9 +14,10 @@
 
 typedef struct pushed {
     jobs_t *jobs;
-    struct pushed *next; /* in the retry list */
-    bool uncertain;      /* an answer was lost: the store may have taken it before */
-    bool first;          /* of those that were waiting: whoever waits behind goes when it is taken */
+    struct pushed *next;       /* in the retry list */
+    bool uncertain;            /* an answer was lost: the store may have taken it before */
+    bool first;                /* of those that were waiting: whoever waits behind goes when it is taken */
+    char user[GUARD_USER_MAX]; /* who pushed it; "": keys are not in use */
     size_t len;
     char bytes[];
 } pushed_t;
@@ -73,10 +74,11 @@ void jobs_listen(jobs_t *jobs, rz_sock_t *sock)
 
 /* ---- one job ---- */
 
-static pushed_t *pushed_create(jobs_t *jobs, rz_str_t bytes)
+static pushed_t *pushed_create(jobs_t *jobs, const char *user, rz_str_t bytes)
 {
     pushed_t *pushed = rz_alloc(sizeof *pushed + bytes.n);
     pushed->jobs = jobs;
+    snprintf(pushed->user, sizeof pushed->user, "%s", user != NULL ? user : "");
     pushed->len = bytes.n;
     memcpy(pushed->bytes, bytes.p, bytes.n);
     jobs->held++;
@@ -213,25 +215,58 @@ static void on_submitted(rz_rc_t rc, const rz_submit_result_t *result, void *arg
         on_retry(jobs);
 }
 
-/* who: from whom it came just now; NULL: it was looked at then, or keys are not in use. */
-static void submit(pushed_t *pushed, const rz_allowed_t *who)
+/* By the list as it is now; NULL: it was taken off the list, or is another role's. */
+static const rz_allowed_t *who_pushes(const jobs_t *jobs, const char *user)
+{
+    return jobs->part.guard != NULL ? guard_who(jobs->part.guard, user, GATE_JOBS) : &everybody;
+}
+
+static void refuse_nobody(jobs_t *jobs, const char *user)
+{
+    const intake_who_t nobody = { 0 };
+    rz_err_t err = { 0 };
+    rz_fail(&err, RZ_NOT_ALLOWED, "key %s may not push jobs (any more)", guard_name(user));
+    guard_refused(jobs->part.guard, GATE_JOBS, user, err.text);
+    reject(jobs, err.rc, &err, &nobody);
+}
+
+/* It was refused before the store saw it. Whoever waits behind it goes next, in a turn of the loop of its own: there may be
+ * thousands. */
+static void pushed_refused(pushed_t *pushed)
 {
     jobs_t *jobs = pushed->jobs;
+    if (pushed->first) {
+        jobs->trying = false;
+        rz_timer_start(jobs->retry_timer, 0, 0);
+    }
+    pushed_end(pushed);
+}
+
+/* Also what has waited here is asked whose it is: its key may have been revoked meanwhile. */
+static void submit(pushed_t *pushed)
+{
+    jobs_t *jobs = pushed->jobs;
+    const rz_allowed_t *who = who_pushes(jobs, pushed->user);
+    if (who == NULL) {
+        refuse_nobody(jobs, pushed->user);
+        pushed_refused(pushed);
+        return;
+    }
     intake_t intake;
     intake_who_t whose;
     rz_err_t err = { 0 };
     if (intake_decode(jobs->part.rules, (rz_str_t){ pushed->bytes, pushed->len }, false, &intake, &whose,
                       &err) != RZ_OK) {
         reject(jobs, err.rc, &err, &whose);
-        pushed_end(pushed);
+        pushed_refused(pushed);
         return;
     }
     if (may_submit(who, intake.job.parent, intake.job.tenant, &err) != RZ_OK) {
         intake_whose(&intake, &whose);
-        guard_refused(jobs->part.guard, GATE_JOBS, who->name, err.text);
+        guard_refused(jobs->part.guard, GATE_JOBS, pushed->user, err.text);
         reject(jobs, err.rc, &err, &whose);
         intake_fini(&intake);
-        pushed_end(pushed);
+        pushed_refused(pushed);
         return;
     }
     placement_submit(jobs->part.placement, &intake, on_submitted, pushed);
@@ -251,18 +286,8 @@ static void on_retry(void *arg)
         jobs->retry_end = &jobs->retry;
     pushed->first = true;
     jobs->trying = true;
-    submit(pushed, NULL);
+    submit(pushed);
     update_pause(jobs);
-}
-
-/* The key was taken off the list, or is another role's now. */
-static void refuse_nobody(jobs_t *jobs, const char *user)
-{
-    const intake_who_t nobody = { 0 };
-    rz_err_t err = { 0 };
-    rz_fail(&err, RZ_NOT_ALLOWED, "key %s may not push jobs (any more)", guard_name(user));
-    guard_refused(jobs->part.guard, GATE_JOBS, user, err.text);
-    reject(jobs, err.rc, &err, &nobody);
 }
 
 void jobs_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
@@ -270,9 +295,7 @@ void jobs_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
     jobs_t *jobs = arg;
     (void)sock;
     jobs->part.counters->jobs_received++;
-    const guard_t *guard = jobs->part.guard;
-    const rz_allowed_t *who = guard != NULL ? guard_who(guard, msg->user, GATE_JOBS) : NULL;
-    if (guard != NULL && who == NULL) {
+    if (who_pushes(jobs, msg->user) == NULL) {
         refuse_nobody(jobs, msg->user);
         return;
     }
@@ -284,9 +307,9 @@ void jobs_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
         reject(jobs, err.rc, &err, &nobody);
         return;
     }
-    pushed_t *pushed = pushed_create(jobs, msg->part[0]);
+    pushed_t *pushed = pushed_create(jobs, msg->user, msg->part[0]);
     update_pause(jobs);
-    submit(pushed, who);
+    submit(pushed);
 }
 
 void jobs_store_changed(jobs_t *jobs)

@@ -46,6 +46,8 @@ static const unsigned calls[RZ_CONTROL_OP_COUNT] = {
     [RZ_OP_RUNNER_DRAIN] = ADMIN,
 };
 
+const rz_allowed_t everybody = { .name = "-", .public_key = "", .role = RZ_KEY_ADMIN };
+
 const char *gate_name(gate_t gate)
 {
     return gate_names[gate];
@@ -71,9 +73,16 @@ bool role_calls(rz_key_role_t role, rz_control_op_t op)
     return (calls[op] & 1u << role) != 0;
 }
 
+static rz_rc_t fail_nobody(rz_err_t *err)
+{
+    return rz_fail(err, RZ_NOT_ALLOWED, "this key is not on the list (any more)");
+}
+
 rz_rc_t may_call(const rz_allowed_t *who, rz_control_op_t op, rz_err_t *err)
 {
-    if (who == NULL || role_calls(who->role, op))
+    if (who == NULL)
+        return fail_nobody(err);
+    if (role_calls(who->role, op))
         return RZ_OK;
     return rz_fail(err, RZ_NOT_ALLOWED, "key %s has role %s, which may not call %s", who->name,
                    rz_key_role_names[who->role], rz_control_op_name(op));
@@ -81,7 +90,9 @@ rz_rc_t may_call(const rz_allowed_t *who, rz_control_op_t op, rz_err_t *err)
 
 static rz_rc_t fits_parents(const rz_allowed_t *who, const char *parent, rz_err_t *err)
 {
-    if (who == NULL || rz_scope_fits(who->parents, parent))
+    if (who == NULL)
+        return fail_nobody(err);
+    if (rz_scope_fits(who->parents, parent))
         return RZ_OK;
     return rz_fail(err, RZ_NOT_ALLOWED, "key %s is limited to other parents", who->name);
 }
@@ -96,9 +107,10 @@ rz_rc_t may_reach(const rz_allowed_t *who, const char *parent, rz_err_t *err)
 
 rz_rc_t may_submit(const rz_allowed_t *who, const char *parent, const char *tenant, rz_err_t *err)
 {
-    if (fits_parents(who, parent, err) != RZ_OK)
-        return err->rc;
-    if (who == NULL || who->tenant == NULL || (tenant != NULL && strcmp(who->tenant, tenant) == 0))
+    rz_rc_t rc = fits_parents(who, parent, err);
+    if (rc != RZ_OK)
+        return rc;
+    if (who->tenant == NULL || (tenant != NULL && strcmp(who->tenant, tenant) == 0))
         return RZ_OK;
     return rz_fail(err, RZ_NOT_ALLOWED, "key %s is limited to jobs of tenant %s", who->name, who->tenant);
 }
@@ -112,8 +124,9 @@ static bool is_own_name(const char *key, const char *runner)
 
 rz_rc_t may_run(const rz_allowed_t *who, const char *runner, rz_err_t *err)
 {
-    if (who == NULL ||
-        (who->runners != NULL ? rz_scope_fits(who->runners, runner) : is_own_name(who->name, runner)))
+    if (who == NULL)
+        return fail_nobody(err);
+    if ((who->runners != NULL ? rz_scope_fits(who->runners, runner) : is_own_name(who->name, runner)))
         return RZ_OK;
     return rz_fail(err, RZ_NOT_ALLOWED, "key %s may not run under the name %s", who->name, runner);
 }
@@ -126,14 +139,14 @@ static bool begins_with(rz_str_t topic, const char *prefix)
 
 bool may_hear(const rz_allowed_t *who, rz_str_t topic)
 {
-    return who == NULL || rz_scope_covers(who->topics, topic) || begins_with(topic, SYNC_TOPIC);
+    return who != NULL && (rz_scope_covers(who->topics, topic) || begins_with(topic, SYNC_TOPIC));
 }
 
 bool may_publish(const rz_allowed_t *who, rz_str_t topic)
 {
     char name[RZ_ID_MAX + 1];
     if (who == NULL || !begins_with(topic, "$"))
-        return true;
+        return who != NULL;
     const char *slash = memrchr(topic.p, '/', topic.n);
     size_t n = slash != NULL ? topic.n - (size_t)(slash + 1 - topic.p) : 0;
     if (!begins_with(topic, SYNC_TOPIC) || n == 0 || n > RZ_ID_MAX)

@@ -12,8 +12,9 @@ bool gate_parse(rz_str_t name, gate_t *out);
 bool role_enters(rz_key_role_t role, gate_t gate);
 bool role_calls(rz_key_role_t role, rz_control_op_t op);
 
-/* Each is RZ_OK, or RZ_NOT_ALLOWED with a sentence that says what the key is limited to. `who` NULL: keys are not in
- * use, everything is allowed. */
+/* Each is RZ_OK, or RZ_NOT_ALLOWED with a sentence that says what the key is limited to. `who` NULL is nobody, who
+ * may nothing. */
+extern const rz_allowed_t everybody; /* who anybody is where keys are not in use: everything is allowed */
 rz_rc_t may_call(const rz_allowed_t *who, rz_control_op_t op, rz_err_t *err);
 rz_rc_t may_submit(const rz_allowed_t *who, const char *parent, const char *tenant, rz_err_t *err);
 /* A child of this parent. Whose tenant a child is the store does not tell: a key that is limited to a tenant alone asks

@@ -228,6 +228,30 @@ static void a_pushed_job_of_a_revoked_key_is_rejected(void **state)
     answers(ask("{\"op\":\"get\",\"child\":\"c2\"}"), "NOT_FOUND");
 }
 
+static int full_stage_up(void **state)
+{
+    static const char *const flags[] = { "--broker-queue-max", "1", NULL };
+    (void)state;
+    stage.secure = true;
+    return stage_open(NULL, flags);
+}
+
+static void a_job_that_waits_for_room_is_rejected_when_its_key_is_revoked_meanwhile(void **state)
+{
+    (void)state;
+    answers(submit("c1", ""), "OK");
+    void *push = connected_as(ZMQ_PUSH, stage.jobs_at, "producer");
+    assert_true(zmq_send(push, job("c2", ""), strlen(job("c2", "")), 0) > 0);
+    await_count("jobs_retried", 1);
+    keyring_remove("producer");
+    await_count("jobs_rejected", 1);
+    assert_true(logged("guard.refused socket=jobs peer=producer"));
+    answers(ask("{\"op\":\"cancel\",\"child\":\"c1\"}"), "OK");
+    push_job(job("c3", "")); /* whoever comes behind it is served */
+    await("{\"op\":\"get\",\"child\":\"c3\"}", "code", "OK");
+    answers(ask("{\"op\":\"get\",\"child\":\"c2\"}"), "NOT_FOUND");
+}
+
 static void a_key_that_is_allowed_later_gets_in_by_itself(void **state)
 {
     (void)state;
@@ -361,6 +385,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_key_is_revoked_where_no_descriptor_is_left, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_revocation_that_could_not_be_read_holds_as_soon_as_it_can, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_pushed_job_of_a_revoked_key_is_rejected, secure_stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_job_that_waits_for_room_is_rejected_when_its_key_is_revoked_meanwhile, full_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_key_that_is_allowed_later_gets_in_by_itself, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(while_the_list_is_broken_nobody_new_gets_in_and_nobody_is_thrown_out, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_list_that_others_may_write_counts_as_broken, secure_stage_up, stage_down),
