@@ -76,24 +76,24 @@ static void on_requeued(void *arg)
     placement_recheck(((broker_t *)arg)->placement);
 }
 
-static void on_steered(const char *child, const char *id, bool live, void *arg)
+static void on_steered(const runner_t *from, const char *child, const char *id, bool live, void *arg)
 {
-    control_on_steered(((broker_t *)arg)->control, child, id, live);
+    control_on_steered(((broker_t *)arg)->control, from, child, id, live);
 }
 
-static void on_decided(const char *child, const char *id, bool live, void *arg)
+static void on_decided(const runner_t *from, const char *child, const char *id, bool live, void *arg)
 {
-    control_on_decided(((broker_t *)arg)->control, child, id, live);
+    control_on_decided(((broker_t *)arg)->control, from, child, id, live);
 }
 
-static void on_phase(const char *runner, const rz_link_t *phase, void *arg)
+static void on_phase(const runner_t *from, const rz_link_t *phase, void *arg)
 {
-    control_on_phase(((broker_t *)arg)->control, runner, phase);
+    control_on_phase(((broker_t *)arg)->control, from, phase);
 }
 
-static void on_output(const char *runner, const char *id, rz_rc_t code, rz_str_t text, void *arg)
+static void on_output(const runner_t *from, const char *id, rz_rc_t code, rz_str_t text, void *arg)
 {
-    control_on_output(((broker_t *)arg)->control, runner, id, code, text);
+    control_on_output(((broker_t *)arg)->control, from, id, code, text);
 }
 
 static void on_ended(const char *child, void *arg)

@@ -120,6 +120,16 @@ void control_forbid(control_t *control, call_t **call, const rz_err_t *err)
     call_refuse_err(call, err);
 }
 
+bool control_still(control_t *control, call_t **call)
+{
+    rz_err_t err = { 0 };
+    if (control_who(control, *call) != NULL)
+        return true;
+    rz_fail(&err, RZ_NOT_ALLOWED, "this key may not ask here any more");
+    control_forbid(control, call, &err);
+    return false;
+}
+
 void control_serve(control_t *control, call_t *call, const rz_control_request_t *request)
 {
     const op_t *op = &ops[request->op];

@@ -38,8 +38,10 @@ void control_close(control_t **control); /* after the store was closed */
 
 void control_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg);
 /* From the links: a steering message reached its worker or not; so did an approval; a runner's answer to
- * `logs`. */
-void control_on_steered(control_t *control, const char *child, const char *id, bool live);
-void control_on_decided(control_t *control, const char *child, const char *id, bool live);
-void control_on_phase(control_t *control, const char *runner, const rz_link_t *phase);
-void control_on_output(control_t *control, const char *runner, const char *id, rz_rc_t code, rz_str_t text);
+ * `logs`. Each counts only from the runner that was asked. */
+void control_on_steered(control_t *control, const runner_t *from, const char *child, const char *id,
+                        bool live);
+void control_on_decided(control_t *control, const runner_t *from, const char *child, const char *id,
+                        bool live);
+void control_on_phase(control_t *control, const runner_t *from, const rz_link_t *phase);
+void control_on_output(control_t *control, const runner_t *from, const char *id, rz_rc_t code, rz_str_t text);

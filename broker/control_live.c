@@ -6,6 +6,7 @@
 #include "wire/session.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define STEER_WAIT_MS  1000
 #define DECIDE_WAIT_MS 2000
@@ -49,12 +50,13 @@ static void forward(sending_t *sending, const rz_act_t *act)
     control_t *control = sending->asking.control;
     char key[KEY_MAX];
     runner_t *runner = roster_by_incarnation(control->part.roster, act->owner);
+    uint64_t from = runner != NULL ? runner->serial : LIVE_ANY;
     bool lives = act->state == RZ_ACT_RUNNING || act->state == RZ_ACT_ASSIGNED;
     steer_key(sending->child, sending->id, key);
     if (!lives || runner == NULL ||
         !sender_steer(control->part.sender, runner, sending->child, act->epoch, sending->id,
                       rz_buf_str(&sending->text)) ||
-        !live_wait(control->live, key, 1, STEER_WAIT_MS, on_delivered, sending))
+        !live_wait(control->live, key, from, 1, STEER_WAIT_MS, on_delivered, sending))
         sending_end(sending, RZ_OK, "queued");
 }
 
@@ -84,14 +86,35 @@ void op_send(control_t *control, call_t *call, const rz_control_request_t *reque
     rz_buf_fini(&message);
 }
 
+typedef struct {
+    control_t *control;
+    char child[RZ_ID_MAX + 1], id[RZ_ID_MAX + 1], incarnation[RZ_ID_MAX + 1];
+} steered_t;
+
+/* Only who runs the child can have told its worker. */
+static void on_steered_owner(rz_rc_t rc, const rz_act_t *act, void *arg)
+{
+    steered_t *steered = arg;
+    if (rc == RZ_OK && act->owner != NULL && strcmp(act->owner, steered->incarnation) == 0)
+        rz_op_steered(steered->control->part.store, steered->child, steered->id, NULL, NULL);
+    rz_free(steered);
+}
+
 /* Nobody may wait for it: the message may have been sent again after a sync. */
-void control_on_steered(control_t *control, const char *child, const char *id, bool live)
+void control_on_steered(control_t *control, const runner_t *from, const char *child, const char *id,
+                        bool live)
 {
     char key[KEY_MAX];
-    if (live)
-        rz_op_steered(control->part.store, child, id, NULL, NULL);
+    if (live) {
+        steered_t *steered = rz_alloc(sizeof *steered);
+        steered->control = control;
+        snprintf(steered->child, sizeof steered->child, "%s", child);
+        snprintf(steered->id, sizeof steered->id, "%s", id);
+        snprintf(steered->incarnation, sizeof steered->incarnation, "%s", from->incarnation);
+        rz_op_get(control->part.store, child, NULL, on_steered_owner, steered);
+    }
     steer_key(child, id, key);
-    live_answer(control->live, key, &(live_answer_t){ .rc = RZ_OK, .yes = live });
+    live_answer(control->live, key, from->serial, &(live_answer_t){ .rc = RZ_OK, .yes = live });
 }
 
 /* ---- approve: only who runs the child knows its open questions ---- */
@@ -135,11 +158,11 @@ static void forward_decision(deciding_t *deciding, runner_t *runner, uint64_t ep
     control_t *control = deciding->asking.control;
     char key[KEY_MAX];
     decide_key(deciding->child, deciding->request, key);
-    if (!live_wait(control->live, key, 1, DECIDE_WAIT_MS, on_decision, deciding))
+    if (!live_wait(control->live, key, runner->serial, 1, DECIDE_WAIT_MS, on_decision, deciding))
         refuse_decision(deciding, RZ_UNAVAILABLE, "another answer to this question is on its way");
     else if (!sender_decide(control->part.sender, runner, deciding->child, epoch, deciding->request,
                             deciding->approved))
-        live_answer(control->live, key, &(live_answer_t){ .rc = RZ_UNAVAILABLE });
+        live_answer(control->live, key, LIVE_ANY, &(live_answer_t){ .rc = RZ_UNAVAILABLE });
 }
 
 static void on_asker(rz_rc_t rc, const rz_act_t *act, void *arg)
@@ -166,11 +189,12 @@ void op_approve(control_t *control, call_t *call, const rz_control_request_t *re
     rz_op_get(control->part.store, deciding->child, NULL, on_asker, deciding);
 }
 
-void control_on_decided(control_t *control, const char *child, const char *id, bool live)
+void control_on_decided(control_t *control, const runner_t *from, const char *child, const char *id,
+                        bool live)
 {
     char key[KEY_MAX];
     decide_key(child, id, key);
-    live_answer(control->live, key, &(live_answer_t){ .rc = RZ_OK, .yes = live });
+    live_answer(control->live, key, from->serial, &(live_answer_t){ .rc = RZ_OK, .yes = live });
 }
 
 /* ---- sync: everybody who publishes says so now ---- */
@@ -247,10 +271,11 @@ static void on_text(const live_answer_t *answer, void *arg)
     rz_free(logging);
 }
 
-/* Its runner if it has one; an ended child has none, then everybody is asked. */
-static size_t ask_runners(control_t *control, const logging_t *logging, const rz_act_t *act)
+/* Its runner if it has one, whose serial goes to *from; an ended child has none, then everybody is asked. */
+static size_t ask_runners(control_t *control, const logging_t *logging, const rz_act_t *act, uint64_t *from)
 {
     runner_t *owner = roster_by_incarnation(control->part.roster, act->owner);
+    *from = owner != NULL ? owner->serial : LIVE_ANY;
     if (owner != NULL)
         return sender_logs(control->part.sender, owner, logging->key, logging->child);
     size_t asked = 0;
@@ -270,8 +295,9 @@ static void on_child(rz_rc_t rc, const rz_act_t *act, void *arg)
         rz_free(logging);
         return;
     }
-    size_t asked = ask_runners(control, logging, act);
-    if (asked == 0 || !live_wait(control->live, logging->key, asked, LOGS_WAIT_MS, on_text, logging))
+    uint64_t from;
+    size_t asked = ask_runners(control, logging, act, &from);
+    if (asked == 0 || !live_wait(control->live, logging->key, from, asked, LOGS_WAIT_MS, on_text, logging))
         on_text(&(live_answer_t){ .rc = RZ_NOT_FOUND }, logging);
 }
 
@@ -284,11 +310,11 @@ void op_logs(control_t *control, call_t *call, const rz_control_request_t *reque
     rz_op_get(control->part.store, logging->child, NULL, on_child, logging);
 }
 
-void control_on_output(control_t *control, const char *runner, const char *id, rz_rc_t code, rz_str_t text)
+void control_on_output(control_t *control, const runner_t *from, const char *id, rz_rc_t code, rz_str_t text)
 {
     if (code == RZ_OK)
-        live_answer(control->live, id,
-                    &(live_answer_t){ .rc = RZ_OK, .yes = true, .runner = runner, .text = text });
+        live_answer(control->live, id, from->serial,
+                    &(live_answer_t){ .rc = RZ_OK, .yes = true, .runner = from->name, .text = text });
     else
-        live_nothing(control->live, id);
+        live_nothing(control->live, id, from->serial);
 }

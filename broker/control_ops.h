@@ -35,6 +35,8 @@ rz_buf_t *reply_with(const control_t *control, call_t *call, rz_rc_t rc, const r
 
 /* Who asks, by the list as it is now; NULL: nobody any more. */
 const rz_allowed_t *control_who(const control_t *control, const call_t *call);
+/* Before the answer of a call that has waited: whether who asked is still somebody. False: it was refused. Takes then. */
+bool control_still(control_t *control, call_t **call);
 /* Refuses with NOT_ALLOWED, counts and logs it. Takes. */
 void control_forbid(control_t *control, call_t **call, const rz_err_t *err);
 /* Lets the operation be done, or refuses it: what is left when the caller was looked at. */

@@ -120,6 +120,7 @@ static void order(ordering_t *ordering)
 {
     control_t *control = ordering->asking.control;
     runner_t *runner = roster_by_name(control->part.roster, ordering->runner);
+    uint64_t from = runner != NULL ? runner->serial : LIVE_ANY;
     if (runner == NULL || !runner->joined)
         refuse_order(ordering, RZ_UNAVAILABLE, "the runner is known and not linked here now");
     else if (runner->version < ORDERS_SINCE)
@@ -129,7 +130,7 @@ static void order(ordering_t *ordering)
                            ordering->deadline_ms))
         refuse_order(ordering, RZ_UNAVAILABLE, "the runner has just gone");
     else
-        live_wait(control->live, ordering->id, 1, ORDER_WAIT_MS, on_ordered, ordering);
+        live_wait(control->live, ordering->id, from, 1, ORDER_WAIT_MS, on_ordered, ordering);
 }
 
 /* One that is not linked here: is it known at all? */
@@ -174,11 +175,11 @@ void op_runner_drain(control_t *control, call_t *call, const rz_control_request_
     take_order(control, call, request, RZ_PHASE_DRAINING);
 }
 
-void control_on_phase(control_t *control, const char *runner, const rz_link_t *phase)
+void control_on_phase(control_t *control, const runner_t *from, const rz_link_t *phase)
 {
     const char *text = phase->code == RZ_OK ? phase->phase : phase->message;
     live_answer(
-        control->live, phase->id,
+        control->live, phase->id, from->serial,
         &(live_answer_t){
-            .rc = phase->code, .yes = true, .runner = runner, .text = rz_str(text != NULL ? text : "") });
+            .rc = phase->code, .yes = true, .runner = from->name, .text = rz_str(text != NULL ? text : "") });
 }

@@ -13,8 +13,10 @@
 
 static void on_end(rz_rc_t rc, const rz_act_t *act, void *arg)
 {
-    const control_t *control = ((asking_t *)arg)->control;
+    control_t *control = ((asking_t *)arg)->control;
     call_t *call = asking_end(arg);
+    if (!control_still(control, &call))
+        return;
     reply_with(control, call, rc, act);
     call_send(&call);
 }
@@ -73,6 +75,10 @@ static void refuse_for(const waited_t *waited, rz_rc_t rc)
 static void tell(gathering_t *gathering)
 {
     call_t *call = gathering->asking.call;
+    if (!control_still(gathering->asking.control, &call)) {
+        gathering_free(gathering);
+        return;
+    }
     rz_buf_t *out = call_reply(call, gathering->rc, NULL);
     rz_json_open_key(out, "activations", '[');
     for (size_t i = 0; i < gathering->n; i++)

@@ -299,11 +299,16 @@ void guard_knows_stranger(guard_t *guard, const char *public_key)
     snprintf(guard->stranger, sizeof guard->stranger, "%s", public_key);
 }
 
+rz_rc_t guard_runs(const guard_t *guard, const rz_allowed_t *who, const char *runner, rz_err_t *err)
+{
+    return may_run(guard->allow, who, runner, err);
+}
+
 bool guard_publishes(guard_t *guard, const char *user, rz_str_t topic)
 {
     pthread_mutex_lock(&guard->lock);
     const rz_allowed_t *who = guard_who(guard, user, GATE_PUBLISH);
-    bool may = who != NULL && may_publish(who, topic);
+    bool may = who != NULL && may_publish(guard->allow, who, topic);
     pthread_mutex_unlock(&guard->lock);
     return may;
 }

@@ -53,6 +53,9 @@ void guard_knows_stranger(guard_t *guard, const char *public_key);
 /* A line of the log about somebody who stays outside; a line a second at most, the others are counted in the next. */
 void guard_tells(guard_t *guard, const char *event, const char *socket, const char *why);
 
+/* Whether this key may run under this name (rights.h). */
+rz_rc_t guard_runs(const guard_t *guard, const rz_allowed_t *who, const char *runner, rz_err_t *err);
+
 /* From any thread: whether this key may publish under this topic. */
 bool guard_publishes(guard_t *guard, const char *user, rz_str_t topic);
 

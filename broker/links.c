@@ -342,16 +342,14 @@ static void on_release(links_t *links, runner_t *runner, const rz_link_t *link, 
 
 static void on_steered(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg)
 {
-    (void)runner;
     (void)msg;
-    links->part.on_steered(link->child, link->id, link->live, links->part.arg);
+    links->part.on_steered(runner, link->child, link->id, link->live, links->part.arg);
 }
 
 static void on_decided(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg)
 {
-    (void)runner;
     (void)msg;
-    links->part.on_decided(link->child, link->id, link->live, links->part.arg);
+    links->part.on_decided(runner, link->child, link->id, link->live, links->part.arg);
 }
 
 static void on_phase(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg)
@@ -359,13 +357,13 @@ static void on_phase(links_t *links, runner_t *runner, const rz_link_t *link, co
     (void)msg;
     runner->phase = phase_of(link);
     if (link->id != NULL)
-        links->part.on_phase(runner->name, link, links->part.arg);
+        links->part.on_phase(runner, link, links->part.arg);
 }
 
 static void on_output(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg)
 {
     rz_str_t text = msg->n > BODY_PART ? msg->part[BODY_PART] : (rz_str_t){ NULL, 0 };
-    links->part.on_output(runner->name, link->id, link->code, text, links->part.arg);
+    links->part.on_output(runner, link->id, link->code, text, links->part.arg);
 }
 
 /* ---- sync ---- */
@@ -427,7 +425,10 @@ static rz_rc_t authorise(const links_t *links, const rz_link_t *link, const char
     const runner_t *known = roster_by_incarnation(links->part.roster, link->incarnation);
     if (known != NULL && !is_same_user(known->user, user))
         return rz_fail(err, RZ_NOT_ALLOWED, "this incarnation is another key's");
-    return may_run(who, link->runner, err);
+    known = roster_by_name(links->part.roster, link->runner);
+    if (known != NULL && !is_same_user(known->user, user))
+        return rz_fail(err, RZ_NOT_ALLOWED, "runner %s is linked with another key", link->runner);
+    return guard_runs(links->part.guard, who, link->runner, err);
 }
 
 static void forbid(links_t *links, rz_str_t peer, const char *user, const rz_err_t *err)
@@ -507,7 +508,7 @@ void links_allow_changed(links_t *links)
     for (size_t i = roster_count(roster); i-- > 0;) {
         runner_t *runner = roster_at(roster, i);
         const rz_allowed_t *who = guard_who(links->part.guard, runner->user, GATE_RUNNERS);
-        if (who == NULL || may_run(who, runner->name, NULL) != RZ_OK)
+        if (who == NULL || guard_runs(links->part.guard, who, runner->name, NULL) != RZ_OK)
             refuse_and_forget(links, runner, RZ_NOT_ALLOWED);
     }
 }

@@ -21,10 +21,10 @@ typedef struct {
     const char *broker;  /* our name                                     */
     const char *publish; /* where runners publish events                 */
     uint64_t sync_ms, lease_ms;
-    void (*on_steered)(const char *child, const char *id, bool live, void *arg);
-    void (*on_decided)(const char *child, const char *id, bool live, void *arg);
-    void (*on_phase)(const char *runner, const rz_link_t *phase, void *arg); /* the answer to an order */
-    void (*on_output)(const char *runner, const char *id, rz_rc_t code, rz_str_t text, void *arg);
+    void (*on_steered)(const runner_t *from, const char *child, const char *id, bool live, void *arg);
+    void (*on_decided)(const runner_t *from, const char *child, const char *id, bool live, void *arg);
+    void (*on_phase)(const runner_t *from, const rz_link_t *phase, void *arg); /* the answer to an order */
+    void (*on_output)(const runner_t *from, const char *id, rz_rc_t code, rz_str_t text, void *arg);
     void (*on_ended)(const char *child, void *arg); /* a finish was committed */
     void *arg;
 } links_parts_t;

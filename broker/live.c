@@ -8,6 +8,7 @@
 typedef struct {
     live_t *live;
     char *key;
+    uint64_t from; /* who may answer; LIVE_ANY: whoever knows the key */
     size_t asked;
     rz_timer_t *timer;
     live_fn fn;
@@ -50,28 +51,37 @@ static void on_timeout(void *arg)
     end(arg, &(live_answer_t){ .rc = RZ_EXPIRED });
 }
 
-bool live_wait(live_t *live, const char *key, size_t asked, uint64_t timeout_ms, live_fn fn, void *arg)
+bool live_wait(live_t *live, const char *key, uint64_t from, size_t asked, uint64_t timeout_ms, live_fn fn,
+               void *arg)
 {
     if (zhashx_lookup(live->waits, key) != NULL)
         return false;
     wait_t *wait = rz_alloc(sizeof *wait);
-    *wait = (wait_t){ .live = live, .key = rz_strdup(key), .asked = asked, .fn = fn, .arg = arg };
+    *wait =
+        (wait_t){ .live = live, .key = rz_strdup(key), .from = from, .asked = asked, .fn = fn, .arg = arg };
     wait->timer = rz_timer_open(live->loop, on_timeout, wait);
     rz_timer_start(wait->timer, timeout_ms, 0);
     zhashx_insert(live->waits, key, wait);
     return true;
 }
 
-void live_answer(live_t *live, const char *key, const live_answer_t *answer)
+static wait_t *find(const live_t *live, const char *key, uint64_t from)
 {
     wait_t *wait = zhashx_lookup(live->waits, key);
+    bool may = wait != NULL && (from == LIVE_ANY || wait->from == LIVE_ANY || wait->from == from);
+    return may ? wait : NULL;
+}
+
+void live_answer(live_t *live, const char *key, uint64_t from, const live_answer_t *answer)
+{
+    wait_t *wait = find(live, key, from);
     if (wait != NULL)
         end(wait, answer);
 }
 
-void live_nothing(live_t *live, const char *key)
+void live_nothing(live_t *live, const char *key, uint64_t from)
 {
-    wait_t *wait = zhashx_lookup(live->waits, key);
+    wait_t *wait = find(live, key, from);
     if (wait == NULL)
         return;
     if (wait->asked > 1)

@@ -26,9 +26,13 @@ typedef void (*live_fn)(const live_answer_t *answer, void *arg);
 live_t *live_create(uv_loop_t *loop);
 void live_destroy(live_t **live); /* after live_stop() */
 
-/* asked: how many peers may answer. False, and fn is not called: the key is in use. */
-bool live_wait(live_t *live, const char *key, size_t asked, uint64_t timeout_ms, live_fn fn, void *arg);
-void live_answer(live_t *live, const char *key, const live_answer_t *answer); /* unknown keys are ignored */
+/* from: the serial of the one runner that may answer; LIVE_ANY: any of `asked`. False, and fn is not called: the key is in
+ * use. */
+#define LIVE_ANY 0
+bool live_wait(live_t *live, const char *key, uint64_t from, size_t asked, uint64_t timeout_ms, live_fn fn,
+               void *arg);
+/* Unknown keys, and answers of others than who was asked, are ignored. from: a serial, LIVE_ANY: we ourselves. */
+void live_answer(live_t *live, const char *key, uint64_t from, const live_answer_t *answer);
 /* One of those asked has nothing; the last one ends the wait with RZ_NOT_FOUND. */
-void live_nothing(live_t *live, const char *key);
+void live_nothing(live_t *live, const char *key, uint64_t from);
 void live_stop(live_t *live);

@@ -122,11 +122,23 @@ static bool is_own_name(const char *key, const char *runner)
     return strncmp(runner, key, n) == 0 && (runner[n] == '\0' || runner[n] == '-');
 }
 
-rz_rc_t may_run(const rz_allowed_t *who, const char *runner, rz_err_t *err)
+static bool is_anothers(const rz_allow_t *list, const rz_allowed_t *who, const char *runner)
+{
+    for (size_t i = 0; i < rz_allow_count(list); i++) {
+        const rz_allowed_t *other = rz_allow_at(list, i);
+        if (other->role == RZ_KEY_RUNNER && other->runners == NULL &&
+            strlen(other->name) > strlen(who->name) && is_own_name(other->name, runner))
+            return true;
+    }
+    return false;
+}
+
+rz_rc_t may_run(const rz_allow_t *list, const rz_allowed_t *who, const char *runner, rz_err_t *err)
 {
     if (who == NULL)
         return fail_nobody(err);
-    if ((who->runners != NULL ? rz_scope_fits(who->runners, runner) : is_own_name(who->name, runner)))
+    if (who->runners != NULL ? rz_scope_fits(who->runners, runner)
+                             : is_own_name(who->name, runner) && !is_anothers(list, who, runner))
         return RZ_OK;
     return rz_fail(err, RZ_NOT_ALLOWED, "key %s may not run under the name %s", who->name, runner);
 }
@@ -142,7 +154,7 @@ bool may_hear(const rz_allowed_t *who, rz_str_t topic)
     return who != NULL && (rz_scope_covers(who->topics, topic) || begins_with(topic, SYNC_TOPIC));
 }
 
-bool may_publish(const rz_allowed_t *who, rz_str_t topic)
+bool may_publish(const rz_allow_t *list, const rz_allowed_t *who, rz_str_t topic)
 {
     char name[RZ_ID_MAX + 1];
     if (who == NULL || !begins_with(topic, "$"))
@@ -153,5 +165,5 @@ bool may_publish(const rz_allowed_t *who, rz_str_t topic)
         return false;
     memcpy(name, slash + 1, n);
     name[n] = '\0';
-    return may_run(who, name, NULL) == RZ_OK;
+    return may_run(list, who, name, NULL) == RZ_OK;
 }

@@ -20,9 +20,11 @@ rz_rc_t may_submit(const rz_allowed_t *who, const char *parent, const char *tena
 /* A child of this parent. Whose tenant a child is the store does not tell: a key that is limited to a tenant alone asks
  * about none. */
 rz_rc_t may_reach(const rz_allowed_t *who, const char *parent, rz_err_t *err);
-rz_rc_t may_run(const rz_allowed_t *who, const char *runner, rz_err_t *err); /* under this runner's name */
+/* Under this runner's name. One that begins as the names of several keys of runners do, "gpu" and "gpu-1", is the longest's,
+ * unless `who` has a list of names. */
+rz_rc_t may_run(const rz_allow_t *list, const rz_allowed_t *who, const char *runner, rz_err_t *err);
 /* An event. `$sys/sync/` is open to all: without it nobody knows that he is heard. */
 bool may_hear(const rz_allowed_t *who, rz_str_t topic);
 /* Of what a broker says, `$sys/`, a runner says only its own echo: $sys/sync/<nonce>/<its name>. */
-bool may_publish(const rz_allowed_t *who, rz_str_t topic);
+bool may_publish(const rz_allow_t *list, const rz_allowed_t *who, rz_str_t topic);
 #define SYNC_TOPIC "$sys/sync/"

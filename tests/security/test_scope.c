@@ -173,6 +173,94 @@ static void a_runner_says_hello_under_its_own_names_only(void **state)
     }
 }
 
+static runner_t hello_under(const char *name)
+{
+    char uuid[RZ_UUID_LEN + 1];
+    rz_uuid_new(uuid);
+    return hello_with(name, name, uuid);
+}
+
+static void a_name_is_its_longest_keys_alone(void **state)
+{
+    (void)state;
+    char uuid[RZ_UUID_LEN + 1];
+    keyring_add("gpu", "runner", "");
+    keyring_add("gpu-1", "runner", "");
+    runner_t honest = hello_under("gpu-1");
+    cJSON_Delete(hear_only(&honest, "welcome"));
+    credit(&honest, 1);
+    rz_uuid_new(uuid);
+    runner_t thief = hello_with("gpu", "gpu-1", uuid);
+    answers(hear_only(&thief, "refused"), "NOT_ALLOWED");
+    runner_gone(&thief);
+    thief = hello_with("runner", "gpu-1", uuid); /* which may have any name that nobody has */
+    cJSON *refused = hear_only(&thief, "refused");
+    assert_non_null(strstr(text_at(refused, "message"), "gpu-1"));
+    answers(refused, "NOT_ALLOWED");
+    answers(submit_of("root", "c1", ""), "OK");
+    assert_string_equal(take_assign(&honest).child, "c1");
+    runner_gone(&thief);
+    runner_gone(&honest);
+}
+
+/* Of a child that another runs: neither whether a message reached it, nor whether a question was answered. */
+static void a_runner_answers_for_no_child_of_another(void **state)
+{
+    (void)state;
+    keyring_add("r9", "runner", "");
+    runner_t thief = hello_under("r9"), honest = runner_link("r1", "", 1);
+    cJSON_Delete(hear_only(&thief, "welcome"));
+    answers(submit_of("root", "c1", ""), "OK");
+    assert_string_equal(take_assign(&honest).child, "c1");
+    void *own_control = stage.control, *client = connected_as(ZMQ_REQ, stage.control_at, "client");
+    stage.control = client;
+    say("{\"v\":1,\"id\":\"1\",\"op\":\"send\",\"child\":\"c1\",\"message_id\":\"m1\",\"text\":\"x\"}");
+    cJSON_Delete(hear_only(&honest, "steer"));
+    const char *lie = "{\"v\":1,\"kind\":\"steered\",\"child\":\"c1\",\"id\":\"m1\",\"live\":true}";
+    assert_true(zmq_send(thief.sock, lie, strlen(lie), 0) > 0);
+    cJSON *reply = take_reply();
+    assert_string_equal(text_at(reply, "delivery"), "queued"); /* nobody who may said that it came */
+    answers(reply, "OK");
+    stage.control = own_control;
+    assert_string_equal(redis_do(&stage.redis, "SCARD rz:{0}:u:c1"), "1"); /* so it is told again */
+    runner_gone(&thief);
+    runner_gone(&honest);
+}
+
+static void who_waits_and_is_revoked_is_not_told_the_end(void **state)
+{
+    (void)state;
+    static const char *const waits[] = { "\"child\":\"c1\"", "\"children\":[\"c1\"]" };
+    void *own_control = stage.control, *waiting[2];
+    char request[128];
+    answers(submit_of("root", "c1", ""), "OK");
+    for (size_t i = 0; i < 2; i++) {
+        waiting[i] = stage.control = connected_as(ZMQ_REQ, stage.control_at, "client");
+        snprintf(request, sizeof request, "{\"v\":1,\"id\":\"1\",\"op\":\"wait\",%s}", waits[i]);
+        say(request);
+    }
+    stage.control = own_control;
+    uint64_t deadline = process_now_ms() + PATIENCE_MS;
+    for (double n = 0; n < 2;) {
+        cJSON *reply = ask("{\"op\":\"status\"}");
+        n = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(reply, "waiters"));
+        cJSON_Delete(reply);
+        assert_true(process_now_ms() < deadline);
+    }
+    keyring_remove("client");
+    while (knock(ZMQ_DEALER, stage.control_at, "client", NULL) != KNOCK_OUT) /* the new list holds */
+        assert_true(process_now_ms() < deadline);
+    answers(ask("{\"op\":\"cancel\",\"child\":\"c1\"}"), "OK");
+    for (size_t i = 0; i < 2; i++) {
+        stage.control = waiting[i];
+        cJSON *reply = take_reply();
+        assert_null(cJSON_GetObjectItemCaseSensitive(reply, "activation"));
+        assert_null(cJSON_GetObjectItemCaseSensitive(reply, "activations"));
+        answers(reply, "NOT_ALLOWED");
+    }
+    stage.control = own_control;
+}
+
 static void nobody_takes_over_the_incarnation_of_another_key(void **state)
 {
     (void)state;
@@ -435,6 +523,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_producer_of_a_tenant_submits_for_it_alone, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_pushed_job_beyond_its_keys_parents_is_rejected_and_kept_with_its_reason, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_runner_says_hello_under_its_own_names_only, secure_stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_name_is_its_longest_keys_alone, secure_stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_runner_answers_for_no_child_of_another, secure_stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(who_waits_and_is_revoked_is_not_told_the_end, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(nobody_takes_over_the_incarnation_of_another_key, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_forged_routing_id_makes_nobody_another_runner, secure_stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_subscriber_of_some_topics_hears_only_those_whatever_it_asks_for, secure_stage_up, stage_down),
