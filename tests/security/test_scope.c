@@ -186,13 +186,13 @@ static void a_name_is_its_longest_keys_alone(void **state)
     char uuid[RZ_UUID_LEN + 1];
     keyring_add("gpu", "runner", "");
     keyring_add("gpu-1", "runner", "");
-    runner_t honest = hello_under("gpu-1");
-    cJSON_Delete(hear_only(&honest, "welcome"));
-    credit(&honest, 1);
     rz_uuid_new(uuid);
     runner_t thief = hello_with("gpu", "gpu-1", uuid);
     answers(hear_only(&thief, "refused"), "NOT_ALLOWED");
     runner_gone(&thief);
+    runner_t honest = hello_under("gpu-1");
+    cJSON_Delete(hear_only(&honest, "welcome"));
+    credit(&honest, 1);
     thief = hello_with("runner", "gpu-1", uuid); /* which may have any name that nobody has */
     cJSON *refused = hear_only(&thief, "refused");
     assert_non_null(strstr(text_at(refused, "message"), "gpu-1"));
