@@ -60,8 +60,9 @@ void up_learn_brokers(up_t *up, const cJSON *hello, const char *control);
 outcome_t up_take_keys(up_t *up, bool secure);
 /* The name of this host, as an id. */
 void up_host_name(char out[RZ_ID_MAX + 1]);
-/* Where the broker's sockets are to be. */
-void up_choose_endpoints(up_t *up);
+/* Where the broker's sockets are to be: as flags, file, environment and --listen say; the others at their default ports, or
+ * all of them at free ones if one of those is taken, which is said. EXIT_UNAVAILABLE, said: one that was named is taken. */
+outcome_t up_choose_endpoints(up_t *up);
 
 /* Each adds one program to the list, with its whole command line; none is started. False after a message. */
 bool up_add_redis(up_t *up);

@@ -8,14 +8,16 @@
 #include "base/id.h"
 #include "base/json.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* In the order of the enumeration; the port is that of the default endpoint, to see whether it is free. */
+/* In the order of the enumeration; the port is that of the default endpoint. */
 const char *const endpoint_names[ENDPOINTS] = { "jobs", "control", "events", "runners", "publish", "http" };
 static const uint16_t default_ports[ENDPOINTS] = { 7410, 7411, 7412, 7413, 7415, 7414 };
 
@@ -66,38 +68,62 @@ bool up_add_redis(up_t *up)
     return true;
 }
 
-static bool port_is_free(uint16_t port)
+/* Somebody listens there. Of names, and of what is no IPv4, the broker says it itself. */
+static bool is_taken(const char *endpoint)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_port = htons(port),
-                                   .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    char host[256];
+    struct sockaddr_in address = { .sin_family = AF_INET };
+    rz_str_t name = endpoint_host(endpoint);
+    unsigned long port =
+        name.n > 0 ? strtoul(name.p + name.n + 1, NULL, 10) : 0; /* 0: "*", any that is free */
+    if (port == 0 || port > UINT16_MAX)
+        return false;
+    snprintf(host, sizeof host, "%.*s", (int)name.n, name.p);
+    if (strcmp(host, "*") != 0 && inet_pton(AF_INET, host, &address.sin_addr) != 1)
+        return false;
+    address.sin_port = htons((uint16_t)port);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
-    bool is_free = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    bool taken = bind(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno == EADDRINUSE;
     close(fd);
-    return is_free;
+    return taken;
 }
 
-/* The settings' endpoints if all default ports are free or somebody chose others; else free ports. */
-void up_choose_endpoints(up_t *up)
+/* True if others shall find it there: by a setting that somebody made, or by --listen. */
+static bool choose_endpoint(up_t *up, int which)
 {
-    bool all_free = true;
-    for (int i = 0; i < ENDPOINTS; i++)
-        all_free = all_free && port_is_free(default_ports[i]);
+    char key[32];
+    snprintf(key, sizeof key, "broker.%s", endpoint_names[which]);
+    bool named = strcmp(rz_config_source(common.config, key), "default") != 0;
+    bool listens = !named && up->listen != NULL && which != ENDPOINT_HTTP;
+    if (listens)
+        snprintf(up->endpoint[which], sizeof up->endpoint[which], "tcp://%.200s:%u", up->listen,
+                 default_ports[which]);
+    else
+        snprintf(up->endpoint[which], sizeof up->endpoint[which], "%s", rz_config_str(common.config, key));
+    return named || listens;
+}
+
+outcome_t up_choose_endpoints(up_t *up)
+{
+    bool fixed[ENDPOINTS];
+    unsigned taken_port = 0;
     for (int i = 0; i < ENDPOINTS; i++) {
-        char key[32], by_default[64];
-        snprintf(key, sizeof key, "broker.%s", endpoint_names[i]);
-        snprintf(by_default, sizeof by_default, "tcp://127.0.0.1:%u", default_ports[i]);
-        const char *set = rz_config_str(common.config, key);
-        bool chosen = strcmp(set, by_default) != 0;
-        if (!chosen && up->listen != NULL &&
-            i != ENDPOINT_HTTP) /* others shall find it there: no other port */
-            snprintf(up->endpoint[i], sizeof up->endpoint[i], "tcp://%.200s:%u", up->listen,
-                     default_ports[i]);
-        else
-            snprintf(up->endpoint[i], sizeof up->endpoint[i], "%s",
-                     chosen || all_free ? set : "tcp://127.0.0.1:*");
+        fixed[i] = choose_endpoint(up, i);
+        if (!is_taken(up->endpoint[i]))
+            continue;
+        if (fixed[i]) {
+            say("broker.%s: %s: address already in use", endpoint_names[i], up->endpoint[i]);
+            return EXIT_UNAVAILABLE;
+        }
+        taken_port = taken_port == 0 ? default_ports[i] : taken_port;
     }
+    if (taken_port != 0)
+        say("port %u is taken: other ports are used", taken_port);
+    for (int i = 0; taken_port != 0 && i < ENDPOINTS; i++)
+        if (!fixed[i])
+            snprintf(up->endpoint[i], sizeof up->endpoint[i], "tcp://127.0.0.1:*");
+    return EXIT_DONE;
 }
 
 /* As the name of its file: what stands in a command line everybody on this host can read. */

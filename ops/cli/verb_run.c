@@ -137,6 +137,15 @@ static void on_deadline(run_t *run)
     send_cancel(run, false);
 }
 
+static void tell_trouble(run_t *run, uint64_t now)
+{
+    char trouble[512];
+    if (!waiter_trouble(&run->waiter, client_control(run->client), now, trouble))
+        return;
+    finish_line(run);
+    say("%s (Ctrl-C cancels, twice detaches)", trouble);
+}
+
 /* One turn of waiting; at most until `until`. */
 static void turn(run_t *run, uint64_t until)
 {
@@ -145,6 +154,7 @@ static void turn(run_t *run, uint64_t until)
     event_t event = { 0 };
     uint64_t pause = until > now && until - now < TURN_MS ? until - now : TURN_MS;
     waiter_tick(&run->waiter, run->client, now);
+    tell_trouble(run, now);
     switch (client_next(run->client, run->signal_fd, pause, &reply, &event)) {
     case CAME_EVENT:
         on_event(run, &event);

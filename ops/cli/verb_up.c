@@ -10,6 +10,7 @@
 #include "verb.h"
 
 #include "base/clock.h"
+#include "base/setting.h"
 #include "state/store.h"
 
 #include <inttypes.h>
@@ -26,7 +27,8 @@
 #define READY_MS 20000 /* for each program to be ready */
 #define STOP_MS                                                                                              \
     10000 /* for each to end after TERM, then after a second one: a runner may drain for ever; then KILL */
-#define SHORT_LIVES 5 /* deaths within a second of the start, in a row, before we give up */
+#define AGAIN_MS    700 /* a runner takes a second TERM that comes sooner for the first */
+#define SHORT_LIVES 5   /* deaths within a second of the start, in a row, before we give up */
 #define READY_LINE  4096
 #define SOCKET_MAX  (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
@@ -296,13 +298,18 @@ static outcome_t keep_up(up_t *up)
 
 /* ---- stopping ---- */
 
-static void reap(daemon_t *daemon, uint64_t deadline)
+/* up->stopping, here: asked to a second time, so that nothing is waited for any more. */
+static void reap(up_t *up, daemon_t *daemon, uint64_t deadline)
 {
     char why[64];
     int next = SIGTERM;
     while (daemon->pid > 0 && !daemon_ended(daemon, why)) {
-        if (rz_now_ms() > deadline) {
-            say("%s does not end; %s", daemon->title, next == SIGTERM ? "telling it again" : "killing it");
+        take_signal(up);
+        bool hurry = up->stopping && next == SIGTERM && rz_now_ms() > deadline - STOP_MS + AGAIN_MS;
+        if (hurry || rz_now_ms() > deadline) {
+            if (!hurry)
+                say("%s does not end; %s", daemon->title,
+                    next == SIGTERM ? "telling it again" : "killing it");
             daemon_signal(daemon, next);
             deadline = next == SIGTERM ? rz_now_ms() + STOP_MS : UINT64_MAX;
             next = SIGKILL;
@@ -318,15 +325,16 @@ static void stop_range(up_t *up, size_t from, size_t to)
     for (size_t i = from; i < to; i++)
         daemon_signal(&up->daemon[i], SIGTERM);
     for (size_t i = from; i < to; i++)
-        reap(&up->daemon[i], deadline);
+        reap(up, &up->daemon[i], deadline);
 }
 
 static void stop_all(up_t *up)
 {
     size_t runners = first_runner(up);
     context_remove();
+    up->stopping = false;
     if (!common.json && up->count > 0)
-        note("stopping");
+        note("stopping (Ctrl-C again: now)");
     if (up->count > runners)
         stop_range(up, runners, up->count);
     for (size_t i = up->count < runners ? up->count : runners; i > 0; i--)
@@ -363,6 +371,11 @@ static int catch_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+static bool names_a_redis(void)
+{
+    return strcmp(rz_config_str(common.config, "redis.url"), rz_setting_find("redis.url")->dflt) != 0;
+}
+
 static outcome_t up_verb(int argc, char **argv)
 {
     (void)argc;
@@ -376,10 +389,12 @@ static outcome_t up_verb(int argc, char **argv)
     outcome_t outcome = EXIT_USAGE;
     if (up->runners > RUNNERS_MAX)
         say("--runners takes 1 to %d", RUNNERS_MAX);
+    else if (!up->joined && names_a_redis())
+        say("`rhizome up` runs a Redis of its own; redis.url is for `rhizome-broker`");
     else
         outcome = up_take_folder(up);
     if (outcome == EXIT_DONE && !up->joined)
-        up_choose_endpoints(up);
+        outcome = up_choose_endpoints(up);
     if (outcome == EXIT_DONE)
         outcome = up_take_keys(up, secure);
     if (outcome == EXIT_DONE) {

@@ -7,6 +7,8 @@
 
 #include "client.h"
 
+#include <stdbool.h>
+
 typedef enum { WAITER_WAITING, WAITER_ENDED, WAITER_REFUSED, WAITER_CUT } waiter_state_t;
 
 typedef struct {
@@ -20,6 +22,9 @@ typedef struct {
     unsigned moves;    /* of the client, when it was sent */
     uint64_t ask_at;   /* moment to ask (again) */
     uint64_t heard_at; /* when anything was last answered */
+    bool is_silent;    /* the last request was not answered at all */
+    bool told;         /* waiter_trouble() did, of this silence    */
+    char away[256];    /* why the store is, by the broker's last answer; "": it is not */
 } waiter_t;
 
 void waiter_init(waiter_t *waiter, const char *child, const char *job);
@@ -30,6 +35,8 @@ void waiter_fini(waiter_t *waiter);
 void waiter_tick(waiter_t *waiter, client_t *client, uint64_t now);
 /* Gives it a reply; true if it was this waiter's (then *reply is taken). */
 bool waiter_feed(waiter_t *waiter, reply_t *reply, uint64_t now);
+/* Once for each time that nothing is heard for 3 s: what is waited for. False: nothing to tell. */
+bool waiter_trouble(waiter_t *waiter, const char *endpoint, uint64_t now, char out[512]);
 /* The activation that ended it: of several, the one that satisfied the wait. NULL until it has ended. Lent. */
 const cJSON *waiter_activation(const waiter_t *waiter);
 /* "completed", "error", ... of that one. Lent. */

@@ -496,6 +496,11 @@ const cJSON *rz_config_table(const rz_config_t *config, const char *key)
     no_such_key(key);
 }
 
+const char *rz_config_source(const rz_config_t *config, const char *key)
+{
+    return slot_of(config, must_find(key))->source;
+}
+
 rz_rc_t rz_config_set(rz_config_t *config, const char *key, const char *value, rz_err_t *err)
 {
     static const origin_t from = { "set", "the", "program" };

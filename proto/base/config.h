@@ -31,6 +31,9 @@ const cJSON *rz_config_list(const rz_config_t *config,
 const cJSON *rz_config_table(const rz_config_t *config,
                              const char *key); /* externalAgents, ...: NULL when absent */
 
+/* Where its value comes from: "default", "file", "env", "flag" or "set". Static. */
+const char *rz_config_source(const rz_config_t *config, const char *key);
+
 /* Overrides one value, for programs that decide late (`rhizome up` choosing a socket path). Same checks; its
  * source is "set". */
 rz_rc_t rz_config_set(rz_config_t *config, const char *key, const char *value, rz_err_t *err);

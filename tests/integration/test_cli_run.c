@@ -106,6 +106,29 @@ static void the_second_interrupt_detaches_and_the_child_goes_on(void **state)
     has(said.out, "rhizome wait c-two");
 }
 
+static void a_run_tells_what_it_waits_for_and_goes_on(void **state)
+{
+    process_t run = { 0 };
+    char log[256];
+    snprintf(log, sizeof log, "%s/run.log", rig_dir(*state));
+    const char *argv[] = { "rhizome", "run",    "--executor",         "echo",
+                           "--child", "c-mute", "__sleep_ms:60000 x", NULL };
+    process_start(&run, argv, log, 0);
+    await_state("c-mute", "running");
+    kill(rig_broker_pid(*state), SIGSTOP);
+    await_call("grep 'no broker answers at tcp://.*: waiting (Ctrl-C cancels, twice detaches)' %s", log);
+    kill(rig_broker_pid(*state), SIGCONT);
+    await_state("c-mute", "running");
+    rig_redis_end(*state, SIGKILL);
+    await_call("grep 'the store is away: .*; waiting' %s", log);
+    rig_redis_up(*state);
+    await_state("c-mute", "running");
+    shell("rhizome cancel c-mute --now");
+    int status = process_end(&run, 0, RIG_PATIENCE_MS);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 4);
+}
+
 static void a_survey_streams_its_tools_and_its_findings(void **state)
 {
     shell("mkdir %s/ground && printf 'a\\nb\\n' >%s/ground/one.c && echo c >%s/ground/two.py",
@@ -128,6 +151,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_run_that_takes_too_long_is_cancelled_and_exits_five, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(the_first_interrupt_cancels_and_waits_for_the_end, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(the_second_interrupt_detaches_and_the_child_goes_on, rig_with_agents, rig_away),
+    cmocka_unit_test_setup_teardown(a_run_tells_what_it_waits_for_and_goes_on, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(a_survey_streams_its_tools_and_its_findings, rig_with_agents, rig_away),
 };
 /* clang-format on */

@@ -2,10 +2,13 @@
 #include "cli.h"
 #include "outside.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 typedef struct {
     process_t up;
@@ -89,6 +92,67 @@ static void up_stops_everything_and_leaves_no_process(void **state)
             fail_msg("process %d is left over", (int)pids[i]);
     shell("ls %s/context.json", house->dir);
     assert_int_not_equal(said.code, 0);
+}
+
+static void a_second_interrupt_does_not_wait_for_what_runs(void **state)
+{
+    house_t *house = *state;
+    shell("rhizome submit '%s'", JOB("c-long", "echo", "__sleep_ms:60000 x"));
+    ended_with(0);
+    await_state("c-long", "running");
+    kill(house->up.pid, SIGINT);
+    await_call("grep 'stopping (Ctrl-C again: now)' %s", house->log);
+    int status = process_end(&house->up, SIGINT, 2 * RIG_PATIENCE_MS);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    shell("grep -c 'does not end' %s", house->log);
+    out_is("0\n");
+}
+
+static void an_endpoint_that_was_named_is_had_or_nothing_is(void **state)
+{
+    house_t *house = *state;
+    char events[256];
+    shell("sed -n 's|.*\"events\":[[:space:]]*\"\\([^\"]*\\)\".*|\\1|p' %s/context.json", house->dir);
+    snprintf(events, sizeof events, "%.*s", (int)strcspn(said.out, "\n"), said.out);
+    shell("RHIZOME_BROKER_EVENTS=%s rhizome up --up-state-dir %s/other", events, house->dir);
+    ended_with(69);
+    has(said.err, "broker.events: tcp://127.0.0.1:");
+    has(said.err, ": address already in use\n");
+}
+
+static void a_default_port_that_is_taken_moves_what_nobody_named_and_says_so(void **state)
+{
+    house_t *house = *state;
+    process_t up = { 0 };
+    char log[96], other[96];
+    /* free, or somebody else has it already: taken it is */
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in taken = { .sin_family = AF_INET,
+                                 .sin_port = htons(7415),
+                                 .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    if (bind(fd, (struct sockaddr *)&taken, sizeof taken) == 0)
+        assert_int_equal(listen(fd, 1), 0);
+    snprintf(other, sizeof other, "%s/other", house->dir);
+    snprintf(log, sizeof log, "%s/other.log", house->dir);
+    const char *argv[] = { "rhizome", "up", "--up-state-dir", other, NULL };
+    process_start(&up, argv, log, 0);
+    await_call("grep 'Ctrl-C stops everything' %s", log);
+    shell("grep -E 'port 741[0-5] is taken: other ports are used' %s", log);
+    int code = said.code;
+    process_end(&up, SIGINT, 2 * RIG_PATIENCE_MS);
+    close(fd);
+    assert_int_equal(code, 0);
+}
+
+static void up_has_no_use_for_a_redis_of_others(void **state)
+{
+    (void)state;
+    shell("rhizome up --redis-url redis://127.0.0.1:6390");
+    ended_with(2);
+    has(said.err, "`rhizome up` runs a Redis of its own; redis.url is for `rhizome-broker`");
+    shell("RHIZOME_REDIS_URL=redis://127.0.0.1:6390 rhizome up");
+    ended_with(2);
 }
 
 static void a_killed_up_takes_all_its_programs_with_it(void **state)
@@ -194,6 +258,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(up_is_found_by_the_other_verbs, house_up, house_down),
     cmocka_unit_test_setup_teardown(a_second_up_in_the_same_folder_says_who_runs_it, house_up, house_down),
     cmocka_unit_test_setup_teardown(up_stops_everything_and_leaves_no_process, house_up, house_down),
+    cmocka_unit_test_setup_teardown(a_second_interrupt_does_not_wait_for_what_runs, house_up, house_down),
+    cmocka_unit_test_setup_teardown(an_endpoint_that_was_named_is_had_or_nothing_is, house_up, house_down),
+    cmocka_unit_test_setup_teardown(a_default_port_that_is_taken_moves_what_nobody_named_and_says_so, house_up, house_down),
+    cmocka_unit_test_setup_teardown(up_has_no_use_for_a_redis_of_others, nothing_up, NULL),
     cmocka_unit_test_setup_teardown(a_killed_up_takes_all_its_programs_with_it, house_up, house_down),
     cmocka_unit_test_setup_teardown(up_starts_a_killed_broker_again, house_up, house_down),
     cmocka_unit_test_setup_teardown(up_tells_where_health_is_and_it_stays_there, house_up, house_down),
