@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define HALF_OPEN 10000
+#define OURS      512  /* files that this program needs besides */
 #define FEW_FILES 2048 /* fewer than that, so that the broker has none left */
 
 /* ---- strangers ---- */
@@ -58,24 +59,30 @@ static uint16_t port_of(const char *endpoint)
 static void ten_thousand_connections_that_never_speak_keep_nobody_from_being_served(void **state)
 {
     (void)state;
+    int n = HALF_OPEN;
     struct rlimit ours, few = { FEW_FILES, FEW_FILES };
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &ours), 0);
     ours.rlim_cur = ours.rlim_max;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &ours), 0);
-    if (ours.rlim_cur < HALF_OPEN + 512)
-        skip();
+    if (ours.rlim_cur < HALF_OPEN + OURS) {
+        n = (int)ours.rlim_cur - OURS;
+        few.rlim_cur = few.rlim_max = (rlim_t)n / 2;
+        print_message("SCALED DOWN to %d connections: the hard limit of open files is %lu\n", n,
+                      (unsigned long)ours.rlim_cur);
+        assert_true(n >= OURS);
+    }
     assert_int_equal(prlimit(stage.broker.pid, RLIMIT_NOFILE, &few, NULL), 0);
-    int *fd = malloc(HALF_OPEN * sizeof *fd);
+    int *fd = malloc((size_t)n * sizeof *fd);
     assert_non_null(fd);
     answers(submit("c0", ""), "OK");
-    for (int i = 0; i < HALF_OPEN; i++) {
+    for (int i = 0; i < n; i++) {
         fd[i] = silent_connection(port_of(stage.control_at));
         if (i % 500 == 0)
             answers(ask("{\"op\":\"get\",\"child\":\"c0\"}"), "OK");
     }
     for (int i = 0; i < 100; i++)
         answers(ask("{\"op\":\"get\",\"child\":\"c0\"}"), "OK");
-    for (int i = 0; i < HALF_OPEN; i++)
+    for (int i = 0; i < n; i++)
         if (fd[i] >= 0)
             close(fd[i]);
     free(fd);
