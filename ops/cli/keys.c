@@ -66,20 +66,19 @@ rz_allow_t *keys_read(const char *path)
     return allow;
 }
 
-/* The folder, held against others who change the list; it is replaced, so it cannot be locked itself. */
+/* Held against others who change the list. It is replaced, so it cannot be locked itself; and what anybody can open anybody
+ * can lock: a file of its own, of mode 0600 and of the list's owner. */
 static int lock_beside(const char *path)
 {
-    char folder[PATH_MAX];
-    snprintf(folder, sizeof folder, "%s", path);
-    char *slash = strrchr(folder, '/');
-    if (slash == NULL)
-        snprintf(folder, sizeof folder, ".");
-    else
-        slash[slash == folder] = '\0';
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && flock(fd, LOCK_EX) == 0)
+    char file[PATH_MAX + 8];
+    struct stat list;
+    snprintf(file, sizeof file, "%s.lock", path);
+    int fd = open(file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    bool ok =
+        fd >= 0 && (stat(path, &list) != 0 || fchown(fd, list.st_uid, list.st_gid) == 0 || errno == EPERM);
+    if (ok && flock(fd, LOCK_EX) == 0)
         return fd;
-    say("%s: %s", folder, strerror(errno));
+    say("%s: %s", file, strerror(errno));
     if (fd >= 0)
         close(fd);
     return -1;
@@ -169,24 +168,34 @@ bool keys_make_broker(const keys_t *keys)
     return ok && keys_make_list(keys->allow);
 }
 
-bool keys_make_peer(const keys_t *keys, const char *name, rz_key_role_t role, const char *path)
+bool keys_server_key(const keys_t *keys, char out[RZ_KEY_LEN + 1])
 {
     rz_err_t err = { 0 };
-    rz_key_t broker, key;
-    if (access(path, F_OK) == 0)
-        return true;
-    if (rz_key_load(keys->key, "security.key", &broker, &err) != RZ_OK) {
+    rz_key_t key;
+    if (rz_key_load(keys->key, "security.key", &key, &err) != RZ_OK) {
         say("%s", err.text);
         return false;
     }
-    rz_key_new(&key, name, role, broker.public_key);
+    memcpy(out, key.role == RZ_KEY_BROKER ? key.public_key : key.server_key, RZ_KEY_LEN + 1);
+    rz_key_wipe(&key);
+    return true;
+}
+
+bool keys_make_peer(const keys_t *keys, const char *name, rz_key_role_t role, const char *path)
+{
+    char server[RZ_KEY_LEN + 1];
+    rz_key_t key;
+    if (access(path, F_OK) == 0)
+        return true;
+    if (!keys_server_key(keys, server))
+        return false;
+    rz_key_new(&key, name, role, server);
     const rz_allowed_t entry = { .name = name, .public_key = key.public_key, .role = role };
     bool ok = save(&key, path);
     if (ok && !keys_change(keys->allow, name, &entry)) {
         unlink(path);
         ok = false;
     }
-    rz_key_wipe(&broker);
     rz_key_wipe(&key);
     return ok;
 }

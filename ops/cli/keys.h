@@ -26,5 +26,7 @@ rz_allow_t *keys_read(const char *path);
 bool keys_make_list(const char *path);
 /* A broker's key and its empty list, in a folder that is made, unless they are there. False after a message. */
 bool keys_make_broker(const keys_t *keys);
+/* The brokers' public key: that of the broker's key, or the one that another's key is made for. False after a message. */
+bool keys_server_key(const keys_t *keys, char out[RZ_KEY_LEN + 1]);
 /* A key for this broker, written to `path` and put on its list, unless the file is there. False after a message. */
 bool keys_make_peer(const keys_t *keys, const char *name, rz_key_role_t role, const char *path);

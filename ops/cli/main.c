@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/privacy.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -237,6 +238,7 @@ static outcome_t run(const verb_t *verb, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    rz_keep_memory_private(); /* many verbs hold a key or a password */
     out_setup();
     rz_log_setup("rhizome", RZ_LOG_WARN);
     int words = 0;

@@ -80,8 +80,6 @@ static bool put_on_list(const char *path, const char *name, rz_key_role_t role, 
 
 static bool find_server_key(const keys_t *keys, char out[RZ_KEY_LEN + 1])
 {
-    rz_err_t err = { 0 };
-    rz_key_t broker;
     if (server_key != NULL && !rz_key_text_valid(server_key)) {
         say("--server-key takes the %d characters of a public key", RZ_KEY_LEN);
         return false;
@@ -90,13 +88,10 @@ static bool find_server_key(const keys_t *keys, char out[RZ_KEY_LEN + 1])
         memcpy(out, server_key, RZ_KEY_LEN + 1);
         return true;
     }
-    if (rz_key_load(keys->key, "security.key", &broker, &err) != RZ_OK) {
-        say("%s", err.text);
+    if (!keys_server_key(keys, out)) {
         note("a key is made for one broker: run this on its host, or name its public key with --server-key");
         return false;
     }
-    memcpy(out, broker.public_key, RZ_KEY_LEN + 1);
-    rz_key_wipe(&broker);
     return true;
 }
 

@@ -6,7 +6,6 @@
 #include "verb.h"
 
 #include "base/buf.h"
-#include "base/privacy.h"
 #include "base/setting.h"
 #include "state/access.h"
 #include "state/store.h"
@@ -42,7 +41,6 @@ static const char *redis_url(void)
 static bool read_access(rz_store_options_t *out)
 {
     rz_err_t err = { 0 };
-    rz_keep_memory_private();
     if (rz_store_access_read(common.config, out, &err) == RZ_OK) {
         out->url = redis_url();
         return true;

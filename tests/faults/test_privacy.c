@@ -2,12 +2,16 @@
 #include "facts.h"
 #include "process.h"
 
+#include "base/key.h"
+
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <grp.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -182,10 +186,67 @@ static void a_worker_is_closed(void **state)
     is_closed(place->subject.pid);
 }
 
+/* It has become the program of this name: who starts it is as closed, being root's. */
+static void await_program(const place_t *place, const char *name)
+{
+    char path[64], comm[32] = "";
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)place->subject.pid);
+    uint64_t deadline = process_now_ms() + PATIENCE_MS;
+    while (strncmp(comm, name, strlen(name)) != 0 || comm[strlen(name)] != '\n') {
+        assert_true(process_now_ms() < deadline);
+        FILE *file = fopen(path, "r");
+        if (file != NULL && fgets(comm, sizeof comm, file) == NULL)
+            comm[0] = '\0';
+        if (file != NULL)
+            fclose(file);
+    }
+}
+
+/* A port of the loopback at which connections are taken and nobody speaks. */
+static int silent_port(uint16_t *port)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    socklen_t len = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    *port = ntohs(at.sin_port);
+    return fd;
+}
+
+/* While it waits for a broker that does not answer. */
+static void a_command_line_with_a_key_is_closed(void **state)
+{
+    place_t *place = *state;
+    char file[128], path[400], command[700];
+    rz_key_t key, broker;
+    rz_err_t err = { 0 };
+    uint16_t port;
+    int silent = silent_port(&port);
+    rz_key_new(&broker, "broker", RZ_KEY_BROKER, NULL);
+    rz_key_new(&key, "me", RZ_KEY_ADMIN, broker.public_key);
+    snprintf(file, sizeof file, "%s/me.key", place->dir);
+    assert_int_equal(rz_key_save(&key, file, &err), RZ_OK);
+    if (geteuid() == 0)
+        assert_int_equal(chown(file, ORDINARY, ORDINARY), 0);
+    snprintf(command, sizeof command, "%s status --key me.key --control tcp://127.0.0.1:%u",
+             program("rhizome", path), (unsigned)port);
+    start(place, command);
+    await_program(place, "rhizome");
+    uint64_t deadline = process_now_ms() + PATIENCE_MS;
+    while (open_as_neighbour(place->subject.pid, "environ") != EACCES ||
+           open_as_neighbour(place->subject.pid, "maps") != EACCES) /* it has only just begun */
+        assert_true(process_now_ms() < deadline);
+    is_closed(place->subject.pid);
+    close(silent);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(an_ordinary_program_is_open_to_its_neighbours, place_up, place_down),
     cmocka_unit_test_setup_teardown(a_runner_and_its_keeper_are_closed, place_up, place_down),
     cmocka_unit_test_setup_teardown(a_worker_is_closed, place_up, place_down),
+    cmocka_unit_test_setup_teardown(a_command_line_with_a_key_is_closed, place_up, place_down),
 };
 
 RZ_FACTS(tests)

@@ -148,6 +148,13 @@ static void keys_are_files_of_ones_own_and_the_list_is_told(void **state)
     ended_with(77);
     has(said.err, "refuses this key");
     has_not(said.err, "rhizome up");
+    shell(
+        "rhizome key new ops --role admin --out %s.4 && rhizome key new more --role client --security-key %s.4 "
+        "--security-allow %s/keys/allow.json --out %s.5",
+        path, path, houses.dir, path);
+    ended_with(0);
+    shell("sed 's/.*\"server_key\":\"\\([^\"]*\\)\".*/\\1/' %s.4 %s.5 | uniq | wc -l", path, path);
+    out_is("1\n"); /* it is for the same brokers as the key that was there */
     shell("rhizome key revoke nobody");
     ended_with(3);
     shell("rhizome submit --key %s --help >/dev/null && chmod 644 %s && rhizome status --key %s", path, path,
@@ -155,10 +162,23 @@ static void keys_are_files_of_ones_own_and_the_list_is_told(void **state)
     has(said.err, "chmod 600");
 }
 
+/* As anybody may who can open the folder. */
+static void who_locks_the_folder_keeps_nobody_from_revoking(void **state)
+{
+    (void)state;
+    shell("rhizome key new ci --role producer --out %s/ci.key", houses.dir);
+    ended_with(0);
+    shell("flock %s/keys timeout 10 rhizome key revoke ci", houses.dir);
+    ended_with(0);
+    shell("stat -c %%a %s/keys/allow.json.lock", houses.dir);
+    out_is("600\n");
+}
+
 static const struct CMUnitTest tests[] = {
     /* clang-format off */
     cmocka_unit_test_setup_teardown(a_second_host_joins_with_the_key_that_was_made_for_it, up_for_others, all_down),
     cmocka_unit_test_setup_teardown(who_has_no_key_joins_nothing_and_asks_nothing, up_for_others, all_down),
+    cmocka_unit_test_setup_teardown(who_locks_the_folder_keeps_nobody_from_revoking, up_for_others, all_down),
     cmocka_unit_test_setup_teardown(keys_are_files_of_ones_own_and_the_list_is_told, up_for_others, all_down),
     /* clang-format on */
 };
