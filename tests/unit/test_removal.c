@@ -42,6 +42,14 @@ static void make_folder(const char *path)
     assert_int_equal(mkdir(path, 0700), 0);
 }
 
+/* Makes a folder in it, and goes there. */
+static void go_down(char path[PATH_MAX])
+{
+    size_t n = strlen(path);
+    snprintf(path + n, PATH_MAX - n, "/d");
+    make_folder(path);
+}
+
 static bool is_there(const char *path)
 {
     struct stat info;
@@ -78,8 +86,7 @@ static void a_folder_goes_with_all_that_is_in_it(void **state)
     snprintf(path, sizeof path, "%s", place->tree);
     for (int i = 0; i < REMOVAL_DEPTH_MAX - 2; i++) {
         make_file(path, "file");
-        strcat(path, "/d");
-        make_folder(path);
+        go_down(path);
     }
     assert_int_equal(mkfifo(within(place->tree, "fifo"), 0600), 0);
     remove_tree(place->tree);
@@ -108,8 +115,7 @@ static void what_lies_too_deep_stays_and_harms_nobody(void **state)
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s", place->tree);
     for (int i = 0; i < REMOVAL_DEPTH_MAX; i++) {
-        strcat(path, "/d");
-        make_folder(path);
+        go_down(path);
     }
     remove_tree(place->tree);
     assert_true(is_there(path));
