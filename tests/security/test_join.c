@@ -149,11 +149,11 @@ static void keys_are_files_of_ones_own_and_the_list_is_told(void **state)
     has(said.err, "refuses this key");
     has_not(said.err, "rhizome up");
     shell(
-        "rhizome key new ops --role admin --out %s.4 && rhizome key new more --role client --security-key %s.4 "
-        "--security-allow %s/keys/allow.json --out %s.5",
+        "rhizome key new ops --role admin --out %s.ops && rhizome key new more --role client --security-key %s.ops "
+        "--security-allow %s/keys/allow.json --out %s.more",
         path, path, houses.dir, path);
     ended_with(0);
-    shell("sed 's/.*\"server_key\":\"\\([^\"]*\\)\".*/\\1/' %s.4 %s.5 | uniq | wc -l", path, path);
+    shell("sed 's/.*\"server_key\":\"\\([^\"]*\\)\".*/\\1/' %s.ops %s.more | uniq | wc -l", path, path);
     out_is("1\n"); /* it is for the same brokers as the key that was there */
     shell("rhizome key revoke nobody");
     ended_with(3);
