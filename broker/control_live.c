@@ -86,33 +86,13 @@ void op_send(control_t *control, call_t *call, const rz_control_request_t *reque
     rz_buf_fini(&message);
 }
 
-typedef struct {
-    control_t *control;
-    char child[RZ_ID_MAX + 1], id[RZ_ID_MAX + 1], incarnation[RZ_ID_MAX + 1];
-} steered_t;
-
-/* Only who runs the child can have told its worker. */
-static void on_steered_owner(rz_rc_t rc, const rz_act_t *act, void *arg)
-{
-    steered_t *steered = arg;
-    if (rc == RZ_OK && act->owner != NULL && strcmp(act->owner, steered->incarnation) == 0)
-        rz_op_steered(steered->control->part.store, steered->child, steered->id, NULL, NULL);
-    rz_free(steered);
-}
-
 /* Nobody may wait for it: the message may have been sent again after a sync. */
 void control_on_steered(control_t *control, const runner_t *from, const char *child, const char *id,
                         bool live)
 {
     char key[KEY_MAX];
-    if (live) {
-        steered_t *steered = rz_alloc(sizeof *steered);
-        steered->control = control;
-        snprintf(steered->child, sizeof steered->child, "%s", child);
-        snprintf(steered->id, sizeof steered->id, "%s", id);
-        snprintf(steered->incarnation, sizeof steered->incarnation, "%s", from->incarnation);
-        rz_op_get(control->part.store, child, NULL, on_steered_owner, steered);
-    }
+    if (live) /* only who runs the child can have told its worker */
+        rz_op_steered(control->part.store, child, id, from->incarnation, NULL, NULL);
     steer_key(child, id, key);
     live_answer(control->live, key, from->serial, &(live_answer_t){ .rc = RZ_OK, .yes = live });
 }

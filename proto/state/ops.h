@@ -140,8 +140,9 @@ void rz_op_cancel(rz_store_t *store, const char *child, const char *reason, bool
 typedef void (*rz_act_fn)(rz_rc_t rc, const rz_act_t *act, void *arg);
 void rz_op_steer(rz_store_t *store, const char *child, const char *id, rz_str_t message, rz_act_fn fn,
                  void *arg);
-/* Its runner wrote it to the worker: sync does not carry it again. */
-void rz_op_steered(rz_store_t *store, const char *child, const char *id, rz_done_fn fn, void *arg);
+/* Its runner, the incarnation `owner`, wrote it to the worker: sync does not carry it again. RZ_FENCED: another owns the child. */
+void rz_op_steered(rz_store_t *store, const char *child, const char *id, const char *owner, rz_done_fn fn,
+                   void *arg);
 
 /* ---- doom: a queued activation that can never run, as only its stored session showed, ends `error` with
  * this text. RZ_STATE: it is not queued any more, or a later one is (act). RZ_NOT_FOUND. */

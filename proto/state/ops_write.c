@@ -108,11 +108,13 @@ void rz_op_steer(rz_store_t *store, const char *child, const char *id, rz_str_t 
     rz_args_call(&args, store, "steer", rz_on_act, waiter);
 }
 
-void rz_op_steered(rz_store_t *store, const char *child, const char *id, rz_done_fn fn, void *arg)
+void rz_op_steered(rz_store_t *store, const char *child, const char *id, const char *owner, rz_done_fn fn,
+                   void *arg)
 {
     rz_args_t args;
-    rz_args_init(&args, 2);
+    rz_args_init(&args, 3);
     rz_args_text(&args, child);
     rz_args_text(&args, id);
+    rz_args_text(&args, owner);
     call_done(&args, store, "steered", fn, arg);
 }

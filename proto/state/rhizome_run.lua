@@ -525,15 +525,15 @@ ops.steer = { n = 3, fn = function(A, i, n, R)
     return with_act('OK', R, child, a, c[2])
 end }
 
--- child id
-ops.steered = { n = 2, fn = function(A, i)
+-- child id [owner]
+ops.steered = { n = 2, fn = function(A, i, n)
     local child = A[i]
-    if call('SREM', P .. 'u:' .. child, A[i + 1]) == 0 then
-        return 'OK'
-    end
     local a = call('HGET', P .. 'c:' .. child, 'a')
     local t = a and unpack_act(a)
-    if t and call('EXISTS', P .. 'u:' .. child) == 0 then
+    if n > 2 and not (t and t[OWNER] == A[i + 2]) then
+        return 'FENCED'
+    end
+    if call('SREM', P .. 'u:' .. child, A[i + 1]) == 1 and t and call('EXISTS', P .. 'u:' .. child) == 0 then
         call('SREM', P .. 'os:' .. t[OWNER], child)
     end
     return 'OK'

@@ -176,7 +176,7 @@ static void on_done(rz_rc_t rc, void *arg)
 static void steered(calls_t *calls, const char *child, const char *id)
 {
     asked_t asked = OWN(calls);
-    rz_op_steered(calls->store, child, id, on_done, &asked);
+    rz_op_steered(calls->store, child, id, "i1", on_done, &asked);
     wait_answer(&asked);
     assert_int_equal(asked.rc, RZ_OK);
 }
