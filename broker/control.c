@@ -86,7 +86,8 @@ static bool tells_state(rz_rc_t rc)
 rz_buf_t *reply_with(const control_t *control, call_t *call, rz_rc_t rc, const rz_act_t *act)
 {
     rz_buf_t *out = call_reply(call, rc, NULL);
-    if (act != NULL && act->child[0] != '\0' && tells_state(rc))
+    if (act != NULL && act->child[0] != '\0' && tells_state(rc) &&
+        (rc == RZ_OK || reach_covers(control, call, act->parent, act->child)))
         act_encode(control->part.roster, "activation", act, out);
     return out;
 }

@@ -117,7 +117,7 @@ static void count(member_t *member, rz_rc_t rc, const rz_cancel_result_t *result
         act_encode(cancelling->asking.control->part.roster, NULL, &result->act, &cancelling->shown);
 }
 
-/* ---- its children ---- */
+/* ---- its children: a key that is limited reaches those of parents within its scope, however deep it is ---- */
 
 static void list_children(member_t *member, const char *before);
 
@@ -145,8 +145,10 @@ static void on_cancelled(rz_rc_t rc, const rz_cancel_result_t *result, void *arg
 {
     member_t *member = arg;
     const cancelling_t *cancelling = member->cancelling;
+    const asking_t *asking = &cancelling->asking;
     count(member, rc, result);
-    if (cancelling->tree && cancelling->failure == RZ_OK && !cancelling->too_many)
+    if (cancelling->tree && cancelling->failure == RZ_OK && !cancelling->too_many &&
+        reach_covers(asking->control, asking->call, member->child, NULL))
         list_children(member, NULL);
     else
         member_end(member);

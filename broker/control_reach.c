@@ -10,21 +10,13 @@ typedef struct {
     asking_t asking;
     rz_buf_t body; /* the request, to be decoded again: its texts were lent */
     int next;      /* of the children */
+    bool tree;     /* the child may be a root that lives elsewhere: it is its children that are meant */
+    char child[RZ_ID_MAX + 1]; /* that is being looked at */
 } reaching_t;
 
-static bool is_limited(const rz_allowed_t *who)
+bool reach_covers(const control_t *control, const call_t *call, const char *parent, const char *child)
 {
-    return who->parents != NULL || who->tenant != NULL || who->topics != NULL;
-}
-
-/* A key that is limited to topics asks only for events that it could have heard. */
-static rz_rc_t may_ask_about(const rz_allowed_t *who, const char *parent, const char *child, rz_err_t *err)
-{
-    char topic[2 * RZ_ID_MAX + 3];
-    snprintf(topic, sizeof topic, "%s/%s/", parent, child);
-    if (!may_hear(who, rz_str(topic)))
-        return rz_fail(err, RZ_NOT_ALLOWED, "key %s is limited to other topics", who->name);
-    return may_reach(who, parent, err);
+    return may_reach(control_who(control, call), parent, child, NULL) == RZ_OK;
 }
 
 /* The i-th child that the request names; NULL: there are no more. */
@@ -40,7 +32,7 @@ static rz_rc_t check_named_parent(const rz_allowed_t *who, const rz_control_requ
 {
     if (request->op == RZ_OP_LIST && request->parent == NULL)
         return rz_fail_field(err, RZ_NOT_ALLOWED, "parent", "key %s is limited: name a parent", who->name);
-    return request->parent != NULL ? may_reach(who, request->parent, err) : RZ_OK;
+    return request->parent != NULL ? may_reach(who, request->parent, NULL, err) : RZ_OK;
 }
 
 static void reaching_end(reaching_t *reaching)
@@ -57,24 +49,31 @@ static void forbid(reaching_t *reaching, const rz_err_t *err)
     reaching_end(reaching);
 }
 
-/* A child that is not known is the operation's to answer. */
+/* A child that is not known is nobody's yet, and may be another's in a moment: the operation does not see it. */
+static rz_rc_t judge(const reaching_t *reaching, rz_rc_t rc, const rz_act_t *act, rz_err_t *err)
+{
+    const rz_allowed_t *who = control_who(reaching->asking.control, reaching->asking.call);
+    if (who == NULL)
+        return rz_fail(err, RZ_NOT_ALLOWED, "this key may not ask here any more");
+    if (rc == RZ_OK)
+        return may_reach(who, act->parent, reaching->child, err);
+    if (rc == RZ_NOT_FOUND && reaching->tree && may_reach(who, reaching->child, NULL, NULL) == RZ_OK)
+        return RZ_OK;
+    return rc;
+}
+
 static void on_parent(rz_rc_t rc, const rz_act_t *act, void *arg)
 {
     reaching_t *reaching = arg;
     rz_err_t err = { 0 };
-    const rz_allowed_t *who = control_who(reaching->asking.control, reaching->asking.call);
-    if (who == NULL)
-        rz_fail(&err, RZ_NOT_ALLOWED, "this key may not ask here any more");
-    else if (rc == RZ_OK)
-        may_ask_about(who, act->parent, act->child, &err);
-    else if (rc != RZ_NOT_FOUND)
-        rz_fail(&err, rc, "%s", rz_rc_text(rc));
-    if (err.rc == RZ_OK) {
+    rc = judge(reaching, rc, act, &err);
+    if (rc == RZ_OK) {
         look_at_next(reaching);
-    } else if (err.rc == RZ_NOT_ALLOWED) {
+    } else if (rc == RZ_NOT_ALLOWED) {
         forbid(reaching, &err);
     } else {
-        call_refuse_err(&reaching->asking.call, &err);
+        call_about(reaching->asking.call, reaching->child);
+        call_refuse(&reaching->asking.call, rc, NULL);
         reaching_end(reaching);
     }
 }
@@ -87,6 +86,7 @@ static void look_at_next(reaching_t *reaching)
     rz_control_decode(reaching->body.data, reaching->body.len, &request, &err); /* it was good before */
     const char *child = child_at(&request, reaching->next++);
     if (child != NULL && rz_store_up(control->part.store)) {
+        snprintf(reaching->child, sizeof reaching->child, "%s", child);
         rz_op_get(control->part.store, child, NULL, on_parent, reaching);
     } else {
         control_serve(control, reaching->asking.call, &request);
@@ -109,6 +109,7 @@ void reach_check(control_t *control, call_t *call, const rz_control_request_t *r
     }
     reaching_t *reaching = rz_alloc(sizeof *reaching);
     reaching->asking = (asking_t){ control, call };
+    reaching->tree = request->op == RZ_OP_CANCEL && request->tree;
     rz_buf_put_str(&reaching->body, body);
     look_at_next(reaching);
 }

@@ -41,7 +41,9 @@ void op_submit(control_t *control, call_t *call, const rz_control_request_t *req
         call_refuse_err(&call, &err);
         return;
     }
-    if (may_submit(control_who(control, call), intake.job.parent, intake.job.tenant, &err) != RZ_OK)
+    const rz_allowed_t *asks = control_who(control, call);
+    intake.submit.own = is_limited(asks);
+    if (may_submit(asks, intake.job.parent, intake.job.child, intake.job.tenant, &err) != RZ_OK)
         control_forbid(control, &call, &err);
     else
         placement_submit(control->part.placement, &intake, on_submitted, asking_open(control, call));

@@ -159,14 +159,16 @@ static void tell_end(jobs_t *jobs, const intake_who_t *who, const char *error)
     publish(notice, false);
 }
 
-/* A parent that waits for the child as upstream has it (spec 8.2) also hears that it ended. */
+/* A parent that waits for the child as upstream has it (spec 8.2) also hears that it ended. Of ids for which a key may not
+ * speak only the log knows: a subscriber would believe them. */
 static void reject(jobs_t *jobs, rz_rc_t rc, const rz_err_t *err, const intake_who_t *who)
 {
+    static const intake_who_t nobody = { 0 };
     const char *verdict = intake_verdict(rc, err);
     jobs->part.counters->jobs_rejected++;
     rz_log_warn("job.rejected", "parent=%s child=%s code=%s %s", who->parent, who->child, rz_rc_name(rc),
                 err->text[0] != '\0' ? err->text : rz_rc_text(rc));
-    tell_rejection(jobs, rc, err, who);
+    tell_rejection(jobs, rc, err, rc == RZ_NOT_ALLOWED ? &nobody : who);
     if (verdict != NULL) /* its ids were good: they are looked at before */
         tell_end(jobs, who, verdict);
 }
@@ -242,7 +244,8 @@ static void pushed_refused(pushed_t *pushed)
     pushed_end(pushed);
 }
 
-/* Also what has waited here is asked whose it is: its key may have been revoked meanwhile. */
+/* Also what has waited here is asked whose it is: its key may have been revoked meanwhile. A job that cannot be read to its end
+ * is judged by what it says whose it is; its tenant is not known then. */
 static void submit(pushed_t *pushed)
 {
     jobs_t *jobs = pushed->jobs;
@@ -254,23 +257,25 @@ static void submit(pushed_t *pushed)
     }
     intake_t intake;
     intake_who_t whose;
-    rz_err_t err = { 0 };
-    if (intake_decode(jobs->part.rules, (rz_str_t){ pushed->bytes, pushed->len }, false, &intake, &whose,
-                      &err) != RZ_OK) {
-        reject(jobs, err.rc, &err, &whose);
-        pushed_refused(pushed);
-        return;
-    }
-    if (may_submit(who, intake.job.parent, intake.job.tenant, &err) != RZ_OK) {
+    rz_err_t err = { 0 }, denied = { 0 };
+    rz_rc_t rc = intake_decode(jobs->part.rules, (rz_str_t){ pushed->bytes, pushed->len }, false, &intake,
+                               &whose, &err);
+    if (rc == RZ_OK)
         intake_whose(&intake, &whose);
-        guard_refused(jobs->part.guard, GATE_JOBS, pushed->user, err.text);
-        reject(jobs, err.rc, &err, &whose);
-        intake_fini(&intake);
+    if (may_submit(who, whose.parent, whose.child, rc == RZ_OK ? intake.job.tenant : NULL, &denied) !=
+        RZ_OK) {
+        guard_refused(jobs->part.guard, GATE_JOBS, pushed->user, denied.text);
+        reject(jobs, denied.rc, &denied, &whose);
         pushed_refused(pushed);
-        return;
+    } else if (rc != RZ_OK) {
+        reject(jobs, rc, &err, &whose);
+        pushed_refused(pushed);
+    } else {
+        intake.submit.own = is_limited(who);
+        placement_submit(jobs->part.placement, &intake, on_submitted, pushed);
     }
-    placement_submit(jobs->part.placement, &intake, on_submitted, pushed);
-    intake_fini(&intake);
+    if (rc == RZ_OK)
+        intake_fini(&intake);
 }
 
 /* One after the other: submitted together, a later one could find the room that came a moment after an earlier one was

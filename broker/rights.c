@@ -1,6 +1,7 @@
 /* rights.c - see rights.h. */
 #include "rights.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define PRODUCER   (1u << RZ_KEY_PRODUCER)
@@ -78,10 +79,24 @@ static rz_rc_t fail_nobody(rz_err_t *err)
     return rz_fail(err, RZ_NOT_ALLOWED, "this key is not on the list (any more)");
 }
 
+bool is_limited(const rz_allowed_t *who)
+{
+    return who != NULL && (who->parents != NULL || who->tenant != NULL || who->topics != NULL);
+}
+
+/* Sessions without a parent are nobody's in particular: no scope has them. */
+static bool is_about_all(rz_control_op_t op)
+{
+    return op == RZ_OP_SESSION_LIST || op == RZ_OP_SESSION_PUT;
+}
+
 rz_rc_t may_call(const rz_allowed_t *who, rz_control_op_t op, rz_err_t *err)
 {
     if (who == NULL)
         return fail_nobody(err);
+    if (role_calls(who->role, op) && is_limited(who) && is_about_all(op))
+        return rz_fail(err, RZ_NOT_ALLOWED, "key %s is limited: %s is about everybody's sessions", who->name,
+                       rz_control_op_name(op));
     if (role_calls(who->role, op))
         return RZ_OK;
     return rz_fail(err, RZ_NOT_ALLOWED, "key %s has role %s, which may not call %s", who->name,
@@ -90,24 +105,39 @@ rz_rc_t may_call(const rz_allowed_t *who, rz_control_op_t op, rz_err_t *err)
 
 static rz_rc_t fits_parents(const rz_allowed_t *who, const char *parent, rz_err_t *err)
 {
-    if (who == NULL)
-        return fail_nobody(err);
     if (rz_scope_fits(who->parents, parent))
         return RZ_OK;
     return rz_fail(err, RZ_NOT_ALLOWED, "key %s is limited to other parents", who->name);
 }
 
-rz_rc_t may_reach(const rz_allowed_t *who, const char *parent, rz_err_t *err)
+static rz_rc_t fits_topics(const rz_allowed_t *who, const char *parent, const char *child, rz_err_t *err)
 {
-    if (who != NULL && who->tenant != NULL && who->parents == NULL)
-        return rz_fail(err, RZ_NOT_ALLOWED,
-                       "key %s is limited to a tenant and to no parents: it may only submit", who->name);
-    return fits_parents(who, parent, err);
+    char topic[2 * RZ_ID_MAX + 3];
+    snprintf(topic, sizeof topic, "%s/%s%s", parent, child != NULL ? child : "", child != NULL ? "/" : "");
+    if (rz_scope_covers(who->topics, rz_str(topic)))
+        return RZ_OK;
+    return rz_fail(err, RZ_NOT_ALLOWED, "key %s is limited to other topics", who->name);
 }
 
-rz_rc_t may_submit(const rz_allowed_t *who, const char *parent, const char *tenant, rz_err_t *err)
+rz_rc_t may_reach(const rz_allowed_t *who, const char *parent, const char *child, rz_err_t *err)
 {
+    if (who == NULL)
+        return fail_nobody(err);
+    if (who->tenant != NULL && who->parents == NULL)
+        return rz_fail(err, RZ_NOT_ALLOWED,
+                       "key %s is limited to a tenant and to no parents: it may only submit", who->name);
     rz_rc_t rc = fits_parents(who, parent, err);
+    return rc == RZ_OK ? fits_topics(who, parent, child, err) : rc;
+}
+
+rz_rc_t may_submit(const rz_allowed_t *who, const char *parent, const char *child, const char *tenant,
+                   rz_err_t *err)
+{
+    if (who == NULL)
+        return fail_nobody(err);
+    rz_rc_t rc = fits_parents(who, parent, err);
+    if (rc == RZ_OK)
+        rc = fits_topics(who, parent, child, err);
     if (rc != RZ_OK)
         return rc;
     if (who->tenant == NULL || (tenant != NULL && strcmp(who->tenant, tenant) == 0))

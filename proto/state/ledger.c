@@ -60,7 +60,8 @@ static void add(rz_ledger_t *ledger, rz_str_t child, uint64_t activation, uint64
 void rz_ledger_note(rz_ledger_t *ledger, rz_str_t op, const rz_str_t *args, size_t n, const rz_str_t *fields,
                     size_t field_count)
 {
-    if (rz_str_eq(op, "submit") && field_count > 1) /* answers child and activation, as the first two */
+    bool submits = rz_str_eq(op, "submit") || rz_str_eq(op, "submit_own");
+    if (submits && field_count > 1) /* answers child and activation, as the first two */
         add(ledger, fields[0], number(word(fields[1], ACTIVATION)), 0);
     else if (rz_str_eq(op, "finish") && n > 1) /* child epoch ... */
         add(ledger, args[0], 0, number(args[1]));

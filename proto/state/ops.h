@@ -63,6 +63,7 @@ typedef struct {
     rz_str_t append;       /* one more message, raw object; empty: none                                    */
     uint64_t max_queue_ms; /* it ends `timeout` when nobody took it for so long; 0: never            */
     const char *doom;      /* it can never run: it is stored and ends `error` with this text at once */
+    bool own;              /* a known child must be this parent's: one that has none is RZ_CONFLICT too */
     const char *owner, *token; /* NULL: queue only */
 } rz_submit_t;
 typedef struct {

@@ -48,7 +48,7 @@ void rz_op_submit(rz_store_t *store, const rz_submit_t *request, rz_submit_fn fn
         rz_args_str(&args, request->messages[i]);
     rz_waiter_t *waiter = rz_waiter(arg);
     waiter->fn.submit = fn;
-    rz_args_call(&args, store, "submit", on_submit, waiter);
+    rz_args_call(&args, store, request->own ? "submit_own" : "submit", on_submit, waiter);
 }
 
 void rz_op_doom(rz_store_t *store, const char *child, uint64_t activation, const char *text, rz_act_fn fn,

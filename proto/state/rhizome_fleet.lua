@@ -407,7 +407,7 @@ local function alone(name)
         end }
 end
 
-local names = { 'submit', 'doom', 'retry', 'claim', 'reassign', 'start', 'append', 'finish', 'release', 'cancel', 'steer', 'steered', 'join',
+local names = { 'submit', 'submit_own', 'doom', 'retry', 'claim', 'reassign', 'start', 'append', 'finish', 'release', 'cancel', 'steer', 'steered', 'join',
     'sync', 'condemn', 'reap', 'incarnations', 'session_put', 'session_get', 'get', 'list', 'replay', 'classes', 'broadcast',
     'stats', 'explain', 'wait_register', 'wait_get', 'tick', 'groups', 'backlog' }
 for i = 1, #names do

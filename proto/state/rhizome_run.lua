@@ -15,10 +15,10 @@ local function bad_submit(A, i)
         not find(A[i + 12], '^%d+$') or not find(A[i + 13], '^%d+$') or not find(A[i + 20], '^%d+$')
 end
 
--- Why a known child takes no new job now: a code, or nil.
-local function submit_refusal(A, i, R, t, c)
+-- Why a known child takes no new job now: a code, or nil. own: one that has no parent yet is not taken over either.
+local function submit_refusal(A, i, R, t, c, own)
     local child, job, a, err, tombstone = A[i + 1], A[i + 2], c[1], c[2], c[4]
-    if t[PARENT] ~= '-' and t[PARENT] ~= A[i] then
+    if t[PARENT] ~= A[i] and (own or t[PARENT] ~= '-') then
         return with_act('CONFLICT', R, child, a, err)
     end
     if job ~= '' and tombstone then
@@ -108,7 +108,7 @@ local function queue_is_full(max)
     return tonumber(call('GET', P .. 'n') or 0) >= tonumber(max)
 end
 
-ops.submit = { n = 22, fn = function(A, i, n, R)
+local function submit(A, i, n, R, own)
     local child, header, append, owner, doom = A[i + 1], A[i + 19], A[i + 16], A[i + 14], A[i + 21]
     if bad_submit(A, i) then
         return 'BAD_FIELD'
@@ -117,7 +117,7 @@ ops.submit = { n = 22, fn = function(A, i, n, R)
     local c = call('HMGET', key, 'a', 'e', 'r', 'j:' .. A[i + 2])
     local known = c[1]
     local t = known and unpack_act(known) or no_activation()
-    local refusal = known and submit_refusal(A, i, R, t, c)
+    local refusal = known and submit_refusal(A, i, R, t, c, own)
     if refusal then
         return refusal
     end
@@ -167,6 +167,15 @@ ops.submit = { n = 22, fn = function(A, i, n, R)
     end
     put_assignment(R, child, a, j, '', session and header or call('HGET', key, 'h'), messages or messages_json(child))
     return 'OK'
+end
+
+ops.submit = { n = 22, fn = function(A, i, n, R)
+    return submit(A, i, n, R, false)
+end }
+
+-- As submit, for who may speak for some parents only: a known child must be this parent's already.
+ops.submit_own = { n = 22, fn = function(A, i, n, R)
+    return submit(A, i, n, R, true)
 end }
 
 -- child activation text; answers the activation. It is queued, and whoever asks knows that it can never run.

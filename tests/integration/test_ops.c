@@ -71,6 +71,23 @@ static void a_child_of_another_parent_is_a_conflict_that_names_it(void **state)
     assert_string_equal(calls->answer.parent, "p1");
 }
 
+static void a_child_without_a_parent_is_taken_over_by_who_may_speak_for_all_parents_only(void **state)
+{
+    calls_t *calls = *state;
+    const rz_session_put_t lone = { .child = "c1",
+                                    .session_affinity = "aff",
+                                    .session_profile = "echo",
+                                    .header = RZ_STR("{\"kind\":\"child\"}") };
+    rz_submit_t request = plain_submit("c1");
+    assert_int_equal(call_session_put(calls, &lone), RZ_OK);
+    request.own = true;
+    assert_int_equal(call_submit(calls, &request), RZ_CONFLICT);
+    request.own = false;
+    assert_int_equal(call_submit(calls, &request), RZ_OK);
+    request.own = true;
+    assert_int_equal(call_submit(calls, &request), RZ_DUPLICATE); /* it is its parent's now */
+}
+
 static void a_second_job_for_a_live_child_is_already_running(void **state)
 {
     calls_t *calls = with_running(state);
@@ -569,6 +586,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(the_same_job_again_is_a_duplicate_and_tells_its_state, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_job_id_with_other_content_is_a_conflict, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_child_of_another_parent_is_a_conflict_that_names_it, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(a_child_without_a_parent_is_taken_over_by_who_may_speak_for_all_parents_only, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_second_job_for_a_live_child_is_already_running, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(without_a_job_id_nothing_is_a_duplicate, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_child_without_session_is_not_found, calls_setup, calls_teardown),

@@ -97,3 +97,42 @@ bool logged(const char *text)
     log[n] = '\0';
     return strstr(log, text) != NULL;
 }
+
+/* ---- a conversation under another key ---- */
+
+static void *own;
+
+void as(const char *name)
+{
+    own = stage.control;
+    stage.control = connected_as(ZMQ_REQ, stage.control_at, name);
+}
+
+void as_ourselves(void)
+{
+    disconnected(stage.control);
+    stage.control = own;
+}
+
+const char *job_of(const char *parent, const char *child, const char *more)
+{
+    static char text[1024];
+    snprintf(
+        text, sizeof text,
+        "{\"parent_session_id\":\"%s\",\"child_session_id\":\"%s\",\"session\":{\"id\":\"%s\",\"kind\":\"child\","
+        "\"parent_session_id\":\"%s\",\"metadata\":{\"external.agent_id\":\"echo\"},"
+        "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}%s}",
+        parent, child, child, parent, more);
+    return text;
+}
+
+cJSON *submit_of(const char *parent, const char *child, const char *more)
+{
+    return ask("{\"op\":\"submit\",\"job\":%s}", job_of(parent, child, more));
+}
+
+void is_told_no(cJSON *reply)
+{
+    assert_true(strlen(text_at(reply, "message")) > 0);
+    answers(reply, "NOT_ALLOWED");
+}

@@ -17,3 +17,12 @@ uint64_t counted(const char *counter);
 void await_count(const char *counter, uint64_t least);
 /* The broker's log has the text. */
 bool logged(const char *text);
+
+/* What is asked until as_ourselves() is asked with the key of that name. */
+void as(const char *name);
+void as_ourselves(void);
+/* A job with a whole session; more: further members, each with a leading comma. Lent until the next call. */
+const char *job_of(const char *parent, const char *child, const char *more);
+cJSON *submit_of(const char *parent, const char *child, const char *more);
+/* Expects NOT_ALLOWED with a sentence, and deletes the reply. */
+void is_told_no(cJSON *reply);

@@ -58,6 +58,15 @@ static void an_end_is_lost_if_its_epoch_lives_or_is_not_known(void **state)
     assert_false(lost(0, "running 2 4294967299 t o"));
 }
 
+static void a_submit_of_a_limited_key_is_one_too(void **state)
+{
+    (void)state;
+    const rz_str_t args[] = { RZ_STR("p"), RZ_STR("c1") },
+                   fields[] = { RZ_STR("c1"), RZ_STR("queued 3 7 - -") };
+    rz_ledger_note(ledger, RZ_STR("submit_own"), args, 2, fields, 2);
+    assert_true(lost(0, "terminal 2 7 - -"));
+}
+
 static void what_is_neither_is_not_kept(void **state)
 {
     (void)state;
@@ -84,6 +93,7 @@ static void the_oldest_is_pushed_out(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_submit_is_lost_if_the_store_knows_fewer, begin, end),
     cmocka_unit_test_setup_teardown(an_end_is_lost_if_its_epoch_lives_or_is_not_known, begin, end),
+    cmocka_unit_test_setup_teardown(a_submit_of_a_limited_key_is_one_too, begin, end),
     cmocka_unit_test_setup_teardown(what_is_neither_is_not_kept, begin, end),
     cmocka_unit_test_setup_teardown(the_oldest_is_pushed_out, begin, end),
 };
