@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#define SPENT_MAX       8192              /* the latest so many are known                */
+#define SPENT_MAX       4096              /* the latest so many are known                */
 #define SPENT_BYTES_MAX ((size_t)8 << 20) /* and what the latest of them said, this much */
 
 /* What its finish said. */
