@@ -14,10 +14,24 @@ from truth import P
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PATIENCE = 20.0
+DISK_TRIES = 50
 # An agent that leaves a process behind: of another session, child of nobody, deaf to TERM.
 STUBBORN = {"agent_id": "stubborn", "protocol": "actor", "permission_profile": "any", "executor": "command", "command": "/bin/sh", "args": [
     "-c", "trap '' TERM; (setsid /bin/sh -c 'trap \"\" TERM; sleep 600' </dev/null >/dev/null 2>&1 &); sleep 1; echo done"]}
 FDS = 4096  # descriptors that each daemon may have
+
+
+STAND = ("role", "loading", "master_host", "master_link_status", "master_repl_offset", "connected_slaves", "sync_full", "used_memory_human",
+         "aof_current_size", "aof_rewrite_in_progress", "aof_last_write_status", "rejected_connections")
+
+
+def stand_of(redis):
+    """One line of how a Redis is, or why it cannot be said."""
+    try:
+        info = dict(line.split(":", 1) for line in redis("INFO").splitlines() if ":" in line)
+        return " ".join(f"{name} {info[name]}" for name in STAND if name in info)
+    except Down as down:
+        return f"nothing: {down}"
 
 
 class Daemon:
@@ -128,11 +142,20 @@ class Store(Daemon):
             time.sleep(0.02)
         raise hosts.Failed("redis does not answer; see redis.log")
 
+    def stand(self):
+        return [stand_of(self.raw)]
+
     def fill_disk(self):
-        """No byte more: the limit goes down to what is used."""
-        state = os.statvfs(self.disk)
-        used = (state.f_blocks - state.f_bfree) * state.f_frsize
-        hosts.command("mount", "-o", f"remount,size={used + 4096}", self.disk)
+        """No byte more: the limit goes down to what is used. Below that it cannot go, so what is written meanwhile makes us look again."""
+        for left in reversed(range(DISK_TRIES)):
+            state = os.statvfs(self.disk)
+            used = (state.f_blocks - state.f_bfree) * state.f_frsize
+            try:
+                hosts.command("mount", "-o", f"remount,size={used + 4096}", self.disk)
+                return
+            except hosts.Failed:
+                if left == 0:
+                    raise
 
     def free_disk(self):
         hosts.command("mount", "-o", "remount,size=4g", self.disk)

@@ -1,85 +1,109 @@
 """The store as three strict redises with a sentinel beside each, on hosts of their own; and what can be done to its primary.
 
-A drop-in for daemons.Store: `raw` follows the primary, by the highest term among those that say they are one."""
+A drop-in for daemons.Store: `raw` follows the primary, as the lookout knows it."""
 import os
 import signal
-import subprocess
+import threading
 import time
 
 import hosts
-from daemons import PATIENCE, Daemon, Fleet
+from daemons import PATIENCE, Daemon, Fleet, stand_of
 from resp import Down, Redis
 
 NAME, REDIS, SENTINEL = "rz", 6379, 26379
 DOWN_AFTER_MS, FAILOVER_MS = 1000, 5000
-LOOK_S = 0.5
+LOOK_S = 0.25
+GLANCE_S = 0.3  # whoever says nothing for so long is not looked at longer
+NOTE_S = 5.0
 HOSTS = ("store", "s2", "s3")
 
 
-class Following(Redis):
-    """A client of whichever of these sockets is the primary's."""
+class Lookout(threading.Thread):
+    """Asks the nodes what they are, again and again, so that nobody else waits for one that is stopped. The primary is whoever says that it is
+    one, by the highest term of several. Every change is a line of stand.log, and every few seconds what grows."""
 
-    def __init__(self, path, timeout=10.0):
-        super().__init__(path, timeout)
-        self.current, self.looked = None, 0.0
+    def __init__(self, nodes, log):
+        super().__init__(daemon=True)
+        self.nodes, self.log, self.primary, self.ending = nodes, log, None, threading.Event()
+        self.eyes = [Redis(node.socket, timeout=GLANCE_S) for node in nodes]
+
+    def run(self):
+        began, roles, noted = time.monotonic(), None, 0.0
+        with open(self.log, "w", buffering=1) as log:
+            while not self.ending.wait(LOOK_S):
+                now, before, roles = time.monotonic() - began, roles, [self._look(eye) for eye in self.eyes]
+                leads = [(term, node.host, node) for node, (role, term) in zip(self.nodes, roles) if role == "master"]
+                self.primary = max(leads)[2] if leads else None
+                if before != roles or now - noted > NOTE_S:
+                    noted = now
+                    log.writelines(f"{now:7.1f} {node.host:<6} {role:<8} term {term} {stand_of(eye)}\n"
+                                   for node, eye, (role, term) in zip(self.nodes, self.eyes, roles))
+
+    @staticmethod
+    def _look(eye):
+        try:
+            role, term = eye.many([("ROLE",), ("HGET", "rz:{0}:store", "term")])
+            return (role[0], int(term or 0)) if isinstance(role, list) else (str(role), 0)
+        except Down as down:
+            return "loading" if "loading" in str(down) else "silent", 0
+
+    def finish(self):
+        self.ending.set()
+        self.join()
+
+
+class Following(Redis):
+    """A client of whichever node is the primary; `path` is the lookout that knows."""
 
     def connect(self):
-        self.current = self.find()
-        plain = Redis(self.current, self.timeout)
+        self.current = self.path.primary
+        if self.current is None:
+            raise OSError("no primary")
+        plain = Redis(self.current.socket, self.timeout)
         plain.connect()
         self.socket, self.file = plain.socket, plain.file
 
-    def find(self):
-        found = []
-        for path in self.path:
-            one = Redis(path, timeout=0.5)
-            try:
-                role, term = one.many([("ROLE",), ("HGET", "rz:{0}:store", "term")])
-                if isinstance(role, list) and role[0] == "master":
-                    found.append((int(term or 0), path))
-            except Down:
-                pass
-            finally:
-                one.close()
-        if not found:
-            raise OSError("no primary")
-        return max(found)[1]
-
     def many(self, commands):
-        if self.socket is not None and time.monotonic() - self.looked > LOOK_S:
-            self.looked = time.monotonic()
-            try:
-                if self.find() != self.current:
-                    self.close()
-            except OSError as error:
-                self.close()
-                raise Down(str(error)) from error
+        if self.socket is not None and self.path.primary is not self.current:
+            self.close()
         return super().many(commands)
 
 
 class Node:
-    """One host of the store: Redis and its sentinel."""
+    """One host of the store: Redis and its sentinel, each with a file that is its memory of who is whose replica: sentinels rewrite both."""
 
     def __init__(self, fleet, host):
         self.host, self.dir, self.down = host, f"{fleet.dir}/{host}", False  # down: a fault has it
-        self.socket = f"{self.dir}/redis.sock"
+        self.socket, self.sentinel_socket = f"{self.dir}/redis.sock", f"{self.dir}/sentinel.sock"
         os.mkdir(self.dir)
-        primary = [] if host == HOSTS[0] else ["--replicaof", fleet.hosts.address(HOSTS[0]), REDIS]
-        self.redis = Daemon(fleet, f"redis-{host}", host, [
-            "redis-server", "--bind", "0.0.0.0", "--protected-mode", "no", "--port", REDIS, "--unixsocket", self.socket, "--dir", self.dir,
-            "--appendonly", "yes", "--appendfsync", "always", "--no-appendfsync-on-rewrite", "no", "--save", "", "--maxmemory-policy", "noeviction",
-            "--min-replicas-to-write", "1", "--min-replicas-max-lag", "3", "--repl-ping-replica-period", "1", "--repl-timeout", "5",
-            "--repl-diskless-sync-delay", "0", *primary])
-        conf = f"{self.dir}/sentinel.conf"
+        first = fleet.hosts.address(HOSTS[0])
+        self.redis = self._daemon(fleet, "redis", [
+            f"port {REDIS}", f"unixsocket {self.socket}", "appendonly yes", "appendfsync always", "no-appendfsync-on-rewrite no", 'save ""',
+            "maxmemory-policy noeviction", "min-replicas-to-write 1", "min-replicas-max-lag 3", "repl-ping-replica-period 1", "repl-timeout 5",
+            "repl-diskless-sync-delay 0", "repl-backlog-size 64mb", *([] if host == HOSTS[0] else [f"replicaof {first} {REDIS}"])])
+        self.sentinel = self._daemon(fleet, "sentinel", [
+            f"port {SENTINEL}", f"unixsocket {self.sentinel_socket}", f"sentinel monitor {NAME} {first} {REDIS} 2",
+            f"sentinel down-after-milliseconds {NAME} {DOWN_AFTER_MS}", f"sentinel failover-timeout {NAME} {FAILOVER_MS}"], "--sentinel")
+
+    def _daemon(self, fleet, program, settings, *flags):
+        conf = f"{self.dir}/{program}.conf"
         with open(conf, "w") as file:
-            file.write(f"port {SENTINEL}\nbind 0.0.0.0\nprotected-mode no\ndir {self.dir}\nsentinel monitor {NAME} {fleet.hosts.address(HOSTS[0])} {REDIS} 2\n"
-                       f"sentinel down-after-milliseconds {NAME} {DOWN_AFTER_MS}\nsentinel failover-timeout {NAME} {FAILOVER_MS}\n")
-        self.sentinel = Daemon(fleet, f"sentinel-{host}", host, ["redis-server", conf, "--sentinel"])
+            file.write("\n".join(["bind 0.0.0.0", "protected-mode no", f"dir {self.dir}", *settings]) + "\n")
+        return Daemon(fleet, f"{program}-{self.host}", self.host, ["redis-server", conf, *flags])
 
     def start_redis(self):
-        """Again: what it was when it began, its sentinels know better, so it begins as it is configured and is told."""
         self.redis.start()
         self.down = False
+
+    def stand(self):
+        """[line] of what it and its sentinel say of themselves."""
+        try:
+            facts = Redis(self.sentinel_socket, timeout=1.0)("SENTINEL", "MASTER", NAME)
+            facts = dict(zip(facts[::2], facts[1::2]))
+            view = " ".join(f"{name} {facts.get(name)}" for name in ("ip", "flags", "config-epoch", "num-slaves", "num-other-sentinels"))
+        except Down as down:
+            view = f"nothing: {down}"
+        return [f"{self.host}: {stand_of(Redis(self.socket, timeout=1.0))}", f"{self.host}: its sentinel says {view}"]
 
 
 class Ensemble:
@@ -88,8 +112,8 @@ class Ensemble:
     def __init__(self, fleet):
         self.fleet = fleet
         self.nodes = [Node(fleet, host) for host in HOSTS]
-        self.socket = tuple(node.socket for node in self.nodes)
-        self.raw = Following(self.socket, timeout=3.0)
+        self.socket = self.lookout = Lookout(self.nodes, f"{fleet.dir}/stand.log")
+        self.raw = Following(self.lookout, timeout=3.0)
         self.log = self.nodes[0].redis.log
 
     def broker_flags(self, _):
@@ -97,19 +121,27 @@ class Ensemble:
         return ["--redis-url", f"redis+sentinel://{places}/{NAME}", "--redis-replicas", 1]
 
     def admin_url(self):
-        return f"unix:{self.raw.find()}"
+        return f"unix:{self.lookout.primary.socket}"
 
     def primary(self):
-        path = self.raw.find()
-        return next(node for node in self.nodes if node.socket == path)
+        """The node, or None."""
+        return self.lookout.primary
+
+    def stand(self):
+        return [line for node in self.nodes for line in node.stand()]
 
     def start(self):
-        for node in self.nodes:
-            node.redis.start()
+        """Whoever is down; the first time that is everybody."""
+        again = self.lookout.is_alive()
+        for daemon in [node.redis for node in self.nodes if not node.down] + [node.sentinel for node in self.nodes if again]:
+            if not daemon.up():
+                daemon.start()
+        if again:
+            return
+        self.lookout.start()
         self._await(lambda: self.raw("INFO", "replication").count("state=online") == len(self.nodes) - 1, "replicas are in step")
         for node in self.nodes:
             node.sentinel.start()
-        time.sleep(0)
 
     def _await(self, reached, what):
         deadline = time.monotonic() + PATIENCE
@@ -136,13 +168,11 @@ class Ensemble:
         return self.main_pid()
 
     def main_pid(self):
-        try:
-            return self.primary().redis.pid
-        except OSError:
-            return self.nodes[0].redis.pid
+        return (self.primary() or self.nodes[0]).redis.pid
 
     def end(self):
-        self.raw.close()
+        if self.lookout.is_alive():
+            self.lookout.finish()
         return all([daemon.end() for node in self.nodes for daemon in (node.sentinel, node.redis)])
 
 
@@ -156,15 +186,8 @@ class ReplicatedFleet(Fleet):
 
 # ---- faults of its primary: as those of faults.py ----
 
-def find(scene):
-    try:
-        return scene.fleet.store.primary()
-    except OSError:
-        return None
-
-
 def kill_primary(scene, _, __):
-    node = find(scene)
+    node = scene.fleet.store.primary()
     if node is None:
         return None
     node.down = True
@@ -174,7 +197,7 @@ def kill_primary(scene, _, __):
 
 def stop_primary(scene, _, __):
     """It wakes up as one that slept through its replacement."""
-    node = find(scene)
+    node = scene.fleet.store.primary()
     if node is None:
         return None
     hosts.tell(node.redis.pid, signal.SIGSTOP)
@@ -183,7 +206,7 @@ def stop_primary(scene, _, __):
 
 def cut_primary(scene, _, __):
     """From everybody."""
-    node = find(scene)
+    node = scene.fleet.store.primary()
     if node is None:
         return None
     scene.fleet.hosts.lose(node.host, scene.others(node.host))
@@ -192,7 +215,7 @@ def cut_primary(scene, _, __):
 
 def isolate_primary(scene, _, __):
     """From replicas and sentinels alone: brokers reach it, and it takes itself for the primary."""
-    node = find(scene)
+    node = scene.fleet.store.primary()
     if node is None:
         return None
     scene.fleet.hosts.lose(node.host, [host for host in HOSTS if host != node.host])
@@ -200,7 +223,7 @@ def isolate_primary(scene, _, __):
 
 
 def stop_replica(scene, _, dice):
-    node = find(scene)
+    node = scene.fleet.store.primary()
     others = [other for other in scene.fleet.store.nodes if other is not node and not other.down]
     if node is None or not others:
         return None
@@ -210,7 +233,7 @@ def stop_replica(scene, _, dice):
 
 
 def kill_replica(scene, _, dice):
-    node = find(scene)
+    node = scene.fleet.store.primary()
     others = [other for other in scene.fleet.store.nodes if other is not node and not other.down]
     if node is None or not others:
         return None

@@ -24,7 +24,9 @@ svg text{fill:var(--ink);font-family:system-ui,sans-serif}svg .faint{fill:var(--
 .key{display:inline-block;width:.8rem;height:.8rem;border-radius:.15rem;margin:0 .3rem 0 .9rem;vertical-align:-.1rem}
 .evidence{font-size:.92rem}"""
 
-SETTING = ("Three hosts (network namespaces): two brokers, three runners, one Redis with <code>appendfsync always</code> on a disk of its own, and a host "
+STORE = {False: "one Redis with <code>appendfsync always</code> on a disk of its own",
+         True: "a Redis with <code>appendfsync always</code> and a sentinel on each of three more, of which one is the primary"}
+SETTING = ("Three hosts (network namespaces): two brokers, three runners, {store}, and a host "
            "of producers, clients and subscribers. A seed decides every fault before anything runs. The checker reads the store itself and shares no "
            "code with Rhizome.")
 
@@ -38,7 +40,9 @@ def both(values):
 
 
 def figures(facts):
-    """[(what, value)], the few numbers that say most."""
+    """[(what, value)], the few numbers that say most. What a run that broke off never came to is missing."""
+    if "store" not in facts:
+        return [("faults", len(facts["timeline"])), ("looks at the whole store", len(facts.get("looks", [])))]
     jobs = facts["load"]["jobs"]
     stored = facts["store"]["children"]
     calm, disturbed = check.settle_times(facts)
@@ -81,7 +85,7 @@ def ticks(end):
 
 
 def chart(facts):
-    steps, looks = facts["timeline"], facts["looks"]
+    steps, looks = facts["timeline"], facts.get("looks", [])
     end = max([look["at"] for look in looks] + [step["healed"] or 0 for step in steps] + [1])
     targets = sorted({step["target"] for step in steps})
     high = ROW * len(targets) + CURVE + 34
@@ -135,9 +139,10 @@ def kinds_of_faults(facts):
 
 def again(options):
     """The command that does the same once more."""
+    how = f"--rate {options.rate:g} --seed {options.seed}" + (" --replicated" if options.replicated else "")
     if options.seconds % 60 == 0:
-        return f"./ops/test --faults --minutes {options.seconds // 60:g} --rate {options.rate:g} --seed {options.seed}"
-    return f"tests/faults/harness/main.py --seconds {options.seconds:g} --rate {options.rate:g} --seed {options.seed}"
+        return f"./ops/test --faults --minutes {options.seconds // 60:g} {how}"
+    return f"tests/faults/harness/main.py --seconds {options.seconds:g} {how}"
 
 
 def page(options, facts, verdicts, took):
@@ -147,7 +152,8 @@ def page(options, facts, verdicts, took):
     return (f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
             f'<title>Rhizome under faults, seed {options.seed}: {head}</title><style>{STYLE}</style>'
             f'<h1 class="{"no" if broken else "ok"}">{head}</h1><p>{options.seconds:g} s of load at {options.rate:g} jobs/s under '
-            f'{len(facts["timeline"])} faults, {took:.0f} s in all.</p><p class="sub">{SETTING} Again: <code>{again(options)}</code></p>'
+            f'{len(facts["timeline"])} faults, {took:.0f} s in all.</p><p class="sub">{SETTING.format(store=STORE[options.replicated])} '
+            f'Again: <code>{again(options)}</code></p>'
             f'<div class="cards">{cards}</div><h2>What happened when</h2>{chart(facts)}<h2>Promises</h2>'
             f'<table>{promise_rows(verdicts)}</table><h2>Faults</h2><p class="sub">{kinds_of_faults(facts)}</p>{fault_table(facts)}</html>')
 

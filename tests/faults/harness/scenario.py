@@ -26,6 +26,8 @@ TURN_S = 0.05
 SLOTS, SLOTS_PER_RATE = 8, 0.2  # the mix of load.py keeps 0.4 slots busy for each job a second, on three runners
 BRIEF_S = 0.3       # a fault that needs no healing is looked at as one for so long
 GONE_S = 5.0
+GLANCE_S, AWAY_S = 0.3, 2.0  # the plan does not wait for a store that says nothing: it is looked at so long, and again after
+TELL_S = 20.0       # a store that does not answer while it drains is described so often
 
 
 class Scenario:
@@ -35,7 +37,8 @@ class Scenario:
         self.drain_s, self.rate, self.timeline, self.deaths = drain_s, rate, [], []
         self.numbers, self.healing = itertools.count(), []
         self.faulty = Counter()  # name of a daemon -> how many faults have it in hand
-        self.forge_due = 0.0
+        self.forge_due, self.away_until = 0.0, 0.0
+        self.facts = {"timeline": self.timeline, "deaths": self.deaths, "durability": self.fleet.durability, "slots": self.fleet.slots}
 
     # ---- up ----
 
@@ -49,8 +52,11 @@ class Scenario:
         self.observer = Observer(self.fleet, self.began)
         self.observer.start()
         self.scene = faults.Scene(self.fleet, self.observer, self.order)
+        self.facts |= {"looks": self.observer.looks, "losses": self.observer.losses, "trees": self.observer.trees,
+                       "samples": self.observer.samples, "verdicts": self.scene.verdicts}
         self.scene.start_sleeper()
         self.watchers = Watchers(self.fleet)
+        self.glance = type(self.fleet.store.raw)(self.fleet.store.socket, timeout=GLANCE_S)
 
     def now(self):
         return time.monotonic() - self.began
@@ -104,11 +110,18 @@ class Scenario:
         if self.now() < self.forge_due:
             return
         self.forge_due = self.now() + FORGE_S
+        for child, epoch, token in truth.running_tokens(self.glance, 2):
+            self.order(f"forge {child} {epoch - 1} {token} old-epoch")
+
+    def look_at_store(self):
+        """What goes on in it decides what is forged and watched."""
+        if self.now() < self.away_until:
+            return
         try:
-            for child, epoch, token in truth.running_tokens(self.fleet.store.raw, 2):
-                self.order(f"forge {child} {epoch - 1} {token} old-epoch")
+            self.forge_stale()
+            self.watchers.turn(self.now(), self.glance)
         except Down:
-            pass
+            self.away_until = self.now() + AWAY_S
 
     def run_faults(self):
         todo = list(self.steps)
@@ -118,8 +131,7 @@ class Scenario:
                 self.inject(todo.pop(0))
             self.look_for_deaths()
             self.look_at_load()
-            self.forge_stale()
-            self.watchers.turn(self.now())
+            self.look_at_store()
             time.sleep(TURN_S)
         self.heal_due(everything=True)
 
@@ -127,32 +139,42 @@ class Scenario:
 
     def drain(self, patience):
         """Until nothing is open, at the clients and in the store. False: it never came to that."""
-        deadline, found = time.monotonic() + patience, {"counts": "the store does not answer", "live": []}
-        while time.monotonic() < deadline:
+        began, found = time.monotonic(), {"counts": "the store does not answer", "live": []}
+        told = began
+        while time.monotonic() < began + patience:
             self.look_for_deaths()
             try:
                 still_open = self.ask("state")["open"]  # first: what clients have an answer to is in the store
                 found = truth.places(self.fleet.store.raw)
                 if still_open == 0 and not found["live"]:
                     return True
-            except Down:
-                pass
+                told = time.monotonic()
+            except Down as down:
+                if time.monotonic() > told + TELL_S:
+                    told = time.monotonic()
+                    self.tell_stand(down)
             time.sleep(0.3)
         self.tell(f"not drained after {patience:.0f} s: {found['counts']} {found['live'][:5]}")
         return False
 
+    def tell_stand(self, why):
+        self.tell("\n  ".join([f"{self.now():7.2f}  the store: {why}", *self.fleet.store.stand()]))
+
     def finish(self):
+        """Adds to the facts as they come: what fails half-way leaves those before."""
         self.order("stop")
         began = self.now()
         self.drain(self.drain_s)
         self.tell(f"{self.now():7.2f}  drained in {self.now() - began:.1f} s; roll call")
         self.order("rollcall " + " ".join(runner.name for runner in self.fleet.runners))
         self.drain(ROLLCALL_S)
-        watched = self.watchers.finish()
+        self.facts["watched"] = self.watchers.finish()
         path = f"{self.fleet.dir}/load.json"
         self.ask(f"finish {path}")
         self.load.wait()
-        store = truth.read_all(self.fleet.store.raw)
+        with open(path) as file:
+            self.facts["load"] = json.load(file)
+        self.facts["store"] = truth.read_all(self.fleet.store.raw)
         self.scene.sleeper.kill()
         self.scene.sleeper.wait()
         trees = [(runner.name, hosts.marked([runner.pid]) + runner.tree()) for runner in self.fleet.runners if runner.up()]
@@ -160,10 +182,8 @@ class Scenario:
         for name, marks in trees:
             self.observer.expect_gone(name, marks, after=0)
         self.observer.finish()
-        return {"load": json.load(open(path)), "store": store, "looks": self.observer.looks, "losses": self.observer.losses,
-                "trees": self.observer.trees, "samples": self.observer.samples, "timeline": self.timeline, "deaths": self.deaths,
-                "verdicts": self.scene.verdicts, "durability": self.fleet.durability, "slots": self.fleet.slots, "watched": watched,
-                "stubborn": stubborn + [name for name, ended in self.scene.restarts if not ended], "leftovers": self.leftovers()}
+        self.facts["stubborn"] = stubborn + [name for name, ended in self.scene.restarts if not ended]
+        self.facts["leftovers"] = self.leftovers()
 
     def leftovers(self):
         """Processes that still run on any host; they get a moment."""
@@ -176,15 +196,18 @@ class Scenario:
             time.sleep(0.1)
 
     def run(self):
-        """facts and verdicts."""
+        """facts and verdicts. A run that cannot be judged gives the facts that there are, and one verdict: that it cannot."""
         try:
             self.start()
             self.run_faults()
-            facts = self.finish()
+            self.finish()
+            verdicts = check.judge(self.facts)
+        except (hosts.Failed, Down, OSError) as failure:
+            verdicts = [check.Verdict("A run comes to an end that can be judged", False, [str(failure), *self.fleet.store.stand()])]
         finally:
             self.keep_logs()
             self.fleet.hosts.close()
-        return facts, check.judge(facts)
+        return self.facts, verdicts
 
     def keep_logs(self):
         self.logs = {}

@@ -123,29 +123,22 @@ def owned_by(redis, incarnation):
     return redis("ZRANGE", f"{P}o:{incarnation}", 0, -1)
 
 
+def all_running(redis, at_most=-1):
+    """{child: its activation} of those that run, of each runner at most so many."""
+    entries = [entry for incarnation in redis("SMEMBERS", P + "is") for entry in redis("ZRANGE", f"{P}o:{incarnation}", 0, at_most)]
+    found = in_chunks(redis, [entry.split()[0] for entry in entries], lambda child: ("HGET", f"{P}c:{child}", "a"))
+    facts = {child: activation(packed) for child, packed in found.items() if packed}
+    return {child: fact for child, fact in facts.items() if fact["state"] == "running"}
+
+
 def running_tokens(redis, at_most):
     """[(child, epoch, token)] of some that run."""
-    found = []
-    for incarnation in redis("SMEMBERS", P + "is"):
-        for entry in owned_by(redis, incarnation)[:at_most]:
-            packed = redis("HGET", f"{P}c:{entry.split()[0]}", "a")
-            facts = activation(packed) if packed else {}
-            if facts.get("state") == "running":
-                found.append((entry.split()[0], int(facts["epoch"]), facts["token"]))
-    return found[:at_most]
+    return [(child, int(fact["epoch"]), fact["token"]) for child, fact in all_running(redis, at_most - 1).items()][:at_most]
 
 
 def running(redis, but):
     """[(parent, child)] of those that run, without these."""
-    found = []
-    for incarnation in redis("SMEMBERS", P + "is"):
-        for entry in owned_by(redis, incarnation):
-            child = entry.split()[0]
-            packed = None if child in but else redis("HGET", f"{P}c:{child}", "a")
-            facts = activation(packed) if packed else {}
-            if facts.get("state") == "running":
-                found.append((facts["parent"], child))
-    return found
+    return [(fact["parent"], child) for child, fact in all_running(redis).items() if child not in but]
 
 
 def read_all(redis):

@@ -3,7 +3,6 @@ import json
 import subprocess
 
 import truth
-from resp import Down
 
 EVERY_S = 1.0
 AT_A_TIME = 6
@@ -16,16 +15,12 @@ class Watchers:
         endpoints = [f"tcp://{fleet.hosts.address(broker.host)}:7411" for broker in fleet.brokers]
         self.command = [f"{fleet.bin}/rhizome", "watch", "--json", "--from", "0", "--control", ",".join(endpoints)]
 
-    def turn(self, now):
+    def turn(self, now, redis):
         self.open = [watch for watch in self.open if not self._ended(watch)]
         if now < self.due or len(self.open) >= AT_A_TIME:
             return
         self.due = now + EVERY_S
-        try:
-            running = truth.running(self.fleet.store.raw, {watch["child"] for watch in self.open + self.done})
-        except Down:
-            return
-        for parent, child in running[:1]:
+        for parent, child in truth.running(redis, {watch["child"] for watch in self.open + self.done})[:1]:
             self._begin(parent, child, now)
 
     def _begin(self, parent, child, now):
