@@ -119,48 +119,49 @@ static const member_t members[] = { MEMBERS(X) };
 #define X(member, name, form) INDEX_##member,
 enum { MEMBERS(X) MEMBER_COUNT };
 #undef X
-#define M(member) ((uint64_t)1 << INDEX_##member)
-_Static_assert(MEMBER_COUNT <= 64, "a set of members is one uint64_t");
 
-typedef struct {
-    uint64_t required, optional;
-} shape_t;
-
-#define WRITE (M(child) | M(epoch) | M(token) | M(seqs))
-static const shape_t shapes[RZ_LINK_KIND_COUNT] = {
-    [RZ_LINK_HELLO] = { M(version) | M(runner) | M(incarnation) | M(host) | M(pid) | M(slots) |
-                            M(program_version) | M(labels) | M(profiles),
-                        M(version_max) | M(phase) },
-    [RZ_LINK_CREDIT] = { M(granted), M(idle) | M(full) },
-    [RZ_LINK_START] = { WRITE, 0 },
-    [RZ_LINK_APPEND] = { WRITE, 0 },
-    [RZ_LINK_FINISH] = { WRITE | M(status), M(error) | M(code) },
-    [RZ_LINK_RELEASE] = { M(child) | M(epoch) | M(token) | M(reason), M(rerun) },
-    [RZ_LINK_STEERED] = { M(child) | M(id) | M(live), 0 },
-    [RZ_LINK_DECIDED] = { M(child) | M(id) | M(live), 0 },
-    [RZ_LINK_OUTPUT] = { M(id) | M(code), 0 },
-    [RZ_LINK_SYNC] = { M(incarnation) | M(counter) | M(count) | M(digest), M(held) | M(facts) | M(states) },
-    [RZ_LINK_PING] = { M(granted), M(home) },
-    [RZ_LINK_BYE] = { M(incarnation), 0 },
-    [RZ_LINK_WELCOME] = { M(version) | M(broker) | M(publish) | M(sync_ms),
-                          M(ping_ms) | M(load) | M(brokers) },
-    [RZ_LINK_REFUSED] = { M(code) | M(message), 0 },
-    [RZ_LINK_ASSIGN] = { M(child) | M(parent) | M(epoch) | M(token) | M(attempt) | M(profile) | M(affinity) |
-                             M(model),
-                         M(job) | M(max_attempts) | M(previous_error) | M(disabled_tools) | M(tenant) |
-                             M(traceparent) | M(cancelled) | M(live) },
-    [RZ_LINK_CANCEL] = { M(child) | M(epoch), M(now) },
-    [RZ_LINK_STEER] = { M(child) | M(epoch) | M(id), 0 },
-    [RZ_LINK_DECIDE] = { M(child) | M(epoch) | M(id) | M(approved), 0 },
-    [RZ_LINK_ACK] = { M(op) | M(child) | M(epoch) | M(code), M(seq) },
-    [RZ_LINK_SYNCED] = { M(code) | M(counter), M(cancels) | M(cancels_now) | M(owned) | M(brokers) },
-    [RZ_LINK_PONG] = { M(load) | M(sent) | M(promised), M(down) },
-    [RZ_LINK_EMIT] = { M(nonce), 0 },
-    [RZ_LINK_LOGS] = { M(id) | M(child), 0 },
-    [RZ_LINK_PHASE] = { M(phase), M(id) | M(code) | M(message) },
-    [RZ_LINK_ORDER] = { M(id) | M(phase), M(policy) | M(deadline_ms) },
-    [RZ_LINK_CLOSING] = { M(broker), 0 },
+/* Which members each kind has: a has_t in each cell, and what a row does not name is not its. */
+typedef enum { HAS_NOT, MAY_HAVE, MUST_HAVE } has_t;
+#define MUST(member) [INDEX_##member] = MUST_HAVE
+#define MAY(member)  [INDEX_##member] = MAY_HAVE
+#define WRITE        MUST(child), MUST(epoch), MUST(token), MUST(seqs)
+static const uint8_t shapes[RZ_LINK_KIND_COUNT][MEMBER_COUNT] = {
+    [RZ_LINK_HELLO] = { MUST(version), MUST(runner), MUST(incarnation), MUST(host), MUST(pid), MUST(slots),
+                        MUST(program_version), MUST(labels), MUST(profiles), MAY(version_max), MAY(phase) },
+    [RZ_LINK_CREDIT] = { MUST(granted), MAY(idle), MAY(full) },
+    [RZ_LINK_START] = { WRITE },
+    [RZ_LINK_APPEND] = { WRITE },
+    [RZ_LINK_FINISH] = { WRITE, MUST(status), MAY(error), MAY(code) },
+    [RZ_LINK_RELEASE] = { MUST(child), MUST(epoch), MUST(token), MUST(reason), MAY(rerun) },
+    [RZ_LINK_STEERED] = { MUST(child), MUST(id), MUST(live) },
+    [RZ_LINK_DECIDED] = { MUST(child), MUST(id), MUST(live) },
+    [RZ_LINK_OUTPUT] = { MUST(id), MUST(code) },
+    [RZ_LINK_SYNC] = { MUST(incarnation), MUST(counter), MUST(count), MUST(digest), MAY(held), MAY(facts),
+                       MAY(states) },
+    [RZ_LINK_PING] = { MUST(granted), MAY(home) },
+    [RZ_LINK_BYE] = { MUST(incarnation) },
+    [RZ_LINK_WELCOME] = { MUST(version), MUST(broker), MUST(publish), MUST(sync_ms), MAY(ping_ms), MAY(load),
+                          MAY(brokers) },
+    [RZ_LINK_REFUSED] = { MUST(code), MUST(message) },
+    [RZ_LINK_ASSIGN] = { MUST(child), MUST(parent), MUST(epoch), MUST(token), MUST(attempt), MUST(profile),
+                         MUST(affinity), MUST(model), MAY(job), MAY(max_attempts), MAY(previous_error),
+                         MAY(disabled_tools), MAY(tenant), MAY(traceparent), MAY(cancelled), MAY(live) },
+    [RZ_LINK_CANCEL] = { MUST(child), MUST(epoch), MAY(now) },
+    [RZ_LINK_STEER] = { MUST(child), MUST(epoch), MUST(id) },
+    [RZ_LINK_DECIDE] = { MUST(child), MUST(epoch), MUST(id), MUST(approved) },
+    [RZ_LINK_ACK] = { MUST(op), MUST(child), MUST(epoch), MUST(code), MAY(seq) },
+    [RZ_LINK_SYNCED] = { MUST(code), MUST(counter), MAY(cancels), MAY(cancels_now), MAY(owned),
+                         MAY(brokers) },
+    [RZ_LINK_PONG] = { MUST(load), MUST(sent), MUST(promised), MAY(down) },
+    [RZ_LINK_EMIT] = { MUST(nonce) },
+    [RZ_LINK_LOGS] = { MUST(id), MUST(child) },
+    [RZ_LINK_PHASE] = { MUST(phase), MAY(id), MAY(code), MAY(message) },
+    [RZ_LINK_ORDER] = { MUST(id), MUST(phase), MAY(policy), MAY(deadline_ms) },
+    [RZ_LINK_CLOSING] = { MUST(broker) },
 };
+#undef WRITE
+#undef MAY
+#undef MUST
 
 static const char *const statuses[] = { "completed", "error", "cancelled", "timeout", "skipped", NULL };
 static const char *const write_ops[] = { "start", "append", "finish", "release", NULL };
@@ -425,12 +426,10 @@ rz_rc_t rz_link_decode(const char *bytes, size_t len, rz_link_t *out, rz_err_t *
 
     rz_fields_t f = { out->object.tree, "", err };
     if (read_kind(&f, &out->kind) == RZ_OK) {
-        const shape_t *shape = &shapes[out->kind];
+        const uint8_t *has = shapes[out->kind];
         for (unsigned i = 0; i < MEMBER_COUNT; i++) {
-            if ((shape->required >> i & 1) != 0)
-                read_member(&f, &members[i], RZ_REQUIRED, out);
-            else if ((shape->optional >> i & 1) != 0)
-                read_member(&f, &members[i], RZ_OPTIONAL, out);
+            if (has[i] != HAS_NOT)
+                read_member(&f, &members[i], has[i] == MUST_HAVE ? RZ_REQUIRED : RZ_OPTIONAL, out);
             if (i == INDEX_version_max && err->rc == RZ_OK)
                 check_version(out, err); /* first: what another version lacks is not missing */
         }
@@ -516,12 +515,11 @@ static void put_member(const rz_link_t *link, const member_t *m, rz_buf_t *out)
 
 void rz_link_encode(const rz_link_t *link, rz_buf_t *out)
 {
-    const shape_t *shape = &shapes[link->kind];
+    const uint8_t *has = shapes[link->kind];
     rz_json_open(out, '{');
     rz_json_put_str(out, "kind", rz_link_kind_name(link->kind));
     for (unsigned i = 0; i < MEMBER_COUNT; i++) {
-        bool required = (shape->required >> i & 1) != 0, optional = (shape->optional >> i & 1) != 0;
-        if (required || (optional && !is_unset(link, &members[i])))
+        if (has[i] == MUST_HAVE || (has[i] == MAY_HAVE && !is_unset(link, &members[i])))
             put_member(link, &members[i], out);
     }
     rz_json_close(out, '}');
