@@ -9,7 +9,8 @@
 #define TREE_FLIGHT 16    /* children of a tree that are in hand at a time          */
 #define TREE_PAGE   256
 
-/* A child is cancelled first and its children are listed after: what it still begets in between is seen. */
+/* A child is cancelled first and its children are listed after: what it still begets in between is seen, and what it begets
+ * later ends in the step that stores it (rz_op_cancel). */
 typedef struct {
     asking_t asking;
     bool now, tree;
@@ -119,6 +120,11 @@ static void count(member_t *member, rz_rc_t rc, const rz_cancel_result_t *result
 
 /* ---- its children: a key that is limited reaches those of parents within its scope, however deep it is ---- */
 
+static bool goes_below(const cancelling_t *cancelling, const char *child)
+{
+    return cancelling->tree && reach_covers(cancelling->asking.control, cancelling->asking.call, child, NULL);
+}
+
 static void list_children(member_t *member, const char *before);
 
 static void on_children(rz_rc_t rc, const rz_act_t *acts, size_t n, const char *next, void *arg)
@@ -145,10 +151,8 @@ static void on_cancelled(rz_rc_t rc, const rz_cancel_result_t *result, void *arg
 {
     member_t *member = arg;
     const cancelling_t *cancelling = member->cancelling;
-    const asking_t *asking = &cancelling->asking;
     count(member, rc, result);
-    if (cancelling->tree && cancelling->failure == RZ_OK && !cancelling->too_many &&
-        reach_covers(asking->control, asking->call, member->child, NULL))
+    if (cancelling->failure == RZ_OK && !cancelling->too_many && goes_below(cancelling, member->child))
         list_children(member, NULL);
     else
         member_end(member);
@@ -161,7 +165,9 @@ static void take(cancelling_t *cancelling, const char *child, bool first)
     member_t *member = rz_alloc(sizeof *member);
     *member = (member_t){ .cancelling = cancelling, .child = child, .first = first };
     cancelling->in_hand++;
-    rz_op_cancel(cancelling->asking.control->part.store, child, NULL, cancelling->now, on_cancelled, member);
+    rz_op_cancel(cancelling->asking.control->part.store, child, NULL,
+                 (rz_cancel_how_t){ .now = cancelling->now, .tree = goes_below(cancelling, child) },
+                 on_cancelled, member);
 }
 
 static void go_on(cancelling_t *cancelling)

@@ -126,14 +126,19 @@ void rz_op_release(rz_store_t *store, const char *child, uint64_t epoch, const c
 
 /* ---- cancel: a queued activation ends `cancelled` at once (ended = true: its completion is written and
  * broadcast); a live one is marked and its owner told. `now` is stored as well and stays: a later gentle
- * cancel does not soften it. RZ_ENDED: it had ended (act.status). RZ_NOT_FOUND. Repeating changes nothing. */
+ * cancel does not soften it. RZ_ENDED: it had ended (act.status). RZ_NOT_FOUND. Repeating changes nothing.
+ * tree: the caller goes on to its children. Until it is run anew, whatever is submitted or retried as a child of it ends
+ * `cancelled` in that step, and so do theirs; then this holds for an ended one too. */
+typedef struct {
+    bool now, tree;
+} rz_cancel_how_t;
 typedef struct {
     rz_act_t act;
     bool ended; /* by this call */
 } rz_cancel_result_t;
 typedef void (*rz_cancel_fn)(rz_rc_t rc, const rz_cancel_result_t *result, void *arg);
-void rz_op_cancel(rz_store_t *store, const char *child, const char *reason, bool now, rz_cancel_fn fn,
-                  void *arg);
+void rz_op_cancel(rz_store_t *store, const char *child, const char *reason, rz_cancel_how_t how,
+                  rz_cancel_fn fn, void *arg);
 
 /* ---- steer: store one steering message (raw user message object with its id). It enters the session when
  * the activation is claimed or ends, or at once if none lives (act.state terminal or none). A repeated id changes nothing

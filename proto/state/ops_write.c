@@ -82,14 +82,15 @@ static void on_cancel(rz_rc_t rc, const rz_reply_t *reply, void *arg)
     rz_packed_fini(&packed);
 }
 
-void rz_op_cancel(rz_store_t *store, const char *child, const char *reason, bool now, rz_cancel_fn fn,
-                  void *arg)
+void rz_op_cancel(rz_store_t *store, const char *child, const char *reason, rz_cancel_how_t how,
+                  rz_cancel_fn fn, void *arg)
 {
     rz_args_t args;
-    rz_args_init(&args, 3);
+    rz_args_init(&args, 4);
     rz_args_text(&args, child);
     rz_args_text(&args, reason);
-    rz_args_u64(&args, now ? 1 : 0);
+    rz_args_u64(&args, how.now);
+    rz_args_u64(&args, how.tree);
     rz_waiter_t *waiter = rz_waiter(arg);
     waiter->fn.cancel = fn;
     rz_args_call(&args, store, "cancel", on_cancel, waiter);

@@ -13,6 +13,7 @@
 --                               h  session header JSON                     r  "profile affinity" of the session
 --                               e  last_run_error   x  reason of a stored cancel   p  previous_error of a rerun
 --                               l  "epoch json": what its runner last said of it (spec 6.6)
+--                               k  its tree was cancelled, and it has not been run since: see is_orphan
 --                               j:<job>  "digest activation", and "... epoch status error" once superseded
 --   m:<child>           list    messages, raw JSON
 --   p:<child>           list    steering that waits for the end of the run: "id message"
@@ -46,7 +47,7 @@
 --
 -- Wall time (TIME) is for showing and for the index only; no decision rests on it.
 
-local VERSION = '1.2' -- major: the 1 of rz1, what breaks; minor: what is added. The one place; programs read it from here
+local VERSION = '1.3' -- major: the 1 of rz1, what breaks; minor: what is added. The one place; programs read it from here
 local TERM = 4294967296 -- epochs of one term: those of the next begin above them
 
 local SESSION_MAX = 8388608 -- RZ_SESSION_MAX

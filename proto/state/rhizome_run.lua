@@ -46,7 +46,7 @@ local function supersede(key, t, err)
         call('HSET', key, 'j:' .. t[JOB],
             concat({ digest, t[ACTIVATION], t[EPOCH], t[STATUS], err or '' }, ' '))
     end
-    call('HDEL', key, 'e', 'x', 'p', 'l')
+    call('HDEL', key, 'e', 'x', 'p', 'l', 'k')
 end
 
 -- A child that is activated for years does not remember every job of them.
@@ -104,6 +104,25 @@ local function store_child(key, t, A, i, j, session)
     return fields[2]
 end
 
+-- Its parent was cancelled with its tree and has not been run since: what that begot in its grace, or comes late, finds this
+-- mark. Every descendant that the cancel reached has one, so nobody need look further up.
+local function is_orphan(child, parent)
+    return parent ~= child and call('HEXISTS', P .. 'c:' .. parent, 'k') == 1
+end
+
+local function mark_tree(child)
+    call('HSET', P .. 'c:' .. child, 'k', '1')
+end
+
+-- The end it would have had if the cancel had found it in a queue.
+local function end_with_tree(child, t, R)
+    local why = concat({ 'Cancelled by parent: the tree of ', t[PARENT], ' was cancelled, and it has not run since' })
+    t[CANCELLED] = '1'
+    mark_tree(child)
+    end_cancelled(child, t, why)
+    return with_act('OK', R, child, concat(t, ' '), why)
+end
+
 local function queue_is_full(max)
     return tonumber(call('GET', P .. 'n') or 0) >= tonumber(max)
 end
@@ -137,7 +156,9 @@ local function submit(A, i, n, R, own)
         return 'TOO_LARGE'
     end
     t[PROFILE], t[LABELS] = profile, or_dash(A[i + 9])
-    local claims = owner ~= '' and doom == '' and call('HEXISTS', P .. 'classes', class_of(t)) == 0 and is_alive(owner)
+    local orphan = is_orphan(child, A[i])
+    local runs = doom == '' and not orphan
+    local claims = owner ~= '' and runs and call('HEXISTS', P .. 'classes', class_of(t)) == 0 and is_alive(owner)
     if tight() or not claims and queue_is_full(A[i + 13]) then
         return 'FULL'
     end
@@ -152,12 +173,15 @@ local function submit(A, i, n, R, own)
     local messages = store_messages(child, t, A, i, n, known)
     if claims then
         assign(child, t, owner, A[i + 15])
-    elseif doom == '' then
+    elseif runs then
         note(child, t, 'queued')
         enqueue(child, t, false)
     end
     local a = store_child(key, t, A, i, j, session)
     index(child, t)
+    if orphan then
+        return end_with_tree(child, t, R)
+    end
     if doom ~= '' then
         end_by_store(child, t, 'error', doom)
         return with_act('OK', R, child, concat(t, ' '), doom)
@@ -212,6 +236,10 @@ ops.retry = { n = 2, fn = function(A, i, n, R)
     add(t, ACTIVATION, 1)
     t[STATE], t[TOKEN], t[OWNER], t[STATUS], t[CANCELLED], t[ATTEMPT] = 'queued', '-', '-', 'pending', '0', '1'
     t[JOB], t[SUBMITTED] = '-', now_ms()
+    if is_orphan(child, t[PARENT]) then
+        index(child, t)
+        return end_with_tree(child, t, R)
+    end
     note(child, t, 'queued', nil, 'retry')
     enqueue(child, t, false)
     local a = concat(t, ' ')
@@ -453,13 +481,17 @@ ops.release = { n = 4, fn = function(A, i, n)
 end }
 
 -- ---- cancel, steer ----
--- child reason now; answers ended (0 or 1), then the activation
+-- child reason now tree; answers ended (0 or 1), then the activation. tree 1: whoever names it as parent before it runs
+-- again ends with it.
 ops.cancel = { n = 3, fn = function(A, i, n, R)
     local child, reason, level = A[i], A[i + 1], A[i + 2] == '1' and '2' or '1'
     local c = call('HMGET', P .. 'c:' .. child, 'a', 'e')
     local t = c[1] and unpack_act(c[1])
     if not t or t[STATE] == 'none' then
         return 'NOT_FOUND'
+    end
+    if n > 3 and A[i + 3] == '1' then
+        mark_tree(child)
     end
     if t[STATE] == 'terminal' then
         R[#R + 1] = '0'

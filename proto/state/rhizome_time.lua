@@ -148,7 +148,7 @@ local function retire(child)
     end
     call('UNLINK', P .. 'm:' .. child, P .. 'p:' .. child, P .. 'u:' .. child, P .. 's:' .. child, P .. 'e:' .. child,
         P .. 'l:' .. child, P .. 'd:' .. child) -- d: steering ids of library 1.0
-    call('HDEL', key, 'h', 'r', 'j', 'e', 'x', 'p', 'l')
+    call('HDEL', key, 'h', 'r', 'j', 'e', 'x', 'p', 'l', 'k')
     call('ZREM', P .. 'x', child)
     call('ZREM', P .. 'k:' .. t[PARENT], child)
     t[SIZE], t[STEERS] = '0', '0'

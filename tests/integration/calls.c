@@ -425,7 +425,7 @@ rz_rc_t call_release_for_rerun(calls_t *calls, const char *child, uint64_t epoch
 
 rz_rc_t call_cancel(calls_t *calls, const char *child, const char *reason)
 {
-    rz_op_cancel(begin(calls)->store, child, reason, false, on_cancel, calls);
+    rz_op_cancel(begin(calls)->store, child, reason, (rz_cancel_how_t){ 0 }, on_cancel, calls);
     return end(calls);
 }
 

@@ -192,6 +192,88 @@ static void a_tree_that_the_store_does_not_answer_for_says_how_far_it_came(void 
     expect_tree(reply, "UNKNOWN", 0, 0);
 }
 
+/* ---- what is born while a tree is cancelled ---- */
+
+static void submitted_as(const char *parent, const char *child, const char *state, const char *status)
+{
+    child_submitted(parent, child, "");
+    cJSON *reply = ask("{\"op\":\"get\",\"child\":\"%s\"}", child);
+    expect(reply, "activation.state", state);
+    expect(reply, "activation.status", status);
+    cJSON_Delete(reply);
+}
+
+static void what_is_submitted_in_the_grace_of_a_tree_ends_with_it_and_is_heard(void **state)
+{
+    (void)state;
+    runner_t runner = runner_link("r1", "", 4);
+    assigned_t a = child_begins(&runner, "a");
+    void *sub = subscribed("a/");
+    cJSON *reply = ask("{\"op\":\"cancel\",\"child\":\"a\",\"tree\":true}");
+    expect(reply, "delivery", "forwarded");
+    expect_tree(reply, "OK", 1, 0);
+    submitted_as("a", "a1", "terminal", "cancelled");
+    next_event(sub, "a/a1/sub_agent_completed", "the tree of a was cancelled");
+    submitted_as("a1", "a1x", "terminal", "cancelled"); /* nor what names it in turn */
+    child_ends(&runner, &a, "cancelled", NULL);
+    submitted_as("a", "a2", "terminal", "cancelled"); /* it was on its way when its parent ended */
+    assert_int_equal(times_in_stream("completions", "a1x"), 1);
+    child_submitted("root", "b", "");
+    assert_string_equal(take_assign(&runner).child, "b"); /* and nothing of the tree before it */
+    runner_gone(&runner);
+}
+
+static void what_a_descendant_submits_in_its_grace_ends_with_the_tree(void **state)
+{
+    (void)state;
+    runner_t runner = runner_link("r1", "", 4);
+    (void)child_begins(&runner, "a");
+    child_submitted("a", "a1", "");
+    assigned_t a1 = take_assign(&runner);
+    start(&runner, &a1);
+    expect_ack(&runner, "start", "OK");
+    expect_tree(ask("{\"op\":\"cancel\",\"child\":\"a\",\"tree\":true}"), "OK", 2, 0);
+    submitted_as("a1", "a1x", "terminal", "cancelled");
+    runner_gone(&runner);
+}
+
+static void without_tree_a_cancelled_child_may_still_submit(void **state)
+{
+    (void)state;
+    runner_t runner = runner_link("r1", "", 4);
+    (void)child_begins(&runner, "a");
+    answers(ask("{\"op\":\"cancel\",\"child\":\"a\"}"), "OK");
+    submitted_as("a", "a1", "assigned", "pending");
+    runner_gone(&runner);
+}
+
+static void a_parent_that_is_run_anew_may_spawn_again(void **state)
+{
+    (void)state;
+    child_submitted("root", "a", "");
+    child_submitted("a", "a1", "");
+    expect_tree(ask("{\"op\":\"cancel\",\"child\":\"a\",\"tree\":true}"), "OK", 2, 0);
+    cJSON *reply = ask("{\"op\":\"retry\",\"child\":\"a1\"}");
+    expect(reply, "activation.status", "cancelled");
+    answers(reply, "OK");
+    answers(ask("{\"op\":\"retry\",\"child\":\"a\"}"), "OK");
+    expect_status("a", "pending");
+    submitted_as("a", "a2", "queued", "pending");
+    answers(ask("{\"op\":\"retry\",\"child\":\"a1\"}"), "OK");
+    expect_status("a1", "pending");
+}
+
+static void the_children_of_a_root_that_never_ran_here_may_come_again(void **state)
+{
+    (void)state;
+    child_submitted("root", "a", "");
+    expect_tree(ask("{\"op\":\"cancel\",\"child\":\"root\",\"tree\":true}"), "OK", 1, 0);
+    submitted_as("root", "a", "queued", "pending");
+    child_submitted("self", "self", "");
+    expect_tree(ask("{\"op\":\"cancel\",\"child\":\"self\",\"tree\":true}"), "OK", 1, 0);
+    submitted_as("self", "self", "queued", "pending"); /* nor is who names itself cursed for ever */
+}
+
 /* ---- without grace ---- */
 
 static void a_cancel_without_grace_stays_one_and_is_shown(void **state)
@@ -304,6 +386,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_tree_with_too_many_says_so_and_what_was_reached_is_counted, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(of_the_trees_that_are_cancelled_at_a_time_one_too_many_is_told, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_tree_that_the_store_does_not_answer_for_says_how_far_it_came, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(what_is_submitted_in_the_grace_of_a_tree_ends_with_it_and_is_heard, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(what_a_descendant_submits_in_its_grace_ends_with_the_tree, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(without_tree_a_cancelled_child_may_still_submit, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(a_parent_that_is_run_anew_may_spawn_again, stage_up, stage_down),
+    cmocka_unit_test_setup_teardown(the_children_of_a_root_that_never_ran_here_may_come_again, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_cancel_without_grace_stays_one_and_is_shown, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_gentle_cancel_becomes_one_without_grace, stage_up, stage_down),
     cmocka_unit_test_setup_teardown(a_cancel_after_the_end_changes_nothing, stage_up, stage_down),

@@ -520,7 +520,7 @@ static void a_cancel_without_grace_stays_one(void **state)
     run(calls, "b");
     asked_t asked = OWN(calls);
     assert_int_equal(call_cancel(calls, "b", NULL), RZ_OK);
-    rz_op_cancel(calls->store, "a", NULL, true, NULL, NULL);
+    rz_op_cancel(calls->store, "a", NULL, (rz_cancel_how_t){ .now = true }, NULL, NULL);
     assert_int_equal(call_cancel(calls, "a", NULL), RZ_OK); /* a later gentle one does not soften it */
     asked = sync_with(calls, NULL, 0);
     assert_string_equal(asked.text, "cancel b; now a");

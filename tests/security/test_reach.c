@@ -40,7 +40,8 @@ static void a_producer_of_some_parents_cancels_no_tree_of_others(void **state)
     answers(ask("{\"op\":\"cancel\",\"child\":\"ci-1\"}"), "NOT_FOUND");
     reaches(ask("{\"op\":\"cancel\",\"child\":\"ci-1\",\"tree\":true}"), 3); /* c1, ci-2 and its c3 */
     as_ourselves();
-    static const char *const spared[] = { "v1", "v2", "others" };
+    answers(submit_of("c1", "others2", ""), "OK"); /* nor is what others submit there cut off */
+    static const char *const spared[] = { "v1", "v2", "others", "others2" };
     for (size_t i = 0; i < sizeof spared / sizeof *spared; i++) {
         cJSON *reply = ask("{\"op\":\"get\",\"child\":\"%s\"}", spared[i]);
         expect(reply, "activation.state", "queued");
