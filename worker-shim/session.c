@@ -160,8 +160,8 @@ static void end_run(lasting_t *session, const outcome_t *outcome)
 static void end_run_badly(lasting_t *session, const rz_err_t *err)
 {
     rz_buf_t text = { 0 };
-    rz_buf_printf(&text, "%s ended its run with a bad terminal: %s", session->setting->program.command,
-                  err->text);
+    rz_buf_printf(&text, "%s ended its run with a bad terminal: %s (%s)", session->setting->program.command,
+                  err->text, rz_rc_name(err->rc));
     outcome_t outcome = { .status = RZ_WORKER_ERROR, .error = text.data };
     end_run(session, &outcome);
     rz_buf_fini(&text);

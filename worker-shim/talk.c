@@ -29,6 +29,7 @@ struct talk {
     bool stray;     /* what was heard last belongs to no run                              */
     bool begun;     /* and was a line without its end                                     */
     bool told;      /* that something belongs to no run; once between two begins and ends */
+    bool doubted;   /* that a line was malformed; once a run                              */
 };
 
 static bool is_broken(const talk_t *talk)
@@ -42,6 +43,7 @@ void talk_begin_run(talk_t *talk)
 {
     talk->in_run = true;
     talk->told = false;
+    talk->doubted = false;
     talk->stale = talk->unheard + program_unread(talk->program);
     transcript_begin(&talk->transcript);
 }
@@ -86,6 +88,16 @@ static void on_terminal(void *arg, rz_str_t line)
         talk->listener.on_terminal(talk->listener.arg, line);
 }
 
+/* Plain text may begin with "{" on every line: the first of a run is enough for whoever looks. */
+static void on_malformed(void *arg, const rz_err_t *why)
+{
+    talk_t *talk = arg;
+    if (!talk->stray && !talk->doubted)
+        rz_log_warn("output.malformed", "command=%s rc=%s text=\"%s\"", talk->command, rz_rc_name(why->rc),
+                    why->text);
+    talk->doubted = talk->doubted || !talk->stray;
+}
+
 /* ---- what it says ---- */
 
 static void read_on(talk_t *talk)
@@ -120,7 +132,8 @@ static void hear(talk_t *talk, const char *bytes, size_t n)
     if (transcript_feed(&talk->transcript, bytes, n) != RZ_TOO_LARGE)
         return;
     char reason[sizeof(talk->broken)];
-    snprintf(reason, sizeof(reason), "wrote a line longer than %zu bytes", LINE_MAX_BYTES);
+    snprintf(reason, sizeof(reason), "wrote a line longer than %zu bytes (%s)", LINE_MAX_BYTES,
+             rz_rc_name(RZ_TOO_LARGE));
     talk_break(talk, reason);
 }
 
@@ -241,6 +254,7 @@ talk_t *talk_open(const setting_t *setting, const talk_listener_t *listener, rz_
     talk->command = setting->program.command;
     talk->transcript.event = on_event;
     talk->transcript.terminal = lasting ? on_terminal : NULL;
+    talk->transcript.malformed = on_malformed;
     talk->transcript.arg = talk;
     program_listener_t ears = { .on_output = on_output,
                                 .on_diagnostics = on_diagnostics,

@@ -65,11 +65,21 @@ static void take_plain(transcript_t *t)
 
 /* ---- a line that is one ---- */
 
-static bool is_object(rz_str_t line)
+static void tell_malformed(const transcript_t *t, const rz_err_t *why)
 {
+    if (t->malformed != NULL)
+        t->malformed(t->arg, why);
+}
+
+static bool is_object(const transcript_t *t, rz_str_t line)
+{
+    rz_err_t err = { 0 };
     if (line.n == 0 || line.p[0] != '{') /* cheap: most plain lines end here */
         return false;
-    return rz_json_check(line.p, line.n, LINE_MAX_BYTES, NULL) == RZ_OK;
+    if (rz_json_check(line.p, line.n, LINE_MAX_BYTES, &err) == RZ_OK)
+        return true;
+    tell_malformed(t, &err);
+    return false;
 }
 
 static bool is_event(rz_str_t object)
@@ -82,14 +92,28 @@ static bool is_terminal(rz_str_t object)
     return rz_json_is(rz_json_member(object, "kind"), "terminal");
 }
 
+/* What its text lacks is said in the words of all codecs. */
+static void doubt_result(const transcript_t *t, rz_str_t line)
+{
+    rz_err_t err = { 0 };
+    cJSON *tree = rz_json_parse(line.p, line.n, LINE_MAX_BYTES, &err);
+    rz_fields_t f = { .obj = tree, .where = "", .err = &err };
+    rz_field_str(&f, "text", RZ_REQUIRED, 0);
+    tell_malformed(t, &err);
+    cJSON_Delete(tree);
+}
+
 static void take_event(transcript_t *t, rz_str_t line)
 {
     rz_str_t type = rz_json_member(line, "type");
-    rz_str_t text = rz_json_member(line, "text");
-    if (rz_json_is(type, "result") && rz_json_kind(text) == '"') {
-        rz_buf_clear(&t->result);
-        rz_buf_put_str(&t->result, text);
-        return;
+    if (rz_json_is(type, "result")) {
+        rz_str_t text = rz_json_member(line, "text");
+        if (rz_json_kind(text) == '"') {
+            rz_buf_clear(&t->result);
+            rz_buf_put_str(&t->result, text);
+            return;
+        }
+        doubt_result(t, line);
     }
     if (rz_json_is(type, "token")) {
         rz_buf_clear(&t->scratch);
@@ -112,7 +136,7 @@ static rz_str_t trimmed(rz_str_t line)
 static void take_line(transcript_t *t, bool terminated)
 {
     rz_str_t line = trimmed(rz_buf_str(&t->line));
-    bool object = is_object(line);
+    bool object = is_object(t, line);
     if (object && is_event(line)) {
         take_event(t, line);
     } else if (object && t->terminal != NULL && is_terminal(line)) {

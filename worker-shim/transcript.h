@@ -2,7 +2,8 @@
  *
  * A line that is one strict JSON object with a string `type` is an event as it stands, except
  * {"type":"result","text":...}, which sets the result. An object without one whose `kind` is "terminal" ends a
- * run, where that is listened to (terminal.h). Any other line is a token. Knows no process. */
+ * run, where that is listened to (terminal.h). Any other line is a token. What was meant as JSON and is none, and a
+ * result without a text, is told as what it is. Knows no process. */
 #pragma once
 
 #include "base/buf.h"
@@ -16,6 +17,8 @@
 typedef struct {
     void (*event)(void *arg, rz_str_t event);   /* one JSON object, lent                              */
     void (*terminal)(void *arg, rz_str_t line); /* the same; NULL: such a line is a token             */
+    /* Before a line is taken as a token although it begins with "{", or a result as an event; NULL: nobody asks. */
+    void (*malformed)(void *arg, const rz_err_t *why);
     void *arg;
     rz_buf_t line;     /* private: an unfinished line                                                 */
     rz_buf_t scratch;  /* private: an event being written                                             */

@@ -56,6 +56,8 @@ SPOILT = [
     ("program-input", "message", "run", 0),
     ("program-input", "cancel", "kind", "later"),
     ("program-output", "event", "type", 7),
+    ("program-output", "result", "text", 7),
+    ("program-output", "result", "text", GONE),
     ("program-output", "completed", "status", "suspended"),
     ("program-output", "completed", "run", "3"),
     ("program-output", "completed", "result", 12),

@@ -482,7 +482,7 @@ async def case_the_run_that_waits_behind_a_death_is_told_too():
 
 async def case_a_line_without_end_is_an_error():
     with session("hear(); print('x' * (256 * 1024 + 1)); time.sleep(1000)") as w:
-        same(await one_run(w.endpoint(), "x"), [failed(f"{PYTHON} wrote a line longer than 262144 bytes")])
+        same(await one_run(w.endpoint(), "x"), [failed(f"{PYTHON} wrote a line longer than 262144 bytes (TOO_LARGE)")])
         left(w, "wrote a line longer than 262144 bytes")
 
 

@@ -594,7 +594,7 @@ print("done")
 
 async def case_a_line_without_end_is_an_error():
     with program("print('x' * (256 * 1024 + 1)); import time; time.sleep(1000)") as w:
-        same(await one_run(w.endpoint(), "x"), [failed(f"{PYTHON} wrote a line longer than 262144 bytes")])
+        same(await one_run(w.endpoint(), "x"), [failed(f"{PYTHON} wrote a line longer than 262144 bytes (TOO_LARGE)")])
 
 
 async def case_a_slow_reader_slows_the_program_down():

@@ -89,13 +89,17 @@ class Connection:
         self.socket.close()
 
 
-class Frames(Folder):
-    """One worker, one connection. It ignores what is wrong, as upstream's does, and says so in its log; behind each case
-    goes a frame whose refusal names it."""
+class Served(Folder):
+    """One worker, one connection."""
+    executor = {"kind": "echo"}
 
     def __enter__(self):
         super().__enter__()
-        spec = {"version": 1, "identity": {"child_id": "me"}, "executor": {"kind": "echo"}, "fabric_dir": str(self.path), "reusable": True}
+        self.begin()
+        return self
+
+    def begin(self):
+        spec = {"version": 1, "identity": {"child_id": "me"}, "executor": self.executor, "fabric_dir": str(self.path), "reusable": True}
         self.start("worker", BIN / "rhizome-worker", ready=False, stdin=pack(spec))
         self.log = open(self.path / "worker.log", encoding="utf-8")
         record = self.path / "me.json"
@@ -105,12 +109,27 @@ class Frames(Folder):
             time.sleep(0.01)  # until it has
         self.port = int(json.loads(record.read_text())["endpoint"].rsplit(":", 1)[1])
         self.connection = Connection(self.port)
-        return self
 
-    def __exit__(self, *problem):
+    def hang_up(self):
         self.connection.close()
         self.log.close()
+
+    def __exit__(self, *problem):
+        self.hang_up()
         super().__exit__(*problem)
+
+    def run(self, assignment):
+        """All that is said of a run, its terminal last."""
+        self.connection.send(pack({"kind": "run", "assignment": assignment}))
+        said = [self.connection.next()]
+        while said[-1]["kind"] != "terminal":
+            said.append(self.connection.next())
+        return said
+
+
+class Frames(Served):
+    """It ignores what is wrong, as upstream's does, and says so in its log; behind each case goes a frame whose refusal
+    names it."""
 
     def cases(self):
         for kind in ("cancel", "message", "approval_reply", "subagent_reply", "run"):
@@ -151,11 +170,7 @@ class Frames(Folder):
 
     def untouched(self):
         """It works on nothing: a run's answer is the first thing that it says."""
-        self.connection.send(pack({"kind": "run", "assignment": "hello"}))
-        said = [self.connection.next()]
-        while said[-1]["kind"] != "terminal":
-            said.append(self.connection.next())
-        return {"said": said}
+        return {"said": self.run("hello")}
 
     def serves(self):
         self.connection.send(pack({"kind": "cancel"}))

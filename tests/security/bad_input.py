@@ -8,11 +8,12 @@ import time
 
 import at_broker
 import at_config
+import at_program
 import at_runner
 import at_worker
 from hostile import ACCEPTED, verdict
 
-ENTRIES = {**at_broker.ENTRIES, **at_config.ENTRIES, **at_runner.ENTRIES, **at_worker.ENTRIES}
+ENTRIES = {**at_broker.ENTRIES, **at_config.ENTRIES, **at_program.ENTRIES, **at_runner.ENTRIES, **at_worker.ENTRIES}
 
 
 def run(name, entry, only):

@@ -65,7 +65,6 @@ class Folder:
             text = log.read_text(errors="replace")
             if problem[0] is None:
                 assert code in (0, -signal.SIGTERM), f"{log.name}: ended with {code}\n{text[-2000:]}"
-                assert "Sanitizer" not in text, f"{log.name}: {text[-4000:]}"
                 check_log(log)
             else:
                 sys.stderr.write(f"--- {log.name}, its end\n{text[-2000:]}\n")
@@ -88,6 +87,12 @@ class Folder:
         assert told, f"{name} did not start:\n{log.read_text()}"
         return json.loads(told)
 
+    def ends(self, code):
+        """The program that was started last ends by itself."""
+        process, log = self.running.pop()
+        assert process.wait(PATIENCE) == code, f"{log.name}: ended with {process.returncode}\n{log.read_text(errors='replace')[-2000:]}"
+        check_log(log)
+
     def write(self, name, text):
         path = self.path / name
         path.write_text(text)
@@ -95,11 +100,12 @@ class Folder:
 
 
 def check_log(path):
-    """Whatever strangers sent, a log holds whole lines of visible text."""
+    """Whatever strangers sent, a log holds whole lines of visible text, and no sanitizer's."""
     for line in path.read_bytes().splitlines():
         text = line.decode()  # raises if it is not UTF-8
         odd = [char for char in text if ord(char) < 32 or 127 <= ord(char) < 160]
         assert not odd, f"{path.name}: control characters {odd} in {text!r}"
+        assert "Sanitizer" not in text, f"{path.name}: {path.read_text(errors='replace')[-4000:]}"
 
 
 class Store:

@@ -167,6 +167,43 @@ static void a_terminal_is_heard_by_whoever_listens_to_it(void **state)
               "\"{\\\"kind\\\":\\\"terminal\\\"}\\n\"");
 }
 
+static void on_malformed(void *arg, const rz_err_t *why)
+{
+    rz_buf_printf(arg, "BAD %s %s\n", rz_rc_name(why->rc), why->text);
+}
+
+static void doubts(const char *line, const char *why)
+{
+    rz_buf_t heard = { 0 };
+    transcript_t t = { .event = on_event, .malformed = on_malformed, .arg = &heard };
+    transcript_feed(&t, line, strlen(line));
+    transcript_end(&t);
+    if (strncmp(heard.data, why, strlen(why)) != 0)
+        fail_msg("%s was answered %s, not %s", line, heard.data, why);
+    assert_int_equal(strstr(heard.data, "BAD") != NULL, *why == 'B');
+    transcript_fini(&t);
+    rz_buf_fini(&heard);
+}
+
+static void what_was_meant_as_json_and_is_none_is_told_before_its_token(void **state)
+{
+    (void)state;
+    doubts("{\"type\":\"x\",}", "BAD BAD_JSON ");
+    doubts("{\"type\":\"\\ud800\"}", "BAD BAD_JSON ");
+    doubts("{\"type\":\"x\"} {}", "BAD BAD_JSON ");
+    doubts("[1,", "{\"type\":\"token\"");
+    doubts("{\"no\":\"type\"}", "{\"type\":\"token\"");
+}
+
+static void a_result_without_a_text_is_told_before_its_event(void **state)
+{
+    (void)state;
+    doubts("{\"type\":\"result\"}", "BAD MISSING_FIELD text: ");
+    doubts("{\"type\":\"result\",\"text\":null}", "BAD MISSING_FIELD text: ");
+    doubts("{\"type\":\"result\",\"text\":7}", "BAD BAD_FIELD text: ");
+    doubts("{\"type\":\"results\",\"text\":7}", "{\"type\":\"results\"");
+}
+
 static void another_run_begins_without_the_text_and_result_of_the_last(void **state)
 {
     (void)state;
@@ -266,6 +303,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_line_above_the_limit_is_refused),
     cmocka_unit_test(a_result_made_of_tokens_is_bounded_and_says_so),
     cmocka_unit_test(a_terminal_is_heard_by_whoever_listens_to_it),
+    cmocka_unit_test(what_was_meant_as_json_and_is_none_is_told_before_its_token),
+    cmocka_unit_test(a_result_without_a_text_is_told_before_its_event),
     cmocka_unit_test(another_run_begins_without_the_text_and_result_of_the_last),
     cmocka_unit_test(short_diagnostics_are_kept_whole),
     cmocka_unit_test(of_long_diagnostics_the_last_whole_lines_are_kept),
