@@ -86,8 +86,7 @@ static bool tells_state(rz_rc_t rc)
 rz_buf_t *reply_with(const control_t *control, call_t *call, rz_rc_t rc, const rz_act_t *act)
 {
     rz_buf_t *out = call_reply(call, rc, NULL);
-    if (act != NULL && act->child[0] != '\0' && tells_state(rc) &&
-        (rc == RZ_OK || reach_covers(control, call, act->parent, act->child)))
+    if (act != NULL && act->child[0] != '\0' && tells_state(rc))
         act_encode(control->part.roster, "activation", act, out);
     return out;
 }
@@ -131,7 +130,13 @@ bool control_still(control_t *control, call_t **call)
     return false;
 }
 
-void control_serve(control_t *control, call_t *call, const rz_control_request_t *request)
+const char *control_tenant(const control_t *control, const call_t *call)
+{
+    const rz_allowed_t *who = control_who(control, call);
+    return who != NULL ? who->tenant : NULL;
+}
+
+void control_serve(control_t *control, call_t *call, const rz_control_request_t *request, op_handler_t handle)
 {
     const op_t *op = &ops[request->op];
     if (control->stopped)
@@ -139,7 +144,7 @@ void control_serve(control_t *control, call_t *call, const rz_control_request_t 
     else if (op->needs_store && !rz_store_up(control->part.store))
         refuse_without_store(control, call);
     else
-        op->handle(control, call, request);
+        (handle != NULL ? handle : op->handle)(control, call, request);
 }
 
 /* By key, role and scope, never by routing id. */
@@ -186,7 +191,7 @@ static void serve(control_t *control, const envelope_t *envelope, rz_str_t body,
     else if (control->part.guard != NULL)
         authorise(control, call, &request, body);
     else
-        control_serve(control, call, &request);
+        control_serve(control, call, &request, NULL);
     rz_control_fini(&request);
 }
 

@@ -118,11 +118,12 @@ static void count(member_t *member, rz_rc_t rc, const rz_cancel_result_t *result
         act_encode(cancelling->asking.control->part.roster, NULL, &result->act, &cancelling->shown);
 }
 
-/* ---- its children: a key that is limited reaches those of parents within its scope, however deep it is ---- */
+/* ---- its children: a key that is limited reaches those of parents and of the tenant within its scope, however deep it is ---- */
 
 static bool goes_below(const cancelling_t *cancelling, const char *child)
 {
-    return cancelling->tree && reach_covers(cancelling->asking.control, cancelling->asking.call, child, NULL);
+    const asking_t *asking = &cancelling->asking;
+    return cancelling->tree && may_name(control_who(asking->control, asking->call), child, NULL) == RZ_OK;
 }
 
 static void list_children(member_t *member, const char *before);
@@ -143,8 +144,12 @@ static void on_children(rz_rc_t rc, const rz_act_t *acts, size_t n, const char *
 
 static void list_children(member_t *member, const char *before)
 {
-    const rz_list_t list = { .parent = member->child, .before = before, .limit = TREE_PAGE };
-    rz_op_list(member->cancelling->asking.control->part.store, &list, on_children, member);
+    const asking_t *asking = &member->cancelling->asking;
+    const rz_list_t list = { .parent = member->child,
+                             .tenant = control_tenant(asking->control, asking->call),
+                             .before = before,
+                             .limit = TREE_PAGE };
+    rz_op_list(asking->control->part.store, &list, on_children, member);
 }
 
 static void on_cancelled(rz_rc_t rc, const rz_cancel_result_t *result, void *arg)
@@ -160,34 +165,59 @@ static void on_cancelled(rz_rc_t rc, const rz_cancel_result_t *result, void *arg
 
 /* ---- all of them ---- */
 
-static void take(cancelling_t *cancelling, const char *child, bool first)
+static member_t *member_open(cancelling_t *cancelling, bool first)
 {
     member_t *member = rz_alloc(sizeof *member);
-    *member = (member_t){ .cancelling = cancelling, .child = child, .first = first };
+    *member = (member_t){ cancelling, descent_next(cancelling->descent), first };
     cancelling->in_hand++;
-    rz_op_cancel(cancelling->asking.control->part.store, child, NULL,
-                 (rz_cancel_how_t){ .now = cancelling->now, .tree = goes_below(cancelling, child) },
-                 on_cancelled, member);
+    return member;
+}
+
+static void take(cancelling_t *cancelling, bool first)
+{
+    member_t *member = member_open(cancelling, first);
+    const asking_t *asking = &cancelling->asking;
+    const rz_cancel_how_t how = { .now = cancelling->now,
+                                  .tree = goes_below(cancelling, member->child),
+                                  .tenant = control_tenant(asking->control, asking->call) };
+    rz_op_cancel(asking->control->part.store, member->child, NULL, how, on_cancelled, member);
 }
 
 static void go_on(cancelling_t *cancelling)
 {
     while (cancelling->failure == RZ_OK && cancelling->in_hand < TREE_FLIGHT &&
            !descent_is_done(cancelling->descent))
-        take(cancelling, descent_next(cancelling->descent), false);
+        take(cancelling, false);
     if (cancelling->in_hand == 0)
         cancelling_end(cancelling);
 }
 
-void op_cancel(control_t *control, call_t *call, const rz_control_request_t *request)
+/* NULL: it was refused. Takes the call. */
+static cancelling_t *cancelling_open(control_t *control, call_t *call, const rz_control_request_t *request)
 {
     if (request->tree && control->trees >= TREES_MAX) {
         call_refuse(&call, RZ_FULL, "as many trees are being cancelled as may; come back in a moment");
-        return;
+        return NULL;
     }
     cancelling_t *cancelling = rz_alloc(sizeof *cancelling);
     *cancelling = (cancelling_t){ .asking = { control, call }, .now = request->now, .tree = request->tree };
     control->trees += request->tree;
     cancelling->descent = descent_create(request->child, TREE_MAX);
-    take(cancelling, descent_next(cancelling->descent), true);
+    return cancelling;
+}
+
+void op_cancel(control_t *control, call_t *call, const rz_control_request_t *request)
+{
+    cancelling_t *cancelling = cancelling_open(control, call, request);
+    if (cancelling != NULL)
+        take(cancelling, true);
+}
+
+void op_cancel_below(control_t *control, call_t *call, const rz_control_request_t *request)
+{
+    cancelling_t *cancelling = cancelling_open(control, call, request);
+    if (cancelling == NULL)
+        return;
+    cancelling->rc = RZ_NOT_FOUND;
+    list_children(member_open(cancelling, true), NULL);
 }

@@ -29,8 +29,7 @@ call_t *asking_end(asking_t *asking);
 /* To those who name a child to be cancelled or run once more: RZ_NOT_FOUND. */
 rz_rc_t fail_never_run(const call_t *call, rz_err_t *err);
 
-/* Opens a reply that shows the activation, when the store knows one and the code speaks of its state; with a refusal only if
- * it is the caller's to know. act may be NULL. */
+/* Opens a reply that shows the activation, when the store told one and the code speaks of its state. act may be NULL. */
 rz_buf_t *reply_with(const control_t *control, call_t *call, rz_rc_t rc, const rz_act_t *act);
 
 /* Who asks, by the list as it is now; NULL: nobody any more. */
@@ -39,17 +38,17 @@ const rz_allowed_t *control_who(const control_t *control, const call_t *call);
 bool control_still(control_t *control, call_t **call);
 /* Refuses with NOT_ALLOWED, counts and logs it. Takes. */
 void control_forbid(control_t *control, call_t **call, const rz_err_t *err);
-/* Lets the operation be done, or refuses it: what is left when the caller was looked at. */
-void control_serve(control_t *control, call_t *call, const rz_control_request_t *request);
+/* The tenant that who asks is limited to; NULL: to none. */
+const char *control_tenant(const control_t *control, const call_t *call);
+typedef void (*op_handler_t)(control_t *control, call_t *call, const rz_control_request_t *request);
+/* Lets the operation be done, or refuses it: what is left when the caller was looked at. handle: by this; NULL: as usual. */
+void control_serve(control_t *control, call_t *call, const rz_control_request_t *request,
+                   op_handler_t handle);
 
-/* control_reach.c: whether who asks may know of this child of this parent, by the list as it is now; child NULL: of all its
- * children. */
-bool reach_covers(const control_t *control, const call_t *call, const char *parent, const char *child);
+/* control_reach.c */
 /* Looks whether the children that a request names are the caller's to ask about, which only the store
  * knows, and then serves or refuses it. body: the request. Takes. */
 void reach_check(control_t *control, call_t *call, const rz_control_request_t *request, rz_str_t body);
-
-typedef void (*op_handler_t)(control_t *control, call_t *call, const rz_control_request_t *request);
 
 /* control_info.c */
 void op_hello(control_t *control, call_t *call, const rz_control_request_t *request);
@@ -71,6 +70,8 @@ void op_wait_register(control_t *control, call_t *call, const rz_control_request
 void op_wait_get(control_t *control, call_t *call, const rz_control_request_t *request);
 /* control_cancel.c */
 void op_cancel(control_t *control, call_t *call, const rz_control_request_t *request);
+/* A tree without its root, which is not the caller's, or nobody's yet: as if it was not known. */
+void op_cancel_below(control_t *control, call_t *call, const rz_control_request_t *request);
 /* control_live.c */
 void op_send(control_t *control, call_t *call, const rz_control_request_t *request);
 void op_approve(control_t *control, call_t *call, const rz_control_request_t *request);

@@ -43,7 +43,7 @@ void op_submit(control_t *control, call_t *call, const rz_control_request_t *req
     }
     const rz_allowed_t *asks = control_who(control, call);
     intake.submit.own = is_limited(asks);
-    if (may_submit(asks, intake.job.parent, intake.job.child, intake.job.tenant, &err) != RZ_OK)
+    if (may_reach(asks, intake.job.parent, intake.job.child, intake.job.tenant, &err) != RZ_OK)
         control_forbid(control, &call, &err);
     else
         placement_submit(control->part.placement, &intake, on_submitted, asking_open(control, call));
@@ -126,6 +126,7 @@ static void on_list(rz_rc_t rc, const rz_act_t *acts, size_t n, const char *next
 void op_list(control_t *control, call_t *call, const rz_control_request_t *request)
 {
     const rz_list_t list = { .parent = request->parent,
+                             .tenant = control_tenant(control, call),
                              .status = request->status,
                              .since_ms = request->since_ms,
                              .before = request->before,

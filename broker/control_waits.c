@@ -257,7 +257,8 @@ static void on_wait(rz_rc_t rc, const rz_wait_result_t *wait, void *arg)
 {
     registering_t *registering = arg;
     call_t *call = registering->asking.call;
-    if (rc == RZ_OK || rc == RZ_DUPLICATE || rc == RZ_CONFLICT) {
+    bool anothers = rc == RZ_CONFLICT && control_tenant(registering->asking.control, call) != NULL;
+    if (rc == RZ_OK || rc == RZ_DUPLICATE || (rc == RZ_CONFLICT && !anothers)) {
         put_wait(registering, wait, call_reply(call, rc, NULL));
         call_send(&call);
     } else {
@@ -285,5 +286,6 @@ void op_wait_register(control_t *control, call_t *call, const rz_control_request
 void op_wait_get(control_t *control, call_t *call, const rz_control_request_t *request)
 {
     registering_t *registering = registering_open(control, call, request);
-    rz_op_wait_get(control->part.store, registering->parent, registering->id, on_wait, registering);
+    rz_op_wait_get(control->part.store, registering->parent, registering->id, control_tenant(control, call),
+                   on_wait, registering);
 }

@@ -262,8 +262,7 @@ static void submit(pushed_t *pushed)
                                &whose, &err);
     if (rc == RZ_OK)
         intake_whose(&intake, &whose);
-    if (may_submit(who, whose.parent, whose.child, rc == RZ_OK ? intake.job.tenant : NULL, &denied) !=
-        RZ_OK) {
+    if (may_reach(who, whose.parent, whose.child, rc == RZ_OK ? intake.job.tenant : NULL, &denied) != RZ_OK) {
         guard_refused(jobs->part.guard, GATE_JOBS, pushed->user, denied.text);
         reject(jobs, denied.rc, &denied, &whose);
         pushed_refused(pushed);

@@ -119,30 +119,30 @@ static rz_rc_t fits_topics(const rz_allowed_t *who, const char *parent, const ch
     return rz_fail(err, RZ_NOT_ALLOWED, "key %s is limited to other topics", who->name);
 }
 
-rz_rc_t may_reach(const rz_allowed_t *who, const char *parent, const char *child, rz_err_t *err)
+static rz_rc_t fits_tenant(const rz_allowed_t *who, const char *tenant, rz_err_t *err)
+{
+    if (who->tenant == NULL || (tenant != NULL && strcmp(who->tenant, tenant) == 0))
+        return RZ_OK;
+    return rz_fail(err, RZ_NOT_ALLOWED, "key %s is limited to jobs of tenant %s", who->name, who->tenant);
+}
+
+rz_rc_t may_name(const rz_allowed_t *who, const char *parent, rz_err_t *err)
 {
     if (who == NULL)
         return fail_nobody(err);
-    if (who->tenant != NULL && who->parents == NULL)
-        return rz_fail(err, RZ_NOT_ALLOWED,
-                       "key %s is limited to a tenant and to no parents: it may only submit", who->name);
     rz_rc_t rc = fits_parents(who, parent, err);
-    return rc == RZ_OK ? fits_topics(who, parent, child, err) : rc;
+    return rc == RZ_OK ? fits_topics(who, parent, NULL, err) : rc;
 }
 
-rz_rc_t may_submit(const rz_allowed_t *who, const char *parent, const char *child, const char *tenant,
-                   rz_err_t *err)
+rz_rc_t may_reach(const rz_allowed_t *who, const char *parent, const char *child, const char *tenant,
+                  rz_err_t *err)
 {
     if (who == NULL)
         return fail_nobody(err);
     rz_rc_t rc = fits_parents(who, parent, err);
     if (rc == RZ_OK)
         rc = fits_topics(who, parent, child, err);
-    if (rc != RZ_OK)
-        return rc;
-    if (who->tenant == NULL || (tenant != NULL && strcmp(who->tenant, tenant) == 0))
-        return RZ_OK;
-    return rz_fail(err, RZ_NOT_ALLOWED, "key %s is limited to jobs of tenant %s", who->name, who->tenant);
+    return rc == RZ_OK ? fits_tenant(who, tenant, err) : rc;
 }
 
 /* "host2" or "host2-...", for a key called host2 */

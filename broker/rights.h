@@ -16,11 +16,11 @@ bool role_calls(rz_key_role_t role, rz_control_op_t op);
  * may nothing. */
 extern const rz_allowed_t everybody; /* who anybody is where keys are not in use: everything is allowed */
 rz_rc_t may_call(const rz_allowed_t *who, rz_control_op_t op, rz_err_t *err);
-rz_rc_t may_submit(const rz_allowed_t *who, const char *parent, const char *child, const char *tenant,
-                   rz_err_t *err);
-/* This child of this parent; child NULL: all its children, whoever they will be. Within topics is whose events could be
- * heard. Whose tenant a child is the store does not tell: a key that is limited to a tenant alone asks about none. */
-rz_rc_t may_reach(const rz_allowed_t *who, const char *parent, const char *child, rz_err_t *err);
+/* Submit or ask about this child of this parent and this tenant (NULL or "": none). Within topics is whose events could be heard. */
+rz_rc_t may_reach(const rz_allowed_t *who, const char *parent, const char *child, const char *tenant,
+                  rz_err_t *err);
+/* This parent, for all its children, whoever they will be; whoever is limited to a tenant for those of it. */
+rz_rc_t may_name(const rz_allowed_t *who, const char *parent, rz_err_t *err);
 /* Whether it reaches less than everybody's children. */
 bool is_limited(const rz_allowed_t *who);
 /* Under this runner's name. One that begins as the names of several keys of runners do, "gpu" and "gpu-1", is the longest's,

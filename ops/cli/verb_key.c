@@ -17,7 +17,7 @@ static texts_t parents, topics, runners;
       .text = &role_name },                                                                                  \
         { "--parents", "ID", "producer: only children of these parents; ID* for all that begin so",          \
           .list = &parents },                                                                                \
-        { "--tenant", "ID", "producer: only jobs of this tenant", .text = &tenant },                         \
+        { "--tenant", "ID", "producer: only jobs and children of this tenant", .text = &tenant },            \
         { "--topics", "PREFIX", "subscriber, client: only events whose topic begins so", .list = &topics },  \
     {                                                                                                        \
         "--runners", "NAME", "runner: under these names (default: the key's name, or NAME-...)",             \

@@ -42,7 +42,8 @@ typedef struct {
  * nothing of its class waits.
  *   RZ_OK               accepted: act, and the assignment if claimed
  *   RZ_DUPLICATE        same (parent, child, job_id) and digest: act of that job
- *   RZ_CONFLICT         same job_id with another digest, or the child belongs to another parent (act.parent)
+ *   RZ_CONFLICT         same job_id with another digest, or the child belongs to another parent (act.parent) or tenant:
+ *                       what it has of the two it keeps
  *   RZ_ALREADY_RUNNING  act
  *   RZ_FULL             queue_max reached, or Redis is at its maxmemory
  *   RZ_NOT_FOUND        no session given and none stored
@@ -63,7 +64,7 @@ typedef struct {
     rz_str_t append;       /* one more message, raw object; empty: none                                    */
     uint64_t max_queue_ms; /* it ends `timeout` when nobody took it for so long; 0: never            */
     const char *doom;      /* it can never run: it is stored and ends `error` with this text at once */
-    bool own;              /* a known child must be this parent's: one that has none is RZ_CONFLICT too */
+    bool own;              /* a known child must have this parent and tenant: else RZ_CONFLICT, no act */
     const char *owner, *token; /* NULL: queue only */
 } rz_submit_t;
 typedef struct {
@@ -128,9 +129,10 @@ void rz_op_release(rz_store_t *store, const char *child, uint64_t epoch, const c
  * broadcast); a live one is marked and its owner told. `now` is stored as well and stays: a later gentle
  * cancel does not soften it. RZ_ENDED: it had ended (act.status). RZ_NOT_FOUND. Repeating changes nothing.
  * tree: the caller goes on to its children. Until it is run anew, whatever is submitted or retried as a child of it ends
- * `cancelled` in that step, and so do theirs; then this holds for an ended one too. */
+ * `cancelled` in that step, and so do theirs; then this holds for an ended one too. tenant: of jobs of this one; NULL: of all. */
 typedef struct {
     bool now, tree;
+    const char *tenant;
 } rz_cancel_how_t;
 typedef struct {
     rz_act_t act;
@@ -167,7 +169,7 @@ void rz_op_retry(rz_store_t *store, const char *child, uint64_t queue_max, rz_ac
  *   RZ_OK         result.state "waiting" or "satisfied"
  *   RZ_DUPLICATE  this id was registered with the same content: its state now
  *   RZ_CONFLICT   or with another content
- * wait_get: RZ_NOT_FOUND. */
+ * wait_get: RZ_NOT_FOUND; tenant: also if it is on children of others; NULL: whosever they are. */
 typedef struct {
     const char *parent, *id, *wait_for; /* "all" "any" "first_error" */
     const char *const *children;
@@ -186,7 +188,8 @@ typedef struct {
 } rz_wait_result_t;
 typedef void (*rz_wait_fn)(rz_rc_t rc, const rz_wait_result_t *result, void *arg);
 void rz_op_wait_register(rz_store_t *store, const rz_wait_t *request, rz_wait_fn fn, void *arg);
-void rz_op_wait_get(rz_store_t *store, const char *parent, const char *id, rz_wait_fn fn, void *arg);
+void rz_op_wait_get(rz_store_t *store, const char *parent, const char *id, const char *tenant, rz_wait_fn fn,
+                    void *arg);
 
 /* ---- tick: the store's own time and what becomes due by it. The store counts milliseconds during which a
  * broker with a healthy link watched (`elapsed_ms` of the caller's monotonic clock since the tick it saw), so
@@ -264,6 +267,12 @@ typedef void (*rz_incarnations_fn)(rz_rc_t rc, const rz_incarnation_t *list, siz
 void rz_op_incarnations(rz_store_t *store, rz_incarnations_fn fn, void *arg);
 
 /* ---- reading ---- */
+/* Whose a child is, which does not change any more once it is somebody's. RZ_NOT_FOUND. */
+typedef struct {
+    const char *parent, *tenant; /* "": it has none */
+} rz_whose_t;
+typedef void (*rz_whose_fn)(rz_rc_t rc, const rz_whose_t *whose, void *arg);
+void rz_op_whose(rz_store_t *store, const char *child, rz_whose_fn fn, void *arg);
 void rz_op_get(rz_store_t *store, const char *child, const char *job, rz_act_fn fn,
                void *arg); /* RZ_NOT_FOUND */
 typedef struct {
@@ -287,6 +296,7 @@ void rz_op_session_put(rz_store_t *store, const rz_session_put_t *request, rz_se
  * hold fewer than `limit`, even none, while next is not empty: filters are applied to at most 2000 a call. */
 typedef struct {
     const char *parent; /* NULL: all */
+    const char *tenant; /* NULL: all */
     const char *status; /* a status, or a state; NULL: all */
     uint64_t since_ms;  /* submitted at or after, wall clock; 0: all */
     const char *before; /* NULL: the newest */

@@ -52,6 +52,7 @@ typedef struct {
         rz_done_fn done;
         rz_cancel_fn cancel;
         rz_act_fn act;
+        rz_whose_fn whose;
         rz_sync_fn sync;
         void (*reap)(rz_rc_t rc, uint64_t left, void *arg);
         rz_incarnations_fn incarnations;

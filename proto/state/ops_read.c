@@ -18,6 +18,26 @@ void rz_op_get(rz_store_t *store, const char *child, const char *job, rz_act_fn 
     rz_args_call(&args, store, "get", rz_on_act, waiter);
 }
 
+static void on_whose(rz_rc_t rc, const rz_reply_t *reply, void *arg)
+{
+    rz_waiter_t waiter = *(rz_waiter_t *)arg;
+    rz_free(arg);
+    char *parent = rz_field_text(reply, 0), *tenant = rz_field_text(reply, 1);
+    waiter.fn.whose(rc, &(rz_whose_t){ parent, tenant }, waiter.arg);
+    rz_free(parent);
+    rz_free(tenant);
+}
+
+void rz_op_whose(rz_store_t *store, const char *child, rz_whose_fn fn, void *arg)
+{
+    rz_args_t args;
+    rz_args_init(&args, 1);
+    rz_args_text(&args, child);
+    rz_waiter_t *waiter = rz_waiter(arg);
+    waiter->fn.whose = fn;
+    rz_args_call(&args, store, "whose", on_whose, waiter);
+}
+
 /* ---- sessions ---- */
 /* the activation; a get adds header, messages and the job's model */
 static void on_session(rz_rc_t rc, const rz_reply_t *reply, void *arg)
@@ -92,12 +112,13 @@ static void on_list(rz_rc_t rc, const rz_reply_t *reply, void *arg)
 void rz_op_list(rz_store_t *store, const rz_list_t *request, rz_list_fn fn, void *arg)
 {
     rz_args_t args;
-    rz_args_init(&args, 5);
+    rz_args_init(&args, 6);
     rz_args_text(&args, request->parent);
     rz_args_text(&args, request->status);
     rz_args_u64(&args, request->since_ms);
     rz_args_text(&args, request->before);
     rz_args_u64(&args, request->limit);
+    rz_args_text(&args, request->tenant);
     rz_waiter_t *waiter = rz_waiter(arg);
     waiter->fn.list = fn;
     rz_args_call(&args, store, "list", on_list, waiter);

@@ -48,12 +48,14 @@ void rz_op_wait_register(rz_store_t *store, const rz_wait_t *request, rz_wait_fn
     rz_args_call(&args, store, "wait_register", on_wait, waiter);
 }
 
-void rz_op_wait_get(rz_store_t *store, const char *parent, const char *id, rz_wait_fn fn, void *arg)
+void rz_op_wait_get(rz_store_t *store, const char *parent, const char *id, const char *tenant, rz_wait_fn fn,
+                    void *arg)
 {
     rz_args_t args;
-    rz_args_init(&args, 2);
+    rz_args_init(&args, 3);
     rz_args_text(&args, parent);
     rz_args_text(&args, id);
+    rz_args_text(&args, tenant);
     rz_waiter_t *waiter = rz_waiter(arg);
     waiter->fn.wait = fn;
     rz_args_call(&args, store, "wait_get", on_wait, waiter);

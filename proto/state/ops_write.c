@@ -86,11 +86,12 @@ void rz_op_cancel(rz_store_t *store, const char *child, const char *reason, rz_c
                   rz_cancel_fn fn, void *arg)
 {
     rz_args_t args;
-    rz_args_init(&args, 4);
+    rz_args_init(&args, 5);
     rz_args_text(&args, child);
     rz_args_text(&args, reason);
     rz_args_u64(&args, how.now);
     rz_args_u64(&args, how.tree);
+    rz_args_text(&args, how.tenant);
     rz_waiter_t *waiter = rz_waiter(arg);
     waiter->fn.cancel = fn;
     rz_args_call(&args, store, "cancel", on_cancel, waiter);

@@ -9,11 +9,12 @@
 --
 -- Keys below the prefix
 --   store               hash    id, shards, version, created_ms; term, lineage, refused, accepted, floor: see rhizome_store.lua
---   c:<child>           hash    a  the activation, packed, see below       j  job facts, five lines, see below
+--   c:<child>           hash    a  the activation, packed, see below       j  job facts, five lines, see job_facts
 --                               h  session header JSON                     r  "profile affinity" of the session
 --                               e  last_run_error   x  reason of a stored cancel   p  previous_error of a rerun
 --                               l  "epoch json": what its runner last said of it (spec 6.6)
---                               k  its tree was cancelled, and it has not been run since: see is_orphan
+--                               k  its tree was cancelled, and it has not been run since; the tenant for whose jobs alone
+--                                  that holds, '' for all: see is_orphan
 --                               j:<job>  "digest activation", and "... epoch status error" once superseded
 --   m:<child>           list    messages, raw JSON
 --   p:<child>           list    steering that waits for the end of the run: "id message"
@@ -594,6 +595,12 @@ local function declare_dead(incarnation, runner)
     if call('HGET', P .. 'runners', runner) == incarnation then
         call('HDEL', P .. 'runners', runner)
     end
+end
+
+-- ---- whose a child is ----------------------------------------------------------------------------------------
+-- '' if its job named no tenant. j: its job facts.
+local function tenant_of(j)
+    return j and match(j, '^[^\n]*\n[^\n]*\n[^\n]*\n([^\n]*)') or ''
 end
 
 -- ---- replies ------------------------------------------------------------------------------------------------

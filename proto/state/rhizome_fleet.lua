@@ -220,6 +220,17 @@ ops.get = { n = 2, reads = true, fn = function(A, i, n, R)
     return 'OK'
 end }
 
+-- child; answers its parent and its tenant, '' for none
+ops.whose = { n = 1, reads = true, fn = function(A, i, n, R)
+    local c = call('HMGET', P .. 'c:' .. A[i], 'a', 'j')
+    if not c[1] then
+        return 'NOT_FOUND'
+    end
+    local parent = unpack_act(c[1])[PARENT]
+    R[#R + 1], R[#R + 2] = parent ~= '-' and parent or '', tenant_of(c[2])
+    return 'OK'
+end }
+
 local function is_listed(a, wanted)
     if wanted == '' then
         return true
@@ -228,10 +239,10 @@ local function is_listed(a, wanted)
     return t[STATE] == wanted or t[STATUS] == wanted
 end
 
--- parent status since_ms before limit; answers next, then activations. A place in the index is "score:skip": so many of
+-- parent status since_ms before limit [tenant]; answers next, then activations. A place in the index is "score:skip": so many of
 -- that score were seen. next: '' at the end.
 ops.list = { n = 5, reads = true, fn = function(A, i, n, R)
-    local limit, since, wanted = tonumber(A[i + 4]), tonumber(A[i + 2]), A[i + 1]
+    local limit, since, wanted, tenant = tonumber(A[i + 4]), tonumber(A[i + 2]), A[i + 1], n > 5 and A[i + 5] or ''
     local score, skip = match(A[i + 3], '^(%d+):(%d+)$')
     if not limit or not since or A[i + 3] ~= '' and (not score or #score > 15 or #skip > 9) then
         return 'BAD_FIELD'
@@ -248,8 +259,8 @@ ops.list = { n = 5, reads = true, fn = function(A, i, n, R)
             end
             skip = page[k + 1] == score and skip + 1 or 1
             score, looked = page[k + 1], looked + 1
-            local c = call('HMGET', P .. 'c:' .. page[k], 'a', 'e', 'l')
-            if c[1] and is_listed(c[1], wanted) then
+            local c = call('HMGET', P .. 'c:' .. page[k], 'a', 'e', 'l', 'j')
+            if c[1] and is_listed(c[1], wanted) and (tenant == '' or tenant_of(c[4]) == tenant) then
                 put_act(R, page[k], c[1], c[2], c[3])
                 found = found + 1
             end
@@ -408,7 +419,7 @@ local function alone(name)
 end
 
 local names = { 'submit', 'submit_own', 'doom', 'retry', 'claim', 'reassign', 'start', 'append', 'finish', 'release', 'cancel', 'steer', 'steered', 'join',
-    'sync', 'condemn', 'reap', 'incarnations', 'session_put', 'session_get', 'get', 'list', 'replay', 'classes', 'broadcast',
+    'sync', 'condemn', 'reap', 'incarnations', 'session_put', 'session_get', 'get', 'whose', 'list', 'replay', 'classes', 'broadcast',
     'stats', 'explain', 'wait_register', 'wait_get', 'tick', 'groups', 'backlog' }
 for i = 1, #names do
     alone(names[i])

@@ -15,10 +15,14 @@ local function bad_submit(A, i)
         not find(A[i + 12], '^%d+$') or not find(A[i + 13], '^%d+$') or not find(A[i + 20], '^%d+$')
 end
 
--- Why a known child takes no new job now: a code, or nil. own: one that has no parent yet is not taken over either.
+-- Why a known child takes no new job now: a code, or nil. The parent and the tenant that it has it keeps. own: one that has
+-- none is not taken over either, and nothing is shown of it.
 local function submit_refusal(A, i, R, t, c, own)
-    local child, job, a, err, tombstone = A[i + 1], A[i + 2], c[1], c[2], c[4]
-    if t[PARENT] ~= A[i] and (own or t[PARENT] ~= '-') then
+    local child, job, a, err, tombstone, tenant = A[i + 1], A[i + 2], c[1], c[2], c[4], tenant_of(c[5])
+    if own and (t[PARENT] ~= A[i] or tenant ~= A[i + 4]) then
+        return 'CONFLICT'
+    end
+    if t[PARENT] ~= A[i] and t[PARENT] ~= '-' or tenant ~= A[i + 4] and tenant ~= '' then
         return with_act('CONFLICT', R, child, a, err)
     end
     if job ~= '' and tombstone then
@@ -106,19 +110,20 @@ end
 
 -- Its parent was cancelled with its tree and has not been run since: what that begot in its grace, or comes late, finds this
 -- mark. Every descendant that the cancel reached has one, so nobody need look further up.
-local function is_orphan(child, parent)
-    return parent ~= child and call('HEXISTS', P .. 'c:' .. parent, 'k') == 1
+local function is_orphan(child, parent, tenant)
+    local mark = parent ~= child and call('HGET', P .. 'c:' .. parent, 'k')
+    return mark and (mark == '' or mark == tenant)
 end
 
-local function mark_tree(child)
-    call('HSET', P .. 'c:' .. child, 'k', '1')
+local function mark_tree(child, tenant)
+    call(tenant == '' and 'HSET' or 'HSETNX', P .. 'c:' .. child, 'k', tenant)
 end
 
 -- The end it would have had if the cancel had found it in a queue.
 local function end_with_tree(child, t, R)
     local why = concat({ 'Cancelled by parent: the tree of ', t[PARENT], ' was cancelled, and it has not run since' })
     t[CANCELLED] = '1'
-    mark_tree(child)
+    mark_tree(child, call('HGET', P .. 'c:' .. t[PARENT], 'k'))
     end_cancelled(child, t, why)
     return with_act('OK', R, child, concat(t, ' '), why)
 end
@@ -133,7 +138,7 @@ local function submit(A, i, n, R, own)
         return 'BAD_FIELD'
     end
     local key = P .. 'c:' .. child
-    local c = call('HMGET', key, 'a', 'e', 'r', 'j:' .. A[i + 2])
+    local c = call('HMGET', key, 'a', 'e', 'r', 'j:' .. A[i + 2], 'j')
     local known = c[1]
     local t = known and unpack_act(known) or no_activation()
     local refusal = known and submit_refusal(A, i, R, t, c, own)
@@ -156,7 +161,7 @@ local function submit(A, i, n, R, own)
         return 'TOO_LARGE'
     end
     t[PROFILE], t[LABELS] = profile, or_dash(A[i + 9])
-    local orphan = is_orphan(child, A[i])
+    local orphan = is_orphan(child, A[i], A[i + 4])
     local runs = doom == '' and not orphan
     local claims = owner ~= '' and runs and call('HEXISTS', P .. 'classes', class_of(t)) == 0 and is_alive(owner)
     if tight() or not claims and queue_is_full(A[i + 13]) then
@@ -197,7 +202,7 @@ ops.submit = { n = 22, fn = function(A, i, n, R)
     return submit(A, i, n, R, false)
 end }
 
--- As submit, for who may speak for some parents only: a known child must be this parent's already.
+-- As submit, for who may speak for some parents or a tenant only: a known child must be this parent's and this tenant's already.
 ops.submit_own = { n = 22, fn = function(A, i, n, R)
     return submit(A, i, n, R, true)
 end }
@@ -236,7 +241,7 @@ ops.retry = { n = 2, fn = function(A, i, n, R)
     add(t, ACTIVATION, 1)
     t[STATE], t[TOKEN], t[OWNER], t[STATUS], t[CANCELLED], t[ATTEMPT] = 'queued', '-', '-', 'pending', '0', '1'
     t[JOB], t[SUBMITTED] = '-', now_ms()
-    if is_orphan(child, t[PARENT]) then
+    if is_orphan(child, t[PARENT], tenant_of(c[4])) then
         index(child, t)
         return end_with_tree(child, t, R)
     end
@@ -481,8 +486,8 @@ ops.release = { n = 4, fn = function(A, i, n)
 end }
 
 -- ---- cancel, steer ----
--- child reason now tree; answers ended (0 or 1), then the activation. tree 1: whoever names it as parent before it runs
--- again ends with it.
+-- child reason now [tree [tenant]]; answers ended (0 or 1), then the activation. tree 1: who names it as parent before it
+-- runs again ends with it; tenant: those of its jobs.
 ops.cancel = { n = 3, fn = function(A, i, n, R)
     local child, reason, level = A[i], A[i + 1], A[i + 2] == '1' and '2' or '1'
     local c = call('HMGET', P .. 'c:' .. child, 'a', 'e')
@@ -491,7 +496,7 @@ ops.cancel = { n = 3, fn = function(A, i, n, R)
         return 'NOT_FOUND'
     end
     if n > 3 and A[i + 3] == '1' then
-        mark_tree(child)
+        mark_tree(child, n > 4 and A[i + 4] or '')
     end
     if t[STATE] == 'terminal' then
         R[#R + 1] = '0'

@@ -78,11 +78,20 @@ ops.wait_register = { n = 5, fn = function(A, i, n, R)
     return 'OK'
 end }
 
--- parent id; answers as wait_register
+local function are_all_of(children, tenant)
+    for child in string.gmatch(children, '%S+') do
+        if tenant_of(call('HGET', P .. 'c:' .. child, 'j')) ~= tenant then
+            return false
+        end
+    end
+    return true
+end
+
+-- parent id [tenant]; answers as wait_register. tenant: a wait on others than its own is not found.
 ops.wait_get = { n = 2, reads = true, fn = function(A, i, n, R)
-    local key = A[i] .. '/' .. A[i + 1]
+    local key, tenant = A[i] .. '/' .. A[i + 1], n > 2 and A[i + 2] or ''
     local w = call('HMGET', P .. 'w:' .. key, 's', 'f', 'n', 'b')
-    if not w[1] then
+    if not w[1] or tenant ~= '' and not are_all_of(w[3], tenant) then
         return 'NOT_FOUND'
     end
     put_known_wait(R, key, w)
@@ -141,14 +150,17 @@ end
 -- ---- retention: what ended long ago becomes a tombstone (id, hash, status), and later nothing ----
 local function retire(child)
     local key = P .. 'c:' .. child
-    local a = call('HGET', key, 'a')
-    local t = a and unpack_act(a)
+    local c = call('HMGET', key, 'a', 'j')
+    local t = c[1] and unpack_act(c[1])
     if not t or lives(t) then
         return 0 -- it comes again when it ends
     end
     call('UNLINK', P .. 'm:' .. child, P .. 'p:' .. child, P .. 'u:' .. child, P .. 's:' .. child, P .. 'e:' .. child,
         P .. 'l:' .. child, P .. 'd:' .. child) -- d: steering ids of library 1.0
-    call('HDEL', key, 'h', 'r', 'j', 'e', 'x', 'p', 'l', 'k')
+    call('HDEL', key, 'h', 'r', 'e', 'x', 'p', 'l', 'k')
+    if tenant_of(c[2]) == '' then -- else it tells whose the id is, as long as that is known
+        call('HDEL', key, 'j')
+    end
     call('ZREM', P .. 'x', child)
     call('ZREM', P .. 'k:' .. t[PARENT], child)
     t[SIZE], t[STEERS] = '0', '0'

@@ -286,6 +286,13 @@ static void on_replay(rz_rc_t rc, const rz_replay_t *replay, void *arg)
     }
 }
 
+static void on_whose(rz_rc_t rc, const rz_whose_t *whose, void *arg)
+{
+    answer_t *answer = answered(arg, rc);
+    snprintf(answer->text[answer->n++], sizeof answer->text[0], "%s", whose->parent);
+    snprintf(answer->text[answer->n++], sizeof answer->text[0], "%s", whose->tenant);
+}
+
 static void on_classes(rz_rc_t rc, const rz_class_t *classes, size_t n, void *arg)
 {
     answer_t *answer = answered(arg, rc);
@@ -476,7 +483,7 @@ rz_rc_t call_wait_register(calls_t *calls, const char *id, const char *child, ui
 
 rz_rc_t call_wait_get(calls_t *calls, const char *id)
 {
-    rz_op_wait_get(begin(calls)->store, "p1", id, on_wait, calls);
+    rz_op_wait_get(begin(calls)->store, "p1", id, NULL, on_wait, calls);
     return end(calls);
 }
 
@@ -517,6 +524,12 @@ rz_rc_t call_incarnations(calls_t *calls)
 rz_rc_t call_get(calls_t *calls, const char *child, const char *job)
 {
     rz_op_get(begin(calls)->store, child, job, on_act, calls);
+    return end(calls);
+}
+
+rz_rc_t call_whose(calls_t *calls, const char *child)
+{
+    rz_op_whose(begin(calls)->store, child, on_whose, calls);
     return end(calls);
 }
 

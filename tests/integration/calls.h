@@ -90,6 +90,7 @@ rz_rc_t call_condemn(calls_t *calls, const char *incarnation, uint64_t seen, boo
 rz_rc_t call_reap(calls_t *calls, const char *incarnation);
 rz_rc_t call_incarnations(calls_t *calls); /* text: "incarnation runner counter owned dead|alive" */
 rz_rc_t call_get(calls_t *calls, const char *child, const char *job);
+rz_rc_t call_whose(calls_t *calls, const char *child); /* text: parent, tenant */
 rz_rc_t call_session_get(calls_t *calls, const char *child);
 rz_rc_t call_session_put(calls_t *calls, const rz_session_put_t *request);
 rz_rc_t call_list(calls_t *calls, const char *parent, unsigned limit);

@@ -58,7 +58,7 @@ static asked_t wait_register(calls_t *calls, const char *id, const char *wait_fo
 static asked_t wait_get(calls_t *calls, const char *id)
 {
     asked_t asked = OWN(calls);
-    rz_op_wait_get(calls->store, "p1", id, on_wait, &asked);
+    rz_op_wait_get(calls->store, "p1", id, NULL, on_wait, &asked);
     wait_answer(&asked);
     return asked;
 }

@@ -321,6 +321,26 @@ static void a_tombstone_still_answers_duplicate_and_conflict(void **state)
     assert_int_equal(call_submit(calls, &other), RZ_CONFLICT);
 }
 
+static void whose_a_child_is_stays_known_as_long_as_its_id(void **state)
+{
+    calls_t *calls = *state;
+    rz_submit_t its = plain_submit("c1");
+    its.tenant = "acme";
+    its.own = true;
+    assert_int_equal(call_whose(calls, "c1"), RZ_NOT_FOUND);
+    assert_int_equal(call_submit(calls, &its), RZ_OK);
+    assert_int_equal(call_cancel(calls, "c1", NULL), RZ_OK);
+    assert_int_equal(retain(calls, 0, 9000).retired, 1);
+    assert_int_equal(call_whose(calls, "c1"), RZ_OK);
+    assert_string_equal(calls->answer.text[0], "p1");
+    assert_string_equal(calls->answer.text[1], "acme");
+    rz_submit_t others = its;
+    others.tenant = "other";
+    assert_int_equal(call_submit(calls, &others), RZ_CONFLICT);
+    its.job = "j-next";
+    assert_int_equal(call_submit(calls, &its), RZ_OK);
+}
+
 static void a_tombstone_has_no_session_to_run_steer_or_retry(void **state)
 {
     calls_t *calls = *state;
@@ -633,6 +653,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_wait_without_a_limit_has_upstreams_six_hours, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_child_has_so_many_open_waits_and_no_more, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(what_ended_long_ago_becomes_a_tombstone, calls_setup, calls_teardown),
+    cmocka_unit_test_setup_teardown(whose_a_child_is_stays_known_as_long_as_its_id, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(what_is_said_to_an_ended_child_keeps_its_session_as_long_again, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_tombstone_still_answers_duplicate_and_conflict, calls_setup, calls_teardown),
     cmocka_unit_test_setup_teardown(a_tombstone_has_no_session_to_run_steer_or_retry, calls_setup, calls_teardown),
