@@ -224,6 +224,13 @@ static outcome_t list_verb(int argc, char **argv)
     return EXIT_DONE;
 }
 
+static outcome_t tell_change(const char *done, const char *name, const char *effect, const char *list)
+{
+    note("%s %s: brokers that share this list %s within a second; copy %s to the other brokers' hosts", done,
+         name, effect, list);
+    return EXIT_DONE;
+}
+
 static outcome_t allow_verb(int argc, char **argv)
 {
     (void)argc;
@@ -237,10 +244,7 @@ static outcome_t allow_verb(int argc, char **argv)
     }
     if (!keys_find(&keys) || !put_on_list(keys.allow, argv[0], role, argv[1]))
         return EXIT_CONFIG;
-    note(
-        "allowed %s: brokers that share this list let it in within a second; copy %s to the other brokers' hosts",
-        argv[0], keys.allow);
-    return EXIT_DONE;
+    return tell_change("allowed", argv[0], "let it in", keys.allow);
 }
 
 static outcome_t revoke_verb(int argc, char **argv)
@@ -258,10 +262,7 @@ static outcome_t revoke_verb(int argc, char **argv)
     }
     if (!keys_change(keys.allow, argv[0], NULL))
         return EXIT_CONFIG;
-    note(
-        "revoked %s: brokers that share this list refuse it within a second; copy %s to the other brokers' hosts",
-        argv[0], keys.allow);
-    return EXIT_DONE;
+    return tell_change("revoked", argv[0], "refuse it", keys.allow);
 }
 
 /* ---- verbs ---- */

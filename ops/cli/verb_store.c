@@ -113,11 +113,24 @@ static outcome_t report(rz_rc_t rc, const rz_store_info_t *info, const rz_err_t 
     return rc == RZ_SYS || rc == RZ_CLOSED ? EXIT_UNAVAILABLE : outcome_of_code(rc);
 }
 
-/* For the verbs that load the library: a broker's user may not. */
-static outcome_t report_load(rz_rc_t rc, const rz_store_info_t *info, const rz_err_t *err)
+typedef rz_rc_t (*store_call_t)(const rz_store_options_t *options, rz_store_info_t *info, rz_err_t *err);
+
+static rz_rc_t init(const rz_store_options_t *options, rz_store_info_t *info, rz_err_t *err)
 {
-    outcome_t outcome = report(rc, info, err);
-    if (rc != RZ_OK && strstr(err->text, "NOPERM") != NULL)
+    return rz_store_init(options, (unsigned)shards, info, err);
+}
+
+/* One call to Redis, and its report. loads: the library, which a broker's user may not. */
+static outcome_t run(store_call_t call, bool loads)
+{
+    rz_err_t err = { 0 };
+    rz_store_info_t info = { 0 };
+    rz_store_options_t options;
+    if (!read_access(&options))
+        return EXIT_CONFIG;
+    rz_rc_t rc = call(&options, &info, &err);
+    outcome_t outcome = report(rc, &info, &err);
+    if (rc != RZ_OK && loads && strstr(err.text, "NOPERM") != NULL)
         note("this Redis user may not load the library: use --redis-user admin --redis-password-file FILE");
     return outcome;
 }
@@ -126,43 +139,24 @@ static outcome_t init_verb(int argc, char **argv)
 {
     (void)argc;
     (void)argv;
-    rz_err_t err = { 0 };
-    rz_store_info_t info = { 0 };
-    rz_store_options_t options;
-    if (shards < 1 || shards > 1024) {
-        say("--shards takes 1 to 1024");
-        return EXIT_USAGE;
-    }
-    if (!read_access(&options))
-        return EXIT_CONFIG;
-    rz_rc_t rc = rz_store_init(&options, (unsigned)shards, &info, &err);
-    return report_load(rc, &info, &err);
+    if (shards >= 1 && shards <= 1024)
+        return run(init, true);
+    say("--shards takes 1 to 1024");
+    return EXIT_USAGE;
 }
 
 static outcome_t upgrade_verb(int argc, char **argv)
 {
     (void)argc;
     (void)argv;
-    rz_err_t err = { 0 };
-    rz_store_info_t info = { 0 };
-    rz_store_options_t options;
-    if (!read_access(&options))
-        return EXIT_CONFIG;
-    rz_rc_t rc = rz_store_upgrade(&options, &info, &err);
-    return report_load(rc, &info, &err);
+    return run(rz_store_upgrade, true);
 }
 
 static outcome_t check_verb(int argc, char **argv)
 {
     (void)argc;
     (void)argv;
-    rz_err_t err = { 0 };
-    rz_store_info_t info = { 0 };
-    rz_store_options_t options;
-    if (!read_access(&options))
-        return EXIT_CONFIG;
-    rz_rc_t rc = rz_store_check(&options, &info, &err);
-    return report(rc, &info, &err);
+    return run(rz_store_check, false);
 }
 
 /* What the broker that we would talk to says of its store, if there is one: that is what is being accepted. */
@@ -184,19 +178,18 @@ static void show_what_differs(void)
     client_close(&client);
 }
 
+static rz_rc_t look_and_accept(const rz_store_options_t *options, rz_store_info_t *info, rz_err_t *err)
+{
+    show_what_differs();
+    return rz_store_accept(options, info, err);
+}
+
 static outcome_t accept_verb(int argc, char **argv)
 {
     (void)argc;
     (void)argv;
-    rz_err_t err = { 0 };
-    rz_store_info_t info = { 0 };
-    rz_store_options_t options;
-    if (!read_access(&options))
-        return EXIT_CONFIG;
-    show_what_differs();
-    rz_rc_t rc = rz_store_accept(&options, &info, &err);
-    outcome_t outcome = report(rc, &info, &err);
-    if (rc == RZ_OK)
+    outcome_t outcome = run(look_and_accept, false);
+    if (outcome == EXIT_DONE)
         note("Brokers go on with it within a second. What it does not hold is gone.");
     return outcome;
 }
