@@ -102,8 +102,9 @@ const verb_t verb_cancel = {
     .detail =
         "Prints what happened: `ended` (it was queued and never ran), `forwarded` (its runner was told),\n"
         "`stored` (its runner will learn it), or that it had ended; with --tree also how many of the child and its\n"
-        "descendants were cancelled and how many had ended. CHILD may then be a root that never ran itself. A worker\n"
-        "that does not stop within its grace is killed. `rhizome wait` tells when it is over.",
+        "descendants were cancelled and how many had ended; what these still submit is cancelled too, until they are run\n"
+        "anew. CHILD may then be a root that never ran itself. A worker that does not stop within its grace is killed.\n"
+        "`rhizome wait` tells when it is over.",
     .examples = "rhizome cancel ch-41\n"
                 "rhizome cancel ch-41 ch-42 --now\n"
                 "rhizome cancel root-7 --tree",

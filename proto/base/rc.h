@@ -25,7 +25,7 @@
     X(BAD_VERSION, "protocol version not spoken here")                                                       \
     /* what the store answers */                                                                             \
     X(DUPLICATE, "the same job was accepted before")                                                         \
-    X(CONFLICT, "the same id was used with other content")                                                   \
+    X(CONFLICT, "the id is another's, or was used with other content")                                       \
     X(ALREADY_RUNNING, "the child has a live activation")                                                    \
     X(FULL, "the queue is full")                                                                             \
     X(NOT_FOUND, "no such thing")                                                                            \
