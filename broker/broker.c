@@ -319,6 +319,7 @@ static void open_parts(broker_t *broker)
                                                    .brokers = broker->brokers,
                                                    .broker = s->name,
                                                    .publish = broker->endpoints.publish,
+                                                   .mark = proxy_mark(broker->proxy),
                                                    .guard = broker->guard,
                                                    .sync_ms = s->sync_ms,
                                                    .lease_ms = s->lease_ms,

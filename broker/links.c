@@ -14,6 +14,7 @@
 #define HEADER_PART   1
 #define BODY_PART     2
 #define CLOSING_SINCE 2 /* version of the protocol that knows `closing` */
+#define MARK_SINCE    2 /* and `mark` and `lease_ms`                     */
 
 #define PING_MS      500
 #define PINGS_MISSED 6
@@ -59,11 +60,14 @@ typedef struct {
 
 static void welcome(links_t *links, runner_t *runner)
 {
+    bool knows_mark = runner->version >= MARK_SINCE;
     rz_link_t link = { .kind = RZ_LINK_WELCOME,
                        .version = runner->version,
                        .broker = links->part.broker,
                        .publish = links->part.publish,
+                       .mark = knows_mark ? links->part.mark : NULL,
                        .sync_ms = links->part.sync_ms,
+                       .lease_ms = knows_mark ? links->part.lease_ms : 0,
                        .ping_ms = PING_MS,
                        .load = roster_load(links->part.roster),
                        .brokers = brokers_links(links->part.brokers) };

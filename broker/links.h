@@ -20,6 +20,7 @@ typedef struct {
     guard_t *guard;      /* NULL: keys are not in use */
     const char *broker;  /* our name                                     */
     const char *publish; /* where runners publish events                 */
+    const char *mark;    /* proxy_mark()                                 */
     uint64_t sync_ms, lease_ms;
     void (*on_steered)(const runner_t *from, const char *child, const char *id, bool live, void *arg);
     void (*on_decided)(const runner_t *from, const char *child, const char *id, bool live, void *arg);

@@ -1,6 +1,7 @@
 /* proxy.c - see proxy.h. The loop makes sockets and gives them away by orders; from then on they are the thread's. */
 #include "proxy.h"
 
+#include "base/id.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "face.h"
@@ -48,6 +49,7 @@ struct proxy {
     size_t owns;
     pthread_t thread;
     char publish[ENDPOINT_MAX], events[ENDPOINT_MAX];
+    char mark[2 + RZ_UUID_LEN + 1]; /* as XSUB is told it: 1, then the topic */
 
     atomic_uint_fast64_t topics_denied, topics_unkept, events_refused;
 };
@@ -244,6 +246,16 @@ static bool bind_one(void *sock, const char *endpoint, char bound[ENDPOINT_MAX],
     return false;
 }
 
+/* Before anybody connects: to each new peer libzmq sends what is asked for, in the order of its tree (xsub.cpp, trie.cpp).
+ * Topics are of ids or begin with '$', so all that can be heard sorts before '~'. */
+static bool ask_for_mark(proxy_t *proxy)
+{
+    char id[RZ_UUID_LEN + 1];
+    rz_uuid_new(id);
+    snprintf(proxy->mark, sizeof proxy->mark, "\001~%s", id);
+    return zmq_send(proxy->xsub, proxy->mark, strlen(proxy->mark), ZMQ_DONTWAIT) >= 0;
+}
+
 /* What is not TCP takes no key. */
 static bool open_all(proxy_t *proxy, rz_err_t *err)
 {
@@ -252,7 +264,7 @@ static bool open_all(proxy_t *proxy, rz_err_t *err)
     return (proxy->xsub = open_one(proxy, ZMQ_XSUB, part->key, err)) != NULL &&
            (proxy->orders = open_one(proxy, ZMQ_PAIR, NULL, err)) != NULL &&
            (proxy->orderer = open_one(proxy, ZMQ_PAIR, NULL, err)) != NULL &&
-           (proxy->pub = open_one(proxy, ZMQ_PUB, NULL, err)) != NULL &&
+           (proxy->pub = open_one(proxy, ZMQ_PUB, NULL, err)) != NULL && ask_for_mark(proxy) &&
            bind_one(proxy->xsub, part->publish, proxy->publish, err) &&
            (proxy->all = face_open(&proxy->base, part->events, NULL, err)) != NULL &&
            bind_one(proxy->xsub, OWN_ENDPOINT, unused, err) &&
@@ -411,6 +423,11 @@ const char *proxy_publish_endpoint(const proxy_t *proxy)
 const char *proxy_events_endpoint(const proxy_t *proxy)
 {
     return proxy->events;
+}
+
+const char *proxy_mark(const proxy_t *proxy)
+{
+    return proxy->mark + 1;
 }
 
 const char *proxy_events_of(const proxy_t *proxy, const rz_allowed_t *who)

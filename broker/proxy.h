@@ -3,7 +3,8 @@
  *   runners' PUB ──► XSUB (publish) ──┬─► XPUB (events) ──► subscribers' SUB
  *   this broker ───► inproc ──┘       └─► XPUB of one key, limited to its topics ──► its SUB
  *
- * Subscriptions travel the other way, up to the runners, so what nobody reads is not sent. For a subscriber that does not
+ * Subscriptions travel the other way, up to the runners, so what nobody reads is not sent. A runner that links up gets all
+ * of them at once, sorted, and behind them the mark, which is in the welcome: whoever sees it knows that he is heard. For a subscriber that does not
  * read, at most `kept` events are kept; it loses the others and sees the gap in `seq`. libzmq counts messages, not bytes:
  * such a subscriber costs up to kept x (size of an event + 0.3 KiB), and nobody else anything.
  *
@@ -39,6 +40,8 @@ proxy_t *proxy_open(const proxy_parts_t *parts, rz_err_t *err);
 void proxy_close(proxy_t **proxy);
 const char *proxy_publish_endpoint(const proxy_t *proxy); /* as bound; lent */
 const char *proxy_events_endpoint(const proxy_t *proxy);
+/* A subscription that sorts behind all topics there are, of this life of the broker alone. */
+const char *proxy_mark(const proxy_t *proxy);
 /* Where this key hears events: at its own socket, or at the one for all. Lent until the next proxy_allow_changed(). */
 const char *proxy_events_of(const proxy_t *proxy, const rz_allowed_t *who);
 

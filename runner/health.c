@@ -136,6 +136,9 @@ static void on_metrics(rz_buf_t *out, void *arg)
           (double)links_welcomed(health->runner->house.links));
     counter(out, "rhizome_runner_homes_total", "Times that a broker became its home.",
             links_moves(health->runner->house.links));
+    counter(out, "rhizome_runner_unheard_total",
+            "Times that a broker did not hear what it publishes within 2 s, and work was taken all the same.",
+            links_unheard(health->runner->house.links));
     counter(out, "rhizome_runner_link_malformed_total", "Messages of brokers that could not be decoded.",
             links_malformed(health->runner->house.links));
     gauge(out, "rhizome_runner_frozen", "1 while workers stand still because no broker answers.",

@@ -12,14 +12,15 @@
 
 #define HELLO_RETRY_MS   100  /* while not connected              */
 #define WELCOME_WAIT_MS  1000 /* after a hello was sent           */
-#define REFUSED_PAUSE_MS 5000 /* after a refusal that will not mend itself at once */
+#define REFUSED_PAUSE_MS 1000 /* after a refusal that will not mend itself at once */
 #define REJOIN_PAUSE_MS  5000 /* between two deaths of this runner, except for the first    */
 #define CHOICE_MS        300  /* how long the first that welcomes us waits for the others  */
 #define SILENT_PINGS     4    /* a broker is lost after so many intervals without a word   */
 #define SILENT_SYNCS     3    /* and after so many of these, when it knows no ping         */
 #define UNSEEN_MS        1000 /* of a longer pause between two ticks, so much counts       */
 #define SYNC_MS          3000
-#define PHASE_SINCE      2 /* version of the protocol that knows `phase` */
+#define HEARING_MS       2000 /* how long credit waits for a broker to hear us             */
+#define PHASE_SINCE      2    /* version of the protocol that knows `phase` */
 
 /* ---- sending ---- */
 
@@ -50,9 +51,42 @@ static uint64_t granted(const link_peer_t *peer)
     return peer->assigned + (peer == links->home && links->next == NULL ? links->room : 0);
 }
 
+/* What it is told there is lost, and perhaps it is the connection that is: another one may not be. */
+static void give_up_hearing(link_peer_t *peer)
+{
+    links_t *links = peer->links;
+    links->unheard++;
+    rz_log_warn("link.unheard", "broker=%s publish=%s ms=%d text=\"its first events may be lost\"",
+                peer->broker, peer->publish, HEARING_MS);
+    links->events->on_unpublish(peer->publish, links->arg);
+    links->events->on_publish(peer->publish, links->arg);
+}
+
+static bool hears_us(link_peer_t *peer, uint64_t now_ms)
+{
+    if (peer->state != PEER_UP || peer->hearing_ms == 0)
+        return true;
+    bool heard = peer->links->events->is_heard(peer->mark, peer->links->arg);
+    if (!heard && now_ms < peer->hearing_ms)
+        return false;
+    peer->hearing_ms = 0;
+    if (!heard)
+        give_up_hearing(peer);
+    return true;
+}
+
+static bool all_hear_us(links_t *links)
+{
+    uint64_t now_ms = rz_now_ms();
+    bool all = true;
+    for (size_t i = 0; i < links->count; i++)
+        all = hears_us(&links->peers[i], now_ms) && all;
+    return all;
+}
+
 rz_rc_t links_credit(links_t *links, uint64_t room, const cJSON *idle, const cJSON *full)
 {
-    if (links->home == NULL)
+    if (links->home == NULL || !all_hear_us(links))
         return RZ_AGAIN;
     links->room = room;
     rz_link_t credit = {
@@ -244,6 +278,9 @@ static void on_welcome(link_peer_t *peer, const rz_link_t *welcome)
     peer->assigned = peer->pings = peer->pongs = 0;
     peer->sync_ms = welcome->sync_ms > 0 ? welcome->sync_ms : SYNC_MS;
     peer->ping_ms = welcome->ping_ms;
+    peer->lease_ms = welcome->lease_ms;
+    peer->hearing_ms = welcome->mark != NULL ? now_ms + HEARING_MS : 0;
+    snprintf(peer->mark, sizeof peer->mark, "%s", welcome->mark != NULL ? welcome->mark : "");
     peer->load = welcome->load;
     peer->due_ms = now_ms + peer->ping_ms;
     snprintf(peer->broker, sizeof peer->broker, "%s", welcome->broker);
@@ -440,4 +477,20 @@ uint64_t links_moves(const links_t *links)
 uint64_t links_malformed(const links_t *links)
 {
     return links->malformed;
+}
+
+uint64_t links_unheard(const links_t *links)
+{
+    return links->unheard;
+}
+
+uint64_t links_lease_ms(const links_t *links)
+{
+    uint64_t least = 0;
+    for (size_t i = 0; i < links->count; i++) {
+        uint64_t lease_ms = links->peers[i].lease_ms;
+        if (lease_ms != 0 && (least == 0 || lease_ms < least))
+            least = lease_ms;
+    }
+    return least;
 }

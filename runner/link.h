@@ -9,6 +9,9 @@
  * and until then on_homeless. When home is moved although it is well, nothing that it may still assign comes on top of
  * what the new one may.
  *
+ * Credit waits until every broker that is UP hears what we publish, for HEARING_MS at most: who gave it at once would say
+ * the first words of its first run to nobody.
+ *
  * An incarnation is one life of this process as the brokers know it: a DEAD one is replaced by links_rejoin(). Loop
  * thread only. */
 #pragma once
@@ -23,6 +26,7 @@ typedef struct link_peer link_peer_t;
 typedef struct {
     void (*on_publish)(const char *endpoint, void *arg);   /* a broker's, ready to connect to */
     void (*on_unpublish)(const char *endpoint, void *arg); /* that broker left */
+    bool (*is_heard)(const char *mark, void *arg);         /* by the broker of this mark: what we publish */
     void (*on_home)(const char *broker, uint64_t sync_ms, void *arg);
     void (*on_homeless)(void *arg); /* the home was lost and no other broker is there */
     void (*on_dead)(void *arg);     /* this incarnation was declared dead: stop, then links_rejoin() */
@@ -40,6 +44,8 @@ uint64_t links_sync_ms(const links_t *links);   /* how often it wants to be told
 size_t links_welcomed(const links_t *links);    /* how many are UP */
 uint64_t links_moves(const links_t *links);     /* how often one became home */
 uint64_t links_malformed(const links_t *links); /* messages of brokers that could not be decoded */
+uint64_t links_unheard(const links_t *links);   /* how often a broker did not hear us in time */
+uint64_t links_lease_ms(const links_t *links);  /* the shortest that a broker told; 0: none did */
 void links_rejoin(links_t *links);              /* with a fresh incarnation */
 /* Whether we take work, of rz_phase_names: told to every broker now, and to each that we meet from here on. */
 void links_set_phase(links_t *links, const char *phase);
@@ -49,5 +55,5 @@ void links_tick(links_t *links, uint64_t now_ms); /* a few times a second */
 rz_rc_t links_send(links_t *links, const rz_link_t *link, const rz_str_t *payload, size_t n);
 rz_rc_t link_answer(link_peer_t *peer, const rz_link_t *link, const rz_str_t *payload, size_t n);
 /* Tells home how many more it may assign: `room` beyond what came so far. idle: {"<affinity>": n}; full: profiles
- * without room of their own, NULL for none. */
+ * without room of their own, NULL for none. RZ_AGAIN: not now, say it again in the next turn. */
 rz_rc_t links_credit(links_t *links, uint64_t room, const cJSON *idle, const cJSON *full);

@@ -17,16 +17,18 @@ struct link_peer {
     bool found;     /* by what a broker told, not by the configuration */
     bool is_double; /* another name of a broker that is configured twice: not used while the other is UP */
     char *publish;  /* where it takes events; NULL: it never welcomed us */
+    char mark[RZ_NAME_MAX + 1]; /* see publish.h; "": it has none */
     peer_state_t state;
-    uint64_t due_ms;       /* next hello; UP: next ping     */
-    uint64_t silent_ms;    /* since it said anything        */
-    uint64_t pings, pongs; /* since the welcome             */
-    uint64_t assigned;     /* assignments since the welcome */
-    uint64_t load;         /* as it last told               */
-    uint64_t sync_ms, ping_ms;
-    uint32_t version; /* of the protocol, since the welcome */
-    bool down;        /* its store is away */
-    bool outdated;    /* what it says next may still be about our incarnation before this one */
+    uint64_t due_ms;                     /* next hello; UP: next ping     */
+    uint64_t silent_ms;                  /* since it said anything        */
+    uint64_t pings, pongs;               /* since the welcome             */
+    uint64_t assigned;                   /* assignments since the welcome */
+    uint64_t load;                       /* as it last told               */
+    uint64_t sync_ms, ping_ms, lease_ms; /* as it told; 0: not */
+    uint64_t hearing_ms;                 /* until then it is waited for to hear us; 0: no longer */
+    uint32_t version;                    /* of the protocol, since the welcome */
+    bool down;                           /* its store is away */
+    bool outdated; /* what it says next may still be about our incarnation before this one */
     char broker[RZ_ID_MAX + 1];
 };
 
@@ -50,6 +52,7 @@ struct links {
     const char *phase; /* static; NULL: as if it were "up" */
     rz_buf_t scratch;
     uint64_t malformed; /* messages of brokers that could not be decoded */
+    uint64_t unheard;   /* brokers that did not hear us in time          */
 };
 
 /* ---- link.c ---- */

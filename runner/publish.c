@@ -2,13 +2,18 @@
 #include "publish.h"
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/sock.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
-#define SEND_QUEUE 8192 /* events that wait for a slow broker; what comes then is dropped, as PUB does */
+#define SEND_QUEUE 8192 /* events that wait for a slow broker; what comes then is dropped, as XPUB does */
+#define MARKS      64   /* at least as many as there may be links                                         */
+/* Without backing off: until a broker that is back hears us it gets no credit. */
+#define RECONNECT_MS 100
 
 typedef struct endpoint endpoint_t;
 struct endpoint {
@@ -19,18 +24,62 @@ struct endpoint {
 struct publisher {
     rz_sock_t *sock;
     endpoint_t *connected;
-    rz_buf_t topic, header, event; /* scratch, kept between events */
+    char mark[MARKS][RZ_NAME_MAX + 1]; /* of the brokers that hear us; "" none              */
+    size_t next_mark;                  /* where the next one goes, the oldest is forgotten */
+    rz_buf_t topic, header, event;     /* scratch, kept between events */
     uint64_t unlogged;
 };
 
+/* ---- who hears us ---- */
+
+static size_t find_mark(const publisher_t *publisher, rz_str_t mark)
+{
+    size_t i = 0;
+    while (i < MARKS && !rz_str_eq(mark, publisher->mark[i]))
+        i++;
+    return i;
+}
+
+bool publisher_is_heard(const publisher_t *publisher, const char *mark)
+{
+    return *mark != '\0' && find_mark(publisher, rz_str(mark)) < MARKS;
+}
+
+/* A subscription: 1, or 0 when nobody wants it any more, then the topic. Only marks are of interest, libzmq keeps the others. */
+static void on_subscription(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
+{
+    publisher_t *publisher = arg;
+    rz_str_t text = msg->part[0];
+    (void)sock;
+    if (text.n < 3 || text.n > 1 + RZ_NAME_MAX || text.p[1] != '~')
+        return;
+    rz_str_t mark = { text.p + 1, text.n - 1 };
+    size_t i = find_mark(publisher, mark);
+    if (text.p[0] == 0 && i < MARKS)
+        publisher->mark[i][0] = '\0';
+    else if (text.p[0] == 1 && i == MARKS)
+        snprintf(publisher->mark[publisher->next_mark++ % MARKS], sizeof publisher->mark[0], "%.*s",
+                 (int)mark.n, mark.p);
+}
+
+/* ---- opening, connecting ---- */
+
 publisher_t *publisher_open(uv_loop_t *loop, void *zctx, const rz_key_t *key, rz_err_t *err)
 {
-    rz_sock_options_t options = { .type = ZMQ_PUB, .sndhwm = SEND_QUEUE, .linger_ms = 500, .key = key };
-    rz_sock_t *sock = rz_sock_open(loop, zctx, &options, err);
-    if (sock == NULL)
-        return NULL;
+    int reconnect_ms = RECONNECT_MS;
     publisher_t *publisher = rz_alloc(sizeof *publisher);
-    publisher->sock = sock;
+    rz_sock_options_t options = { .type = ZMQ_XPUB,
+                                  .sndhwm = SEND_QUEUE,
+                                  .linger_ms = 500,
+                                  .key = key,
+                                  .on_msg = on_subscription,
+                                  .arg = publisher };
+    publisher->sock = rz_sock_open(loop, zctx, &options, err);
+    if (publisher->sock == NULL) {
+        rz_free(publisher);
+        return NULL;
+    }
+    zmq_setsockopt(rz_sock_raw(publisher->sock), ZMQ_RECONNECT_IVL_MAX, &reconnect_ms, sizeof reconnect_ms);
     return publisher;
 }
 
@@ -109,7 +158,7 @@ static void encode_header(const stream_t *stream, rz_event_class_t class_, rz_bu
 static void send_event(publisher_t *publisher, rz_str_t header, rz_str_t event)
 {
     rz_str_t parts[] = { rz_buf_str(&publisher->topic), header, event };
-    rz_sock_send(publisher->sock, parts, 3); /* PUB never refuses: without a reader it drops */
+    rz_sock_send(publisher->sock, parts, 3); /* XPUB never refuses: without a reader it drops */
 }
 
 /* A durable event that finds the journal full goes out as what it then is: live only. Its class says so, and

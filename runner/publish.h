@@ -1,8 +1,12 @@
 /* publish.h - events of activations, numbered and sent (DESIGN.md 7, proto/README.md 6).
  *
- * Every event gets the next seq of its stream and goes out on PUB at once; a durable one is also queued in
- * the activation's journal. The one exception is the last, sub_agent_completed: it is queued first and
- * published only when the finish that carries it was committed. Loop thread only. */
+ * Every event gets the next seq of its stream and goes out at once; a durable one is also queued in the
+ * activation's journal. The one exception is the last, sub_agent_completed: it is queued first and published only
+ * when the finish that carries it was committed.
+ *
+ * What nobody is known to want is not sent, and what brokers want arrives a moment after the connection. The socket is
+ * an XPUB, which shows it: a broker whose mark came hears from then on whatever it had asked for by then. Loop thread
+ * only. */
 #pragma once
 
 #include "base/key.h"
@@ -20,6 +24,8 @@ void publisher_close(publisher_t **publisher);
 /* Connects to a broker's publish endpoint; one that is connected already stays so. */
 void publisher_connect(publisher_t *publisher, const char *endpoint);
 void publisher_disconnect(publisher_t *publisher, const char *endpoint);
+/* Whether the broker of this mark (of its welcome) is connected and has asked for all that it wants. */
+bool publisher_is_heard(const publisher_t *publisher, const char *mark);
 
 /* The numbering of one activation. Texts are borrowed. */
 typedef struct {

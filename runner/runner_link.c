@@ -117,6 +117,11 @@ static void on_unpublish(const char *endpoint, void *arg)
     publisher_disconnect(((runner_t *)arg)->house.publisher, endpoint);
 }
 
+static bool is_heard(const char *mark, void *arg)
+{
+    return publisher_is_heard(((runner_t *)arg)->house.publisher, mark);
+}
+
 static void say_ready(runner_t *runner, const char *broker)
 {
     if (runner->fds.ready_fd < 0)
@@ -207,6 +212,7 @@ static void on_message(link_peer_t *peer, rz_link_t *link, const rz_msg_t *msg, 
 
 const links_events_t runner_links_events = { .on_publish = on_publish,
                                              .on_unpublish = on_unpublish,
+                                             .is_heard = is_heard,
                                              .on_home = on_home,
                                              .on_homeless = on_homeless,
                                              .on_dead = runner_on_dead,

@@ -55,7 +55,9 @@ typedef enum {
     X(labels, "labels", IDS)                                                                                 \
     X(profiles, "profiles", IDS)                                                                             \
     X(publish, "publish", ENDPOINT)                                                                          \
+    X(mark, "mark", NAME)                                                                                    \
     X(sync_ms, "sync_ms", NUMBER)                                                                            \
+    X(lease_ms, "lease_ms", NUMBER)                                                                          \
     X(ping_ms, "ping_ms", NUMBER)                                                                            \
     X(load, "load", NUMBER)                                                                                  \
     X(sent, "sent", NUMBER)                                                                                  \
@@ -140,8 +142,8 @@ static const uint8_t shapes[RZ_LINK_KIND_COUNT][MEMBER_COUNT] = {
                        MAY(states) },
     [RZ_LINK_PING] = { MUST(granted), MAY(home) },
     [RZ_LINK_BYE] = { MUST(incarnation) },
-    [RZ_LINK_WELCOME] = { MUST(version), MUST(broker), MUST(publish), MUST(sync_ms), MAY(ping_ms), MAY(load),
-                          MAY(brokers) },
+    [RZ_LINK_WELCOME] = { MUST(version), MUST(broker), MUST(publish), MUST(sync_ms), MAY(mark), MAY(lease_ms),
+                          MAY(ping_ms), MAY(load), MAY(brokers) },
     [RZ_LINK_REFUSED] = { MUST(code), MUST(message) },
     [RZ_LINK_ASSIGN] = { MUST(child), MUST(parent), MUST(epoch), MUST(token), MUST(attempt), MUST(profile),
                          MUST(affinity), MUST(model), MAY(job), MAY(max_attempts), MAY(previous_error),

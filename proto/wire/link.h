@@ -26,9 +26,9 @@
  *                                                 broker is the runner's
  *   bye      {incarnation}                        draining is done: the incarnation ends
  * broker -> runner
- *   welcome  {v,broker,publish,sync_ms,ping_ms?,load?,brokers?:{"<broker>":runners endpoint}}
- *                                                 v: the version that both use from here; no ping_ms: this broker
- *                                                 knows no ping
+ *   welcome  {v,broker,publish,mark?,sync_ms,lease_ms?,ping_ms?,load?,brokers?:{"<broker>":runners endpoint}}
+ *                                                 v: the version that both use from here; mark: the last of its
+ *                                                 subscriptions at publish; no ping_ms: this broker knows no ping
  *   refused  {code,message}
  *   assign   {child,parent,job?,epoch,token,attempt,max_attempts?,previous_error?,profile,affinity,model,
  *             disabled_tools?,tenant?,traceparent?,cancelled?,live?}
@@ -93,15 +93,15 @@ const char *rz_link_kind_name(rz_link_kind_t kind);
 /* One struct for all kinds: a kind uses the members its line above names, the others are zero. */
 typedef struct {
     rz_link_kind_t kind;
-    const char *runner, *incarnation, *host, *program_version, *broker, *publish;
+    const char *runner, *incarnation, *host, *program_version, *broker, *publish, *mark;
     const char *child, *parent, *job, *token, *id, *nonce;
     const char *profile, *affinity, *model, *tenant, *traceparent;
     const char *phase, *policy; /* of wire/drain.h */
     const char *status, *error, *reason, *previous_error, *digest, *op, *message;
     rz_rc_t code;
     uint64_t version, version_max; /* hello: from, to (0: the same); welcome: the one of both */
-    uint64_t pid, slots, granted, epoch, seq, counter, count, attempt, max_attempts, sync_ms, ping_ms, load,
-        sent, promised;
+    uint64_t pid, slots, granted, epoch, seq, counter, count, attempt, max_attempts, sync_ms, lease_ms,
+        ping_ms, load, sent, promised;
     uint64_t deadline_ms; /* from now; 0: the runner's own */
     bool now, live, cancelled, approved, home, down, rerun;
     const uint64_t *seqs; /* start append finish: ascending; on decode owned by the struct */

@@ -556,6 +556,11 @@ size_t rig_event_until_completed(rig_sub_t *sub, const char *child, char status[
     }
 }
 
+void rig_sub_also(rig_sub_t *sub, const char *prefix)
+{
+    zmq_setsockopt(sub->socket, ZMQ_SUBSCRIBE, prefix, strlen(prefix));
+}
+
 void rig_sub_close(rig_sub_t **sub)
 {
     *sub_place((*sub)->rig, (*sub)->socket) = NULL;

@@ -72,6 +72,8 @@ typedef struct {
 typedef struct rig_sub rig_sub_t;
 /* Subscribes and runs the sync handshake: whatever is published after this returns is heard. */
 rig_sub_t *rig_subscribe(rig_t *rig, const char *prefix);
+void rig_sub_also(rig_sub_t *sub,
+                  const char *prefix); /* asks for that as well; it is heard from some moment on */
 bool rig_event_next(rig_sub_t *sub, rig_event_t *out, int timeout_ms); /* false: nothing came */
 void rig_event_fini(rig_event_t *event);
 /* Reads on to the sub_agent_completed of `child` and returns its status in `status`; counts what came before.

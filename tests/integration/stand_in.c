@@ -12,6 +12,8 @@
 #include <zmq.h>
 
 unsigned stand_in_ping_ms = 500;
+const char *stand_in_mark;
+uint64_t stand_in_lease_ms;
 
 /* ---- sending ---- */
 
@@ -137,7 +139,9 @@ static void welcome(stand_in_t *s, const rz_link_t *hello)
                        .version = stand_in_version,
                        .broker = "stand-in",
                        .publish = s->publish,
+                       .mark = stand_in_mark,
                        .sync_ms = 100,
+                       .lease_ms = stand_in_lease_ms,
                        .ping_ms = stand_in_ping_ms };
     stand_in_send(s, &link, NULL);
 }

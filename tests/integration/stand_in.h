@@ -12,6 +12,9 @@
 
 /* What its welcome says; a runner gives it up after four of them without a word. 0: it knows no ping. */
 extern unsigned stand_in_ping_ms;
+/* Further, each said only if it is set: its mark, to which only the fact subscribes (at `sub`), and its lease. */
+extern const char *stand_in_mark;
+extern uint64_t stand_in_lease_ms;
 
 /* What became of one child. */
 typedef struct {

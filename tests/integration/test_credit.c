@@ -4,6 +4,7 @@
 #include "stand_in.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <zmq.h>
 
 #define SLOTS 8
@@ -54,6 +55,61 @@ static void a_ping_repeats_the_credit_as_it_is(void **state)
     assert_true(s.ping_home);
     stand_in_cancel(&s, "ch-1", true);
     stand_in_wait(&s, "ch-1");
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+/* ---- whether it hears ---- */
+
+#define MARK "~of-this-life"
+
+static bool has_all_credit(void)
+{
+    return s.granted == SLOTS;
+}
+
+static bool was_unheard(void)
+{
+    char command[600];
+    snprintf(command, sizeof command, "grep -q link.unheard %s", s.runner.log);
+    return system(command) == 0; /* NOLINT(cert-env33-c) */
+}
+
+/* Links up anew with a broker that has a mark; gives the last moment at which it was not welcomed yet. */
+static uint64_t linked_with_mark(void)
+{
+    uint64_t before_ms = 0;
+    stand_in_up(&s, "", NULL);
+    stand_in_mark = MARK;
+    s.granted = 0;
+    rz_link_t refused = { .kind = RZ_LINK_REFUSED, .code = RZ_NOT_FOUND, .message = "who are you" };
+    stand_in_send(&s, &refused, NULL);
+    while (s.hellos < 2) {
+        before_ms = process_now_ms();
+        stand_in_pump(&s, 20);
+    }
+    stand_in_mark = NULL;
+    return before_ms;
+}
+
+static void a_broker_is_given_credit_once_it_hears(void **state)
+{
+    (void)state;
+    linked_with_mark();
+    assert_int_equal(zmq_setsockopt(s.sub, ZMQ_SUBSCRIBE, MARK, sizeof MARK - 1), 0);
+    until(has_all_credit);
+    assert_false(was_unheard());
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void one_that_never_hears_is_given_credit_two_seconds_later(void **state)
+{
+    (void)state;
+    uint64_t before_ms = linked_with_mark();
+    until(has_all_credit);
+    assert_true(process_now_ms() - before_ms >= 2000);
+    assert_true(was_unheard());
+    stand_in_assign(&s, "ch-1", "echo", 1, "x", NULL);
+    assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
     assert_int_equal(stand_in_down(&s), 0);
 }
 
@@ -219,6 +275,8 @@ static void a_home_that_is_gone_gives_its_credit_to_another_at_once(void **state
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_assign_that_was_lost_on_the_way_costs_no_credit),
     cmocka_unit_test(a_ping_repeats_the_credit_as_it_is),
+    cmocka_unit_test(a_broker_is_given_credit_once_it_hears),
+    cmocka_unit_test(one_that_never_hears_is_given_credit_two_seconds_later),
     cmocka_unit_test(credit_moves_when_nothing_can_come_of_it_any_more),
     cmocka_unit_test(a_home_that_is_gone_gives_its_credit_to_another_at_once),
 };

@@ -266,6 +266,13 @@ static void a_ping_says_what_credit_said_and_a_pong_what_came_of_it(void **state
 
     link = link_of("welcome");
     assert_int_equal(link.ping_ms, 0);
+    assert_int_equal(link.lease_ms, 0);
+    assert_null(link.mark);
+    rz_link_fini(&link);
+
+    link = link_of("welcome-marks");
+    assert_string_equal(link.mark, "~5c1ffe0b-7d9a-4c1e-9a56-3b1f2f0c9d11");
+    assert_int_equal(link.lease_ms, 15000);
     rz_link_fini(&link);
 }
 
@@ -320,7 +327,9 @@ static void every_member_of_a_header_is_judged(void **state)
                                      { "full", IDS, RZ_OPTIONAL, 0, 0 } };
     static const rule_t welcome[] = { { "broker", AN_ID, RZ_REQUIRED, 0, 0 },
                                       { "publish", A_TEXT, RZ_REQUIRED, 0, 512 },
+                                      { "mark", A_TEXT, RZ_OPTIONAL, 0, RZ_NAME_MAX },
                                       { "sync_ms", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
+                                      { "lease_ms", A_NUMBER, RZ_OPTIONAL, 0, EXACT_MAX },
                                       { "ping_ms", A_NUMBER, RZ_OPTIONAL, 0, EXACT_MAX },
                                       { "load", A_NUMBER, RZ_OPTIONAL, 0, EXACT_MAX } };
     static const rule_t ping[] = { { "granted", A_NUMBER, RZ_REQUIRED, 0, EXACT_MAX },
