@@ -5,7 +5,8 @@
  * whether that happened, so it makes its workers stand still before it could, and lets them go on when the store says that
  * this incarnation lives: nothing is done twice, and nothing is lost by an outage that all share. A broker that answers
  * while its store is away is no reason to stand still: then nobody can condemn. The 12 s begin at the last renewal, not at
- * such an answer: one that came then and is gone now says nothing of what others see.
+ * such an answer: one that came then and is gone now says nothing of what others see. Where brokers have a lease that is no
+ * longer than what we were told to wait, it is four fifths of theirs.
  *
  *     FREE ──LOSE──► ALONE ──12 s──► FROZEN ──LINK──► HELD ──CONFIRM──► FREE
  *

@@ -18,12 +18,30 @@ static void calm(runner_t *runner)
     runner->freeze.due_ms = 0;
 }
 
+/* Who stands still no earlier than he is condemned does once more what another has begun. */
+static uint64_t freeze_after_ms(const runner_t *runner)
+{
+    uint64_t lease_ms = links_lease_ms(runner->house.links), set_ms = runner->settings->freeze_ms;
+    return lease_ms == 0 || set_ms < lease_ms ? set_ms : lease_ms / 5 * 4;
+}
+
+void runner_freeze_check(runner_t *runner)
+{
+    uint64_t after_ms = freeze_after_ms(runner);
+    if (after_ms != runner->settings->freeze_ms && after_ms != runner->freeze.told_ms)
+        rz_log_warn("runner.freeze_ms",
+                    "set=%" PRIu64 " used=%" PRIu64
+                    " text=\"runner.freeze_ms must be less than broker.lease_ms, which is %" PRIu64 "\"",
+                    runner->settings->freeze_ms, after_ms, links_lease_ms(runner->house.links));
+    runner->freeze.told_ms = after_ms;
+}
+
 /* Counted from the last renewal: whoever watches our counter saw it move no earlier. That a broker answered since without
  * its store says nothing of what others see, so the deadline may have passed already. */
 static void watch(runner_t *runner)
 {
     uint64_t renewed_ms = runner->freeze.renewed_ms;
-    set_deadline(runner, renewed_ms != 0 ? renewed_ms : runner_now(runner), runner->settings->freeze_ms);
+    set_deadline(runner, renewed_ms != 0 ? renewed_ms : runner_now(runner), freeze_after_ms(runner));
 }
 
 static void hold(runner_t *runner)

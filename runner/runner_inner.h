@@ -53,6 +53,7 @@ typedef struct runner {
         uint64_t renewed_ms;  /* and when by the store: we live    */
         uint64_t since_ms;    /* when they were frozen last        */
         uint64_t count;       /* how often                         */
+        uint64_t told_ms;     /* what runner_freeze_check() found  */
     } freeze;
     int exit_code;
 } runner_t;
@@ -76,7 +77,8 @@ void runner_phase_text(const runner_t *runner, rz_buf_t *out);
 void runner_put_phase(const runner_t *runner, cJSON *facts); /* "phase", and "drain" while it drains */
 
 void runner_freeze_feed(runner_t *runner, freeze_event_t event);
-void runner_freeze_tick(runner_t *runner); /* a few times a second */
+void runner_freeze_check(runner_t *runner); /* a broker has told its lease: is ours shorter? */
+void runner_freeze_tick(runner_t *runner);  /* a few times a second */
 
 void runner_send_sync(void *arg); /* arg: runner_t; for a timer */
 void runner_on_synced(runner_t *runner, const rz_link_t *synced);

@@ -147,6 +147,7 @@ static void on_home(const char *broker, uint64_t sync_ms, void *arg)
     for (run_t *run = held_first(runner->held); run != NULL; run = held_next(runner->held, run))
         run_relink(run);
     runner->credit_due = true;
+    runner_freeze_check(runner);
     runner_freeze_feed(runner, FREEZE_EV_LINK);
     runner_send_sync(runner);
     rz_timer_start(runner->sync, sync_ms, sync_ms);

@@ -79,6 +79,24 @@ static void workers_stand_still_while_no_broker_answers_and_go_on_when_one_confi
     down();
 }
 
+static void workers_stand_still_before_the_lease_of_their_broker_is_over(void **state)
+{
+    (void)state;
+    static const char *const late[] = { "--runner-freeze-ms", "600000", NULL };
+    char command[700];
+    stand_in_lease_ms = 1000;
+    pid_t worker = run_one("", late, "echo", "__sleep_ms:1500 x", NULL);
+    stand_in_lease_ms = 0;
+    become(&worker, 1, 'T');
+    snprintf(
+        command, sizeof command,
+        "grep -q 'runner.freeze_ms.*set=600000 used=800 .*must be less than broker.lease_ms, which is 1000' %s",
+        s.runner.log);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+    assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
+    down();
+}
+
 static void an_idle_worker_stands_still_too_and_is_warm_afterwards(void **state)
 {
     (void)state;
@@ -104,6 +122,7 @@ static void whatever_a_worker_started_stands_still_with_it(void **state)
     snprintf(file, sizeof file, "/tmp/rz-family-%d", (int)getpid());
     run_one(stand_in_family(file), quick, "family", "x", NULL);
     pid_t left = stand_in_left_behind(&s, file), family[16];
+    stand_in_wait_workers(&s, 3); /* what wrote the file ends a moment after it */
     size_t n = stand_in_workers(&s, family, 16);
     bool is_below = false;
     for (size_t i = 0; i < n; i++)
@@ -287,6 +306,7 @@ static void a_frozen_runner_that_is_told_to_end_leaves_nothing(void **state)
 /* clang-format off */
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(workers_stand_still_while_no_broker_answers_and_go_on_when_one_confirms),
+    cmocka_unit_test(workers_stand_still_before_the_lease_of_their_broker_is_over),
     cmocka_unit_test(an_idle_worker_stands_still_too_and_is_warm_afterwards),
     cmocka_unit_test(whatever_a_worker_started_stands_still_with_it),
     cmocka_unit_test(a_broker_whose_store_is_away_is_no_reason_to_stand_still),
