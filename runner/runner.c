@@ -12,8 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TICK_MS 50  /* heartbeats, grace, retries; only while something is held */
-#define SLOW_MS 200 /* links                                                    */
+#define TICK_MS  50  /* heartbeats, grace, retries; only while something is held */
+#define SLOW_MS  200 /* links                                                    */
+#define HELLO_MS 20  /* to the first of those: a connection on one host is there  */
 
 uint64_t runner_now(runner_t *runner)
 {
@@ -215,7 +216,7 @@ static void open_time(runner_t *runner)
     runner->slow = rz_timer_open(&runner->loop, on_slow, runner);
     runner->beat = rz_timer_open(&runner->loop, on_beat, runner);
     runner->sync = rz_timer_open(&runner->loop, runner_send_sync, runner);
-    rz_timer_start(runner->slow, 0, SLOW_MS);
+    rz_timer_start(runner->slow, HELLO_MS, SLOW_MS);
     if (runner->fds.keeper_fd >= 0) {
         rz_timer_start(runner->beat, 0, KEEPER_BEAT_MS);
         uv_poll_init(&runner->loop, &runner->keeper, runner->fds.keeper_fd);
