@@ -50,9 +50,17 @@ static int house_up(void **state)
 {
     static char path[128];
     /* so that permission is the one reason left to refuse DEBUG and MODULE */
-    static const char *with[] = {
-        "--aclfile", path, "--enable-debug-command", "yes", "--enable-module-command", "yes", NULL
-    };
+    static const char *with[] = { "--aclfile",
+                                  path,
+                                  "--enable-debug-command",
+                                  "yes",
+                                  "--enable-module-command",
+                                  "yes",
+                                  "--appendonly",
+                                  "yes",
+                                  "--appendfsync",
+                                  "always",
+                                  NULL };
     char command[512];
     (void)state;
     house.redis = (redis_t){ .settings = with };
@@ -269,6 +277,43 @@ static void nobody_without_a_password_may_anything(void **state)
     refused("WRONGPASS", "AUTH default x");
     refused("WRONGPASS", "AUTH broker x");
     refused("WRONGPASS", "AUTH x");
+    come_as("broker");
+    redisReply *reply = ask(1, (const char *[]){ "RESET" }); /* nobody again */
+    freeReplyObject(reply);
+    refused("NOAUTH", "GET rz:{0}:store");
+}
+
+/* Once it has read what it holds. */
+static void answers_with(const char *text, int argc, const char **argv)
+{
+    uint64_t deadline = process_now_ms() + 30000;
+    redisReply *reply = ask(argc, argv);
+    while (reply->str != NULL && strncmp(reply->str, "LOADING", 7) == 0 && process_now_ms() < deadline) {
+        freeReplyObject(reply);
+        reply = ask(argc, argv);
+    }
+    if (reply->str == NULL || strcmp(reply->str, text) != 0)
+        fail_msg("%s: %s", argv[0], reply->str);
+    freeReplyObject(reply);
+}
+
+/* Redis 7.0 reads its AOF with the rights of `default`. */
+static void what_was_answered_is_there_when_redis_comes_back(void **state)
+{
+    (void)state;
+    static const char library[] =
+        "#!lua name=pair\n"
+        "redis.register_function('pair', function(keys) redis.call('SET', keys[1], 'one') "
+        "redis.call('HSET', keys[2], 'two', '2') return 'done' end)\n";
+    come_as("admin");
+    answers_with("pair", 3, (const char *[]){ "FUNCTION", "LOAD", library });
+    come_as("broker");
+    answers_with("done", 5, (const char *[]){ "FCALL", "pair", "2", "rz:{0}:a", "rz:{0}:b" });
+    redis_end(&house.redis, SIGKILL);
+    redis_again(&house.redis);
+    come_as("broker");
+    answers_with("one", 2, (const char *[]){ "GET", "rz:{0}:a" });
+    answers_with("2", 3, (const char *[]){ "HGET", "rz:{0}:b", "two" });
 }
 
 static void an_admin_makes_and_checks_a_store_and_a_broker_cannot_make_one(void **state)
@@ -356,6 +401,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(nor_anything_with_keys_that_are_not_the_stores, house_up, house_down),
     cmocka_unit_test_setup_teardown(nor_through_a_function, house_up, house_down),
     cmocka_unit_test_setup_teardown(nobody_without_a_password_may_anything, house_up, house_down),
+    cmocka_unit_test_setup_teardown(what_was_answered_is_there_when_redis_comes_back, house_up, house_down),
     cmocka_unit_test_setup_teardown(an_admin_makes_and_checks_a_store_and_a_broker_cannot_make_one, house_up, house_down),
     cmocka_unit_test_setup_teardown(an_admin_of_the_store_is_none_of_the_server, house_up, house_down),
     cmocka_unit_test_setup_teardown(nobody_speaks_in_the_clear_to_another_host, house_up, house_down),

@@ -47,11 +47,15 @@ def main():
     problems += [f"a broker may {name} and does not use it" for name in sorted(given - used)]
     if allowed(users["admin"]) != ADMINS or "BROKER_RULES" not in users["admin"]:
         problems.append(f"admin may {sorted(allowed(users['admin']))}")
-    if users["default"] != ["off", "resetchannels", "-@all"]:
+    if users["default"] != ["off", "resetchannels", "~*", "+@all"]:
         problems.append(f"default is {users['default']}")
     for name in ("broker", "admin"):
         if "~rz:*" not in users[name] or "-@all" not in users[name] or "resetchannels" not in users[name]:
             problems.append(f"{name} is not held to its keys")
+    for name, few in {"replica": 3, "sentinel": 12}.items():
+        if "-@all" not in users[name] or "resetchannels" not in users[name] or any("~" in word for word in users[name]) or \
+                len(allowed(users[name])) > few:
+            problems.append(f"{name} may more than copy and watch: {users[name]}")
     print("\n".join(problems) or f"{len(used)} commands, each used and each allowed")
     return bool(problems)
 
