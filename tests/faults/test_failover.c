@@ -72,6 +72,7 @@ static load_t *begin(void)
     load_t *load = calloc(1, sizeof *load);
     assert_non_null(load);
     ensemble_up(&ensemble, 3, 3, 2);
+    load->calls.redis = ensemble.redis[0];
     const rz_store_options_t options = { .url = ensemble.url, .call_timeout_ms = TIMEOUT_MS, .replicas = 1 };
     calls_meet(&load->calls, &options);
     assert_string_equal(rz_store_durability(load->calls.store), "replicated");

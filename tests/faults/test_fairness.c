@@ -45,10 +45,8 @@ static void ten_thousand_children_wait_while_three_of_another_parent_and_one_of_
     void **state)
 {
     rig_t *rig = *state;
-    void *context = zmq_ctx_new();
-    void *producer = zmq_socket(context, ZMQ_PUSH);
+    void *producer = rig_socket(rig, ZMQ_PUSH, "jobs");
     char status[32];
-    assert_int_equal(zmq_connect(producer, rig_endpoint(rig, "jobs")), 0);
     for (int i = 0; i < MANY; i++)
         push(producer, "big", "b", i, "normal");
     for (int i = 0; i < 3; i++)
@@ -67,7 +65,6 @@ static void ten_thousand_children_wait_while_three_of_another_parent_and_one_of_
     print_message("%d still wait\n", left);
     assert_true(left > MANY * 9 / 10);
     zmq_close(producer);
-    zmq_ctx_term(context);
 }
 
 /* clang-format off */

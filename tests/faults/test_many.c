@@ -2,7 +2,6 @@
  * once, nothing is left, memory stays flat. */
 #include "crowd.h"
 #include "facts.h"
-#include "keyring.h"
 #include "process.h"
 #include "rig.h"
 
@@ -34,10 +33,7 @@ static int rig_away(void **state)
 
 static void push_children(rig_t *rig, int first, int last)
 {
-    void *context = zmq_ctx_new();
-    void *push = zmq_socket(context, ZMQ_PUSH);
-    keyring_apply(push, "admin");
-    assert_int_equal(zmq_connect(push, rig_endpoint(rig, "jobs")), 0);
+    void *push = rig_socket(rig, ZMQ_PUSH, "jobs");
     for (int i = first; i < last; i++) {
         char job[512];
         int n = snprintf(
@@ -47,7 +43,6 @@ static void push_children(rig_t *rig, int first, int last)
         assert_int_equal(zmq_send(push, job, (size_t)n, 0), n);
     }
     zmq_close(push);
-    zmq_ctx_term(context);
 }
 
 /* Reads events until `wanted` children of [first, last) have ended; a second terminal or another status

@@ -2,6 +2,7 @@
  * secret must not be. Every search is shown to be able to find: a canary planted where it looked is found there. */
 #include "facts.h"
 #include "process.h"
+#include "redis.h"
 #include "rig.h"
 
 #include "base/id.h"
@@ -351,7 +352,7 @@ static void only_the_program_shows_it(const stage_t *stage, pid_t program)
 
 static void redis_command(const stage_t *stage, const char *command)
 {
-    redisContext *context = redisConnectUnix(rig_redis_socket(stage->rig));
+    redisContext *context = redis_connect(rig_redis_socket(stage->rig));
     assert_true(context != NULL && context->err == 0);
     redisReply *reply = redisCommand(context, command);
     assert_true(reply != NULL && reply->type != REDIS_REPLY_ERROR);

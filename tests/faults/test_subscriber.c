@@ -1,6 +1,7 @@
 /* test_subscriber.c - a subscriber that does not read costs its broker what the setting says and no more, and nobody else
  * anything; it sees what it missed. */
 #include "facts.h"
+#include "keyring.h"
 #include "process.h"
 #include "rig.h"
 
@@ -55,6 +56,7 @@ static void *deaf_subscriber(rig_t *rig, void *zctx)
     zmq_setsockopt(sub, ZMQ_LINGER, &(int){ 0 }, sizeof(int));
     zmq_setsockopt(sub, ZMQ_RCVHWM, &(int){ 1 }, sizeof(int));
     zmq_setsockopt(sub, ZMQ_RCVBUF, &(int){ 4096 }, sizeof(int));
+    keyring_apply(sub, "admin");
     assert_int_equal(zmq_connect(sub, rig_endpoint(rig, "events")), 0);
     zmq_setsockopt(sub, ZMQ_SUBSCRIBE, "", 0);
     return sub;

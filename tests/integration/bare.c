@@ -4,6 +4,7 @@
 #include "../facts.h"
 #include "base/id.h"
 #include "keyring.h"
+#include "secured.h"
 #include "state/store.h"
 #include "wire/link.h"
 
@@ -66,6 +67,7 @@ static void broker_start(void)
     size_t n = 0;
     while (argv[n] != NULL)
         n++;
+    n = redis_flags(&stage.redis, "broker", argv, n);
     n = keyring_flags(argv, n, "broker");
     for (const char *const *flag = stage.flags; flag != NULL && *flag != NULL; flag++)
         argv[n++] = *flag;
@@ -121,12 +123,11 @@ static int stage_build(const char *const *settings)
     rz_store_info_t info;
     rz_err_t err = { 0 };
     redis_up(&stage.redis, settings);
-    if (stage.secure || keyring_wanted())
+    if (stage.secure || secured())
         keyring_make(stage.redis.dir);
-    rz_store_options_t options = { .url = stage.redis.url };
+    rz_store_options_t options = { .url = stage.redis.url, AS("admin", stage.redis) };
     if (rz_store_init(&options, 1, &info, &err) != RZ_OK)
         fail_msg("store init: %s", err.text);
-    (void)redis_user(&stage.redis);
     broker_up();
     stage.zctx = zmq_ctx_new();
     stage.control = connected(ZMQ_REQ, stage.control_at);

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <zmq.h>
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 30000
 #define SOCKETS_MAX 64
 #define PARTS_MAX   16
 

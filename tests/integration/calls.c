@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 30000
 
 #define COPY(to, from) snprintf(to, sizeof(to), "%s", (from) != NULL ? (from) : "(null)")
 
@@ -86,10 +86,12 @@ void calls_meet(calls_t *calls, const rz_store_options_t *with)
     rz_store_options_t options = *with;
     options.on_state = on_state;
     options.arg = calls;
+    options.user = redis_user(&calls->redis, "admin");
+    options.password = redis_password(&calls->redis, "admin");
     if (rz_store_init(&options, 1, &calls->info, &err) != RZ_OK)
         fail_msg("store init: %s", err.text);
-    options.user = redis_user(&calls->redis);
-    options.password = redis_password(&calls->redis);
+    options.user = redis_user(&calls->redis, "broker");
+    options.password = redis_password(&calls->redis, "broker");
     assert_int_equal(uv_loop_init(&calls->loop), 0);
     calls->store = rz_store_open(&calls->loop, &options, &err);
     assert_non_null(calls->store);

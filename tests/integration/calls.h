@@ -52,7 +52,7 @@ void calls_part(calls_t *calls);
 /* cmocka's setup and teardown of one calls_t with a plain redis */
 int calls_setup(void **state);
 int calls_teardown(void **state);
-/* Runs the loop until *flag, or fails the test after ten seconds. */
+/* Runs the loop until *flag, or fails the test after half a minute. */
 void calls_until(calls_t *calls, const bool *flag);
 void calls_until_count(calls_t *calls, const unsigned *count, unsigned least);
 void calls_until_up(calls_t *calls, bool up);

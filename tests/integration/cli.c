@@ -34,6 +34,15 @@ void environment(const char *control)
         setenv("RHIZOME_SECURITY_KEY", keyring_path("admin"), 1);
 }
 
+const char *key_flag(const char *name)
+{
+    static char flag[420];
+    if (keyring.dir[0] == '\0')
+        return "";
+    snprintf(flag, sizeof flag, "--key %s", keyring_path(name));
+    return flag;
+}
+
 static size_t slurp(FILE *file, char *out, size_t max)
 {
     size_t n = fread(out, 1, max - 1, file);

@@ -26,6 +26,9 @@ const char *bin_dir(void); /* of the programs */
 /* Programs of the build first, no settings of the caller's, RHIZOME_CONTROL as given ("" for none). */
 void environment(const char *control);
 
+/* "--key FILE" of that name (keyring.h) where there are keys, else "". Lent until the next call. */
+const char *key_flag(const char *name);
+
 /* Setups and teardowns: a rig with one runner and three agents of configuration (`agent`, which does as its
  * assignment says, `survey`, and `asker`, whose word "approval?" is a question with id sa-0); nothing at all. */
 int rig_with_agents(void **state);

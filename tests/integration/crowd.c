@@ -1,6 +1,5 @@
 /* crowd.c - see crowd.h. */
 #include "crowd.h"
-#include "keyring.h"
 
 #include "../facts.h"
 
@@ -72,9 +71,7 @@ static role_t role_of(const round_t *r, unsigned i)
 
 static void push_children(const round_t *r, unsigned first, unsigned last)
 {
-    void *context = zmq_ctx_new(), *push = zmq_socket(context, ZMQ_PUSH);
-    keyring_apply(push, "admin");
-    assert_int_equal(zmq_connect(push, rig_endpoint(r->rig, "jobs")), 0);
+    void *push = rig_socket(r->rig, ZMQ_PUSH, "jobs");
     for (unsigned i = first; i < last; i++) {
         char job[512];
         role_t role = role_of(r, i);
@@ -87,7 +84,6 @@ static void push_children(const round_t *r, unsigned first, unsigned last)
         assert_int_equal(zmq_send(push, job, (size_t)n, 0), n);
     }
     zmq_close(push);
-    zmq_ctx_term(context); /* returns when all have left */
 }
 
 static void cancel_and_steer(const round_t *r)

@@ -2,6 +2,7 @@
 #include "ensemble.h"
 
 #include "../facts.h"
+#include "secured.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -15,7 +16,7 @@
 #define LOOK_MS     20
 
 static const char *settings[ENSEMBLE_MAX][32];
-static char texts[ENSEMBLE_MAX][3][16];
+static char texts[ENSEMBLE_MAX][2][16];
 
 static int free_port(void)
 {
@@ -54,6 +55,21 @@ static void await_online(const redis_t *primary, unsigned replicas)
     }
 }
 
+/* All of them have the same. Lent until it is asked for again. */
+static const char *password_of(const ensemble_t *ensemble, const char *user)
+{
+    redis_t any = { 0 };
+    snprintf(any.passwords, sizeof any.passwords, "%s", ensemble->dir);
+    return redis_password(&any, user);
+}
+
+static void make_passwords(const ensemble_t *ensemble)
+{
+    char command[256];
+    snprintf(command, sizeof command, RZ_SOURCE_DIR "/ops/redis/acl %s > /dev/null", ensemble->dir);
+    assert_int_equal(system(command), 0);
+}
+
 static void start_redis(ensemble_t *ensemble, unsigned i)
 {
     static const char *const common[] = { "--bind",
@@ -83,8 +99,14 @@ static void start_redis(ensemble_t *ensemble, unsigned i)
         *at++ = "127.0.0.1";
         *at++ = texts[i][1];
     }
+    if (secured()) {
+        *at++ = "--masteruser";
+        *at++ = "replica";
+        *at++ = "--masterauth";
+        *at++ = password_of(ensemble, "replica");
+    }
     *at = NULL;
-    redis_up(&ensemble->redis[i], settings[i]);
+    redis_up_sharing(&ensemble->redis[i], settings[i], ensemble->dir);
 }
 
 static void start_sentinel(ensemble_t *ensemble, unsigned i, unsigned quorum)
@@ -100,6 +122,10 @@ static void start_sentinel(ensemble_t *ensemble, unsigned i, unsigned quorum)
             " 127.0.0.1 %d %u\nsentinel down-after-milliseconds " ENSEMBLE_NAME
             " 1000\nsentinel failover-timeout " ENSEMBLE_NAME " 4000\n",
             ensemble->sentinel_port[i], ensemble->dir, ensemble->dir, i, ensemble->port[0], quorum);
+    if (secured())
+        fprintf(file,
+                "sentinel auth-user " ENSEMBLE_NAME " sentinel\nsentinel auth-pass " ENSEMBLE_NAME " %s\n",
+                password_of(ensemble, "sentinel"));
     fclose(file);
     const char *argv[8] = { "redis-server", path, "--sentinel" };
     process_start(&ensemble->sentinel[i], argv, log, 0);
@@ -144,6 +170,7 @@ void ensemble_up(ensemble_t *ensemble, unsigned redises, unsigned sentinels, uns
     *ensemble = (ensemble_t){ .redises = redises, .sentinels = sentinels };
     snprintf(ensemble->dir, sizeof ensemble->dir, "/tmp/rz-sentinel-XXXXXX");
     assert_non_null(mkdtemp(ensemble->dir));
+    make_passwords(ensemble);
     for (unsigned i = 0; i < redises; i++)
         start_redis(ensemble, i);
     await_online(&ensemble->redis[0], redises - 1);

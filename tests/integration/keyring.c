@@ -15,12 +15,6 @@ static struct {
 static size_t entries;
 static char server_key[RZ_KEY_LEN + 1];
 
-bool keyring_wanted(void)
-{
-    const char *wanted = getenv("RZ_SECURE");
-    return wanted != NULL && strcmp(wanted, "1") == 0;
-}
-
 static void save(const rz_key_t *key)
 {
     rz_err_t err = { 0 };
@@ -123,7 +117,7 @@ void keyring_apply(void *sock, const char *name)
     if (keyring.dir[0] == '\0')
         return;
     if (rz_key_load(keyring_path(name), "key", &key, &err) != RZ_OK ||
-        rz_key_apply(&key, NULL, sock, &err) != RZ_OK)
+        rz_key_apply(&key, "rhizome", sock, &err) != RZ_OK)
         fail_msg("%s", err.text);
 }
 

@@ -1,7 +1,7 @@
 /* keyring.h - keys of one test: a broker's, one for each role, and the list that a broker lets in by.
  *
- * With RZ_SECURE=1 in the environment the rigs (rig.h, bare.h) run everything with keys: the broker with its own, runners
- * with that called `runner`, clients with that called `admin`. Facts about keys make their own ring. */
+ * Where everything is on (secured.h) the rigs (rig.h, bare.h, stand_in.h) have keys: the broker its own, runners
+ * that called `runner`, clients that called `admin`. Facts about keys make their own ring. */
 #pragma once
 
 #include "base/key.h"
@@ -14,7 +14,6 @@ typedef struct {
 } keyring_t;
 extern keyring_t keyring; /* of the rig that is up; dir "": it has none */
 
-bool keyring_wanted(void); /* RZ_SECURE is set */
 /* A folder `keys` in dir with a broker's key and producer, client, subscriber, runner (any name), admin on the list. */
 void keyring_make(const char *dir);
 void keyring_forget(void); /* the folder's end is its owner's */

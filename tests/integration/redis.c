@@ -2,6 +2,7 @@
 #include "redis.h"
 
 #include "../facts.h"
+#include "secured.h"
 
 #include <ftw.h>
 #include <hiredis/hiredis.h>
@@ -11,21 +12,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 30000
 #define WORDS_MAX   32
 
-static redisContext *connected(const redis_t *redis)
+redisContext *redis_connect(const char *socket)
 {
-    redisContext *context = redisConnectUnix(redis->socket);
-    if (context != NULL && context->err == 0)
+    redisContext *context = redisConnectUnix(socket);
+    if (context != NULL && context->err == 0) {
+        if (secured()) /* one that knows no such user (a sentinel) asks for none */
+            freeReplyObject(redisCommand(context, "AUTH " REDIS_OWNER " " REDIS_OWNER));
         return context;
+    }
     redisFree(context);
     return NULL;
 }
 
 static bool answers(const redis_t *redis)
 {
-    redisContext *context = connected(redis);
+    redisContext *context = redis_connect(redis->socket);
     redisReply *reply = context != NULL ? redisCommand(context, "PING") : NULL;
     bool pong = reply != NULL && (reply->type == REDIS_REPLY_STATUS || strncmp(reply->str, "NOAUTH", 6) == 0);
     freeReplyObject(reply);
@@ -35,41 +39,82 @@ static bool answers(const redis_t *redis)
 
 /* ---- users ---- */
 
-/* What ops/redis/acl prints, but that everybody may do everything. */
+static const char *const users[] = { "broker", "admin", "replica", "sentinel" };
+enum { USERS = sizeof users / sizeof users[0] };
+
+static bool is_set(const redis_t *redis, const char *flag)
+{
+    for (size_t i = 0; redis->settings != NULL && redis->settings[i] != NULL; i++)
+        if (strcmp(redis->settings[i], flag) == 0)
+            return true;
+    return false;
+}
+
+static bool has_users(const redis_t *redis)
+{
+    return secured() && !is_set(redis, "--requirepass") && !is_set(redis, "--aclfile");
+}
+
 static void write_users(const redis_t *redis, const char *path)
 {
     char command[512];
     snprintf(command, sizeof command,
-             RZ_SOURCE_DIR
-             "/ops/redis/acl %s | sed 's/^user default .*/user default on nopass ~* \\&* +@all/' > %s",
-             redis->dir, path);
+             "{ " RZ_SOURCE_DIR "/ops/redis/acl %s && echo 'user " REDIS_OWNER " on >" REDIS_OWNER
+             " ~* &* +@all'; } > %s",
+             redis->passwords, path);
     assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
 }
 
-const char *redis_user(const redis_t *redis)
+const char *redis_user(const redis_t *redis, const char *user)
 {
-    char path[128];
-    if (getenv("RZ_ACL") == NULL)
-        return NULL;
-    snprintf(path, sizeof path, "%s/redis.broker", redis->dir);
-    setenv("RHIZOME_REDIS_USER", "broker", 1);
-    setenv("RHIZOME_REDIS_PASSWORD_FILE", path, 1);
-    return "broker";
+    return has_users(redis) ? user : NULL;
 }
 
-const char *redis_password(const redis_t *redis)
+/* So that the texts of two users live side by side. */
+static size_t place_of(const char *user)
 {
-    static char text[128];
-    char path[128];
-    snprintf(path, sizeof path, "%s/redis.broker", redis->dir);
-    FILE *file = getenv("RZ_ACL") != NULL ? fopen(path, "r") : NULL;
-    if (file == NULL)
-        return NULL;
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    fclose(file);
-    text[strcspn(text, "\n")] = '\0';
-    return text;
+    size_t i = 0;
+    while (i + 1 < USERS && strcmp(users[i], user) != 0)
+        i++;
+    assert_string_equal(users[i], user);
+    return i;
 }
+
+const char *redis_password_file(const redis_t *redis, const char *user)
+{
+    static char path[USERS][128];
+    char *own = path[place_of(user)];
+    snprintf(own, sizeof path[0], "%s/redis.%s", redis->passwords, user);
+    return has_users(redis) ? own : NULL;
+}
+
+const char *redis_password(const redis_t *redis, const char *user)
+{
+    static char text[USERS][128];
+    char *own = text[place_of(user)];
+    if (!has_users(redis))
+        return NULL;
+    FILE *file = fopen(redis_password_file(redis, user), "r");
+    assert_non_null(file);
+    own[fread(own, 1, sizeof text[0] - 1, file)] = '\0';
+    fclose(file);
+    own[strcspn(own, "\n")] = '\0';
+    return own;
+}
+
+size_t redis_flags(const redis_t *redis, const char *user, const char **argv, size_t n)
+{
+    if (has_users(redis)) {
+        argv[n++] = "--redis-user";
+        argv[n++] = user;
+        argv[n++] = "--redis-password-file";
+        argv[n++] = redis_password_file(redis, user);
+    }
+    argv[n] = NULL;
+    return n;
+}
+
+/* ---- life ---- */
 
 void redis_again(redis_t *redis)
 {
@@ -78,13 +123,13 @@ void redis_again(redis_t *redis)
     size_t n = 11;
     for (size_t i = 0; redis->settings != NULL && redis->settings[i] != NULL; i++)
         argv[n++] = redis->settings[i];
-    char log[128], users[128];
+    char log[128], path[128];
     snprintf(log, sizeof log, "%s/log", redis->dir);
-    snprintf(users, sizeof users, "%s/users.acl", redis->dir);
-    if (getenv("RZ_ACL") != NULL) {
-        write_users(redis, users);
+    snprintf(path, sizeof path, "%s/users.acl", redis->dir);
+    if (has_users(redis)) {
+        write_users(redis, path);
         argv[n++] = "--aclfile";
-        argv[n++] = users;
+        argv[n++] = path;
     }
     unlink(redis->socket);
     process_start(&redis->process, argv, log, 0);
@@ -98,15 +143,26 @@ void redis_again(redis_t *redis)
     }
 }
 
-void redis_up(redis_t *redis, const char *const *settings)
+static void take_folder(redis_t *redis, const char *const *settings)
 {
     *redis = (redis_t){ .settings = settings };
-    unsetenv("RHIZOME_REDIS_USER"); /* of the one before */
-    unsetenv("RHIZOME_REDIS_PASSWORD_FILE");
     snprintf(redis->dir, sizeof redis->dir, "/tmp/rz-redis-XXXXXX");
     assert_non_null(mkdtemp(redis->dir));
     snprintf(redis->socket, sizeof redis->socket, "%s/redis.sock", redis->dir);
     snprintf(redis->url, sizeof redis->url, "unix:%s", redis->socket);
+}
+
+void redis_up(redis_t *redis, const char *const *settings)
+{
+    take_folder(redis, settings);
+    memcpy(redis->passwords, redis->dir, sizeof redis->dir);
+    redis_again(redis);
+}
+
+void redis_up_sharing(redis_t *redis, const char *const *settings, const char *passwords)
+{
+    take_folder(redis, settings);
+    snprintf(redis->passwords, sizeof redis->passwords, "%s", passwords);
     redis_again(redis);
 }
 
@@ -148,14 +204,14 @@ static void add_text(char *out, size_t max, const redisReply *reply)
 
 const char *redis_do(const redis_t *redis, const char *command)
 {
-    static char text[65536];
+    static char text[1 << 20];
     char words[4096];
     const char *argv[WORDS_MAX];
     int n = 0;
     snprintf(words, sizeof words, "%s", command);
     for (char *rest = words, *word; (word = strsep(&rest, " ")) != NULL && n < WORDS_MAX;)
         argv[n++] = word;
-    redisContext *context = connected(redis);
+    redisContext *context = redis_connect(redis->socket);
     assert_non_null(context);
     redisReply *reply = redisCommandArgv(context, n, argv, NULL);
     assert_non_null(reply);

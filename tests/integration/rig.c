@@ -4,6 +4,7 @@
 #include "../facts.h"
 #include "keyring.h"
 #include "redis.h"
+#include "secured.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -89,9 +90,14 @@ void rig_redis_end(rig_t *rig, int signal)
     redis_end(&rig->redis, signal);
 }
 
+const redis_t *rig_redis(const rig_t *rig)
+{
+    return rig->beside != NULL ? rig_redis(rig->beside) : &rig->redis;
+}
+
 const char *rig_redis_socket(const rig_t *rig)
 {
-    return rig->beside != NULL ? rig_redis_socket(rig->beside) : rig->redis.socket;
+    return rig_redis(rig)->socket;
 }
 
 static void take_endpoints(rig_t *rig, const char *line)
@@ -130,6 +136,7 @@ void rig_broker_up(rig_t *rig)
         const char *at = rig->broker[rig->at].endpoint[i];
         argv[n++] = *at != '\0' ? at : "tcp://127.0.0.1:*";
     }
+    n = redis_flags(rig_redis(rig), "broker", argv, n);
     add_flags(argv, keyring_flags(argv, n, "broker"), rig->broker_flags);
     start_broker(process, argv, log_path(rig, name, log, sizeof log));
     process_ready(process, line, sizeof line, RIG_PATIENCE_MS);
@@ -216,11 +223,20 @@ static void write_config(rig_t *rig, const char *members)
     fclose(file);
 }
 
+const char *rig_store_flags(const rig_t *rig)
+{
+    static char flags[256];
+    const char *file = redis_password_file(rig_redis(rig), "admin");
+    snprintf(flags, sizeof flags, file != NULL ? "--redis-user admin --redis-password-file %s" : "%s",
+             file != NULL ? file : "");
+    return flags;
+}
+
 static void init_store(rig_t *rig)
 {
-    char command[700];
-    snprintf(command, sizeof command, "%s/rhizome store init --config %s >%s/store.log 2>&1", rig->bin,
-             rig->config, rig->dir);
+    char command[1024];
+    snprintf(command, sizeof command, "%s/rhizome store init --config %s %s >%s/store.log 2>&1", rig->bin,
+             rig->config, rig_store_flags(rig), rig->dir);
     if (system(command) != 0) { /* NOLINT(cert-env33-c) */
         char log[256];
         process_show_log(log_path(rig, "store", log, sizeof log));
@@ -228,16 +244,31 @@ static void init_store(rig_t *rig)
     }
 }
 
+void *rig_socket(rig_t *rig, int type, const char *endpoint)
+{
+    int linger = type == ZMQ_PUSH ? RIG_PATIENCE_MS : 0; /* what was pushed leaves when it can */
+    void *sock = zmq_socket(rig->zmq, type);
+    assert_non_null(sock);
+    zmq_setsockopt(sock, ZMQ_LINGER, &linger, sizeof linger);
+    keyring_apply(sock, "admin");
+    assert_int_equal(zmq_connect(sock, rig_endpoint(rig, endpoint)), 0);
+    return sock;
+}
+
+void rig_push(rig_t *rig, const char *bytes)
+{
+    void *push = rig_socket(rig, ZMQ_PUSH, "jobs");
+    assert_true(zmq_send(push, bytes, strlen(bytes), 0) >= 0);
+    zmq_close(push);
+}
+
 static void connect_control(rig_t *rig)
 {
-    int linger = 0, on = 1;
-    rig->control = zmq_socket(rig->zmq, ZMQ_REQ);
-    zmq_setsockopt(rig->control, ZMQ_LINGER, &linger, sizeof linger);
+    int on = 1;
+    rig->control = rig_socket(rig, ZMQ_REQ, "control");
     /* a request may follow one that was never answered, and a late answer is not taken for its own */
     zmq_setsockopt(rig->control, ZMQ_REQ_RELAXED, &on, sizeof on);
     zmq_setsockopt(rig->control, ZMQ_REQ_CORRELATE, &on, sizeof on);
-    keyring_apply(rig->control, "admin");
-    assert_int_equal(zmq_connect(rig->control, rig_endpoint(rig, "control")), 0);
 }
 
 void rig_turn_to(rig_t *rig, unsigned i)
@@ -269,12 +300,11 @@ rig_t *rig_up(const rig_options_t *options)
     rig->beside = options->beside;
     if (rig->beside == NULL)
         redis_up(&rig->redis, redis_settings);
-    if (keyring_wanted() && rig->beside == NULL)
+    if (secured() && rig->beside == NULL)
         keyring_make(rig->dir);
     write_config(rig, options->config);
     if (rig->beside == NULL)
         init_store(rig);
-    (void)redis_user(&rig->redis);
     for (unsigned i = rig->brokers; i-- > 0;) {
         rig->at = i;
         rig_broker_up(rig);

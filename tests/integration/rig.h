@@ -41,7 +41,9 @@ pid_t rig_broker_pid(const rig_t *rig);
 void rig_runner_end(rig_t *rig, unsigned i, int signal); /* sends it and waits for the exit                */
 void rig_broker_end(rig_t *rig, int signal);
 void rig_broker_up(rig_t *rig); /* again, on the same ports                                    */
+const struct redis *rig_redis(const rig_t *rig); /* which may be another rig's */
 const char *rig_redis_socket(const rig_t *rig);
+const char *rig_store_flags(const rig_t *rig); /* for `rhizome store` in a shell: "" or who it is */
 pid_t rig_redis_pid(const rig_t *rig);
 void rig_redis_end(rig_t *rig, int signal);
 void rig_redis_up(rig_t *rig); /* again, with the same data                                   */
@@ -55,6 +57,11 @@ cJSON *rig_ask(rig_t *rig, const char *fmt, ...) __attribute__((format(printf, 2
 cJSON *rig_try(rig_t *rig, int timeout_ms, const char *request);
 /* The string at a dotted path of a reply ("activation.status"), "" if absent. Lent by the reply. */
 const char *rig_text(const cJSON *reply, const char *path);
+/* A client's socket at an endpoint by name, with the key of an admin where there are keys. Whoever asked for it closes it,
+ * before rig_down(). */
+void *rig_socket(rig_t *rig, int type, const char *endpoint);
+/* Sends bytes to `jobs`, as a producer that nobody answers. */
+void rig_push(rig_t *rig, const char *bytes);
 /* Submits a session with one user message for `profile`; fails unless the receipt is OK. */
 void rig_submit(rig_t *rig, const char *parent, const char *child, const char *profile, const char *text);
 /* Waits for the child's terminal and writes its status. */

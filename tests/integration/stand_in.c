@@ -1,6 +1,8 @@
 /* stand_in.c - see stand_in.h. */
 #include "stand_in.h"
 #include "facts.h"
+#include "keyring.h"
+#include "secured.h"
 
 #include "wire/event.h"
 
@@ -481,6 +483,8 @@ static void open_sockets(stand_in_t *s)
     zmq_setsockopt(s->sub, ZMQ_LINGER, &linger, sizeof linger);
     zmq_setsockopt(s->sub, ZMQ_RCVHWM, &unbounded, sizeof unbounded);
     zmq_setsockopt(s->sub, ZMQ_SUBSCRIBE, "", 0);
+    keyring_apply(s->router, "broker");
+    keyring_apply(s->sub, "broker");
     assert_int_equal(zmq_bind(s->router, "tcp://127.0.0.1:*"), 0);
     assert_int_equal(zmq_bind(s->sub, "tcp://127.0.0.1:*"), 0);
     zmq_getsockopt(s->router, ZMQ_LAST_ENDPOINT, s->endpoint, &n);
@@ -500,6 +504,12 @@ static void hand_over(const char *path)
         assert_int_equal(chown(path, runs_as, runs_as), 0);
 }
 
+static void hand_over_keys(void)
+{
+    hand_over(keyring.dir);
+    hand_over(keyring_path("runner"));
+}
+
 static void write_config(stand_in_t *s, const char *members)
 {
     snprintf(s->config, sizeof s->config, "%s/config.json", s->dir);
@@ -509,6 +519,8 @@ static void write_config(stand_in_t *s, const char *members)
     fclose(file);
     hand_over(s->config);
     hand_over(s->dir);
+    if (keyring.dir[0] != '\0')
+        hand_over_keys();
 }
 
 static void start_runner(stand_in_t *s, const char *const *flags)
@@ -537,7 +549,7 @@ static void start_runner(stand_in_t *s, const char *const *flags)
                              s->endpoint,
                              "--runner-state-dir",
                              state };
-    size_t n = 15;
+    size_t n = keyring_flags(argv, 15, "runner");
     while (flags != NULL && *flags != NULL)
         argv[n++] = *flags++;
     process_start(&s->runner, runs_as != 0 ? argv : argv + 4, log, 1);
@@ -565,6 +577,9 @@ void stand_in_up(stand_in_t *s, const char *members, const char *const *flags)
     *s = (stand_in_t){ .runner = { .ready_fd = -1 } };
     snprintf(s->dir, sizeof s->dir, "/tmp/rz-stand-in-XXXXXX");
     assert_non_null(mkdtemp(s->dir));
+    s->has_ring = secured() && keyring.dir[0] == '\0'; /* else it is another's */
+    if (s->has_ring)
+        keyring_make(s->dir);
     open_sockets(s);
     write_config(s, members);
     start_runner(s, flags);
@@ -634,6 +649,8 @@ int stand_in_end(stand_in_t *s, int signum)
     zmq_close(s->router);
     zmq_close(s->sub);
     zmq_ctx_term(s->zctx);
+    if (s->has_ring)
+        keyring_forget();
     snprintf(command, sizeof command, "rm -rf '%s'", s->dir);
     assert_int_equal(system(command), 0);
     return code;

@@ -37,6 +37,7 @@ typedef struct {
 typedef struct {
     char dir[128], config[256], endpoint[128], publish[128];
     void *zctx, *router, *sub;
+    bool has_ring;    /* its keys are its own: there were none */
     process_t runner; /* its keeper */
     char routing[64];
     size_t routing_len;

@@ -41,7 +41,7 @@ static void refuses_with(const char *part)
 static void accept_at_stage(bool make)
 {
     rz_store_info_t info;
-    const rz_store_options_t options = { .url = stage.redis.url };
+    const rz_store_options_t options = { .url = stage.redis.url, AS("admin", stage.redis) };
     if (make)
         assert_int_equal(rz_store_init(&options, 1, &info, NULL), RZ_OK);
     assert_int_equal(rz_store_accept(&options, &info, NULL), RZ_OK);

@@ -1,6 +1,7 @@
 /* What happens at the bounds, to a whole fleet: Redis has no memory left, or the queue no place. */
 #include "facts.h"
 #include "process.h"
+#include "redis.h"
 #include "rig.h"
 
 #include <hiredis/hiredis.h>
@@ -24,7 +25,7 @@ static int down(void **state)
 
 static void set_maxmemory(const char *bytes)
 {
-    redisContext *redis = redisConnectUnix(rig_redis_socket(rig));
+    redisContext *redis = redis_connect(rig_redis_socket(rig));
     assert_non_null(redis);
     redisReply *reply = redisCommand(redis, "CONFIG SET maxmemory %s", bytes);
     assert_non_null(reply);

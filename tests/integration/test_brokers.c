@@ -1,6 +1,7 @@
 /* Several brokers over one store, as users, runners and subscribers see them: real daemons. `rig` is the first, `beside`
  * the second. */
 #include "cli.h"
+#include "keyring.h"
 #include "redis.h"
 
 #include <signal.h>
@@ -202,10 +203,7 @@ static void a_queue_that_grows_wakes_nobody_again(void **state)
         rig_submit(rig, "p", child, "echo", "waits");
     }
     rig_submit(beside, "p", "own", "echo", "waits too");
-    char query[200];
-    snprintf(query, sizeof query, "redis-cli -s %s xlen rz:{0}:wake", rig_redis_socket(rig));
-    shell("%s", query);
-    out_is("1\n");
+    assert_string_equal(redis_do(rig_redis(rig), "XLEN rz:{0}:wake"), "1");
 }
 
 /* ---- what brokers originate ---- */
@@ -247,28 +245,15 @@ static void both_hear(rig_sub_t *const sub[2], const char *topic, const char *id
     has(first.event, part);
 }
 
-static void push(rig_t *to, const char *bytes)
-{
-    char path[300];
-    snprintf(path, sizeof path, "%s/push.py", rig_dir(rig));
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fprintf(file, "import sys, zmq\nc = zmq.Context()\ns = c.socket(zmq.PUSH)\ns.connect(sys.argv[1])\n"
-                  "s.send(sys.argv[2].encode())\ns.close()\nc.term()\n");
-    fclose(file);
-    shell("/usr/bin/python3 %s %s '%s'", path, rig_endpoint(to, "jobs"), bytes);
-    ended_with(0);
-}
-
 static void what_one_broker_originates_is_heard_at_every_broker_with_the_same_name(void **state)
 {
     (void)state;
     second_broker(0);
     rig_sub_t *const sub[2] = { rig_subscribe(rig, ""), rig_subscribe(beside, "") };
 
-    push(rig, "{\"parent_session_id\":\"p\"}");
+    rig_push(rig, "{\"parent_session_id\":\"p\"}");
     both_hear(sub, "$sys/rejected", "\"id\":\"", "MISSING_FIELD");
-    push(beside, "{\"parent_session_id\":\"p\",\"child_session_id\":\"unknown\"}");
+    rig_push(beside, "{\"parent_session_id\":\"p\",\"child_session_id\":\"unknown\"}");
     both_hear(sub, "p/unknown/sub_agent_completed", "\"id\":\"", "child session not found");
 
     cJSON_Delete(rig_ask(
@@ -382,20 +367,24 @@ static void who_joins_through_one_broker_uses_all(void **state)
     (void)state;
     process_t joined = { 0 };
     char log[200], folder[200];
+    const char *argv[16] = {
+        "rhizome", "up", "--join", rig_endpoint(rig, "control"), "--up-state-dir", folder
+    };
     second_broker(0);
     await_broker(rig, "beside", rig_endpoint(beside, "control"));
     environment("");
     snprintf(log, sizeof log, "%s/joined.log", rig_dir(rig));
     snprintf(folder, sizeof folder, "%s/joined", rig_dir(rig));
-    process_start(&joined,
-                  (const char *[]){ "rhizome", "up", "--join", rig_endpoint(rig, "control"), "--up-state-dir",
-                                    folder, NULL },
-                  log, 0);
+    if (keyring.dir[0] != '\0') {
+        argv[6] = "--key";
+        argv[7] = keyring_path("runner");
+    }
+    process_start(&joined, argv, log, 0);
     await_linked(rig, 1);
     await_linked(beside, 1);
     await_call("jq -e '.controls | length == 2' %s/context.json", folder);
     rig_broker_end(rig, SIGKILL);
-    shell("rhizome run --up-state-dir %s --quiet --executor echo 'still here'", folder);
+    shell("rhizome run --up-state-dir %s %s --quiet --executor echo 'still here'", folder, key_flag("admin"));
     int code = said.code;
     process_end(&joined, SIGINT, RIG_PATIENCE_MS);
     if (code != 0)

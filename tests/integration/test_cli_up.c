@@ -1,6 +1,7 @@
 /* test_cli_up.c - `rhizome up` and the demo. */
 #include "cli.h"
 #include "outside.h"
+#include "secured.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -32,6 +33,17 @@ static void await_up(house_t *house)
     } while (said.code != 0);
 }
 
+/* flags: NULL-terminated. */
+static void start_up(process_t *up, const char *log, const char *const *flags)
+{
+    const char *argv[32] = { "rhizome", "up" };
+    size_t n = 2;
+    while (*flags != NULL)
+        argv[n++] = *flags++;
+    argv[n] = secured() ? "--secure" : NULL;
+    process_start(up, argv, log, 0);
+}
+
 static int house_up(void **state)
 {
     static house_t house;
@@ -40,8 +52,7 @@ static int house_up(void **state)
     assert_non_null(mkdtemp(house.dir));
     setenv("RHIZOME_UP_STATE_DIR", house.dir, 1);
     snprintf(house.log, sizeof house.log, "%s/up.log", house.dir);
-    const char *argv[] = { "rhizome", "up", "--runners", "2", FREE_PORTS, NULL };
-    process_start(&house.up, argv, house.log, 0);
+    start_up(&house.up, house.log, (const char *[]){ "--runners", "2", FREE_PORTS, NULL });
     await_up(&house);
     *state = &house;
     return 0;
@@ -135,8 +146,7 @@ static void a_default_port_that_is_taken_moves_what_nobody_named_and_says_so(voi
         assert_int_equal(listen(fd, 1), 0);
     snprintf(other, sizeof other, "%s/other", house->dir);
     snprintf(log, sizeof log, "%s/other.log", house->dir);
-    const char *argv[] = { "rhizome", "up", "--up-state-dir", other, NULL };
-    process_start(&up, argv, log, 0);
+    start_up(&up, log, (const char *[]){ "--up-state-dir", other, NULL });
     await_call("grep 'Ctrl-C stops everything' %s", log);
     shell("grep -E 'port 741[0-5] is taken: other ports are used' %s", log);
     int code = said.code;
@@ -214,8 +224,7 @@ static void data_outlives_an_up(void **state)
     ended_with(0);
     process_end(&house->up, SIGTERM, 2 * RIG_PATIENCE_MS);
     shell("rm %s", house->log);
-    const char *argv[] = { "rhizome", "up", FREE_PORTS, NULL };
-    process_start(&house->up, argv, house->log, 0);
+    start_up(&house->up, house->log, (const char *[]){ FREE_PORTS, NULL });
     await_up(house);
     shell("rhizome session show kept");
     ended_with(0);
@@ -226,13 +235,18 @@ static void a_second_host_joins_with_runners_of_its_own(void **state)
 {
     house_t *house = *state;
     process_t joined = { 0 };
-    char log[128], other[128], address[256];
+    char log[128], other[128], key[128], address[256];
+    snprintf(key, sizeof key, "%s/far.key", house->dir);
+    if (secured())
+        shell("rhizome key new far --role runner --out %s", key);
     shell("sed -n 's|.*\"control\":[[:space:]]*\"tcp://\\([^\"]*\\)\".*|\\1|p' %s/context.json", house->dir);
     snprintf(address, sizeof address, "%.*s", (int)strcspn(said.out, "\n"), said.out);
     snprintf(other, sizeof other, "%s/other", house->dir);
     snprintf(log, sizeof log, "%s/joined.log", house->dir);
-    const char *argv[] = { "rhizome",         "up",  "--join", address, "--up-state-dir", other,
-                           "--runner-labels", "far", NULL };
+    const char *argv[] = { "rhizome", "up",    "--join", address, "--up-state-dir", other, "--runner-labels",
+                           "far",     "--key", key,      NULL };
+    if (!secured())
+        argv[8] = NULL;
     process_start(&joined, argv, log, 0);
     shell("rhizome run --quiet --label far --executor echo there");
     int code = said.code;
@@ -246,7 +260,7 @@ static void a_second_host_joins_with_runners_of_its_own(void **state)
 static void the_demo_ends_as_it_should_and_leaves_no_process(void **state)
 {
     (void)state;
-    shell("%s/ops/demo --bin %s", RZ_SOURCE_DIR, bin_dir());
+    shell("%s/ops/demo --bin %s %s", RZ_SOURCE_DIR, bin_dir(), secured() ? "--secure" : "");
     ended_with(0);
     has(said.out, "left over: 0");
     has(said.out, "All as it should be.");

@@ -1,6 +1,7 @@
 /* test_credit.c - a runner's credit is never spent twice and never lost: what pings repeat, what pongs put right, and how a
  * home is left that is well. */
 #include "facts.h"
+#include "keyring.h"
 #include "stand_in.h"
 
 #include <signal.h>
@@ -202,6 +203,7 @@ static void open_other(void)
     memset(&other, 0, sizeof other);
     other.router = zmq_socket(s.zctx, ZMQ_ROUTER);
     zmq_setsockopt(other.router, ZMQ_LINGER, &linger, sizeof linger);
+    keyring_apply(other.router, "broker");
     assert_int_equal(zmq_bind(other.router, "tcp://127.0.0.1:*"), 0);
     zmq_getsockopt(other.router, ZMQ_LAST_ENDPOINT, other.endpoint, &n);
     cJSON *brokers = cJSON_CreateObject();

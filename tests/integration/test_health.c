@@ -5,6 +5,7 @@
 #include "rig.h"
 
 #include "../facts.h"
+#include "keyring.h"
 #include "process.h"
 
 #include <signal.h>
@@ -295,16 +296,12 @@ static void other_up(other_t *other)
     snprintf(config, sizeof config, "%s/config.json", rig_dir(rig));
     snprintf(log, sizeof log, "%s/other.log", rig_dir(rig));
     static const char any[] = "tcp://127.0.0.1:*";
-    const char *argv[] = { program, "--config",
-                           config,  "--broker-name",
-                           "other", "--broker-jobs",
-                           any,     "--broker-control",
-                           any,     "--broker-events",
-                           any,     "--broker-runners",
-                           any,     "--broker-publish",
-                           any,     "--broker-http",
-                           any,     NULL,
-                           NULL,    NULL };
+    const char *argv[32] = { program, "--config",         config, "--broker-name",
+                             "other", "--broker-jobs",    any,    "--broker-control",
+                             any,     "--broker-events",  any,    "--broker-runners",
+                             any,     "--broker-publish", any,    "--broker-http",
+                             any };
+    keyring_flags(argv, redis_flags(rig_redis(rig), "broker", argv, 17), "broker");
     process_start(&other->process, argv, log, 1);
     process_ready(&other->process, line, sizeof line, RIG_PATIENCE_MS);
     cJSON *ready = cJSON_Parse(line);
@@ -321,6 +318,7 @@ static void cancel_through(const other_t *other, const char *child)
     void *context = zmq_ctx_new(), *client = zmq_socket(context, ZMQ_REQ);
     zmq_setsockopt(client, ZMQ_LINGER, &linger, sizeof linger);
     zmq_setsockopt(client, ZMQ_RCVTIMEO, &limit_ms, sizeof limit_ms);
+    keyring_apply(client, "admin");
     assert_int_equal(zmq_connect(client, other->control), 0);
     int n = snprintf(request, sizeof request, "{\"op\":\"cancel\",\"child\":\"%s\"}", child);
     assert_int_equal(zmq_send(client, request, (size_t)n, 0), n);

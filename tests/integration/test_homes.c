@@ -90,10 +90,8 @@ static void completes(rig_t *rig, const char *child)
 /* How often each child "c<i>" ended, in the whole store. */
 static void count_ends(const rig_t *rig, int *ends)
 {
-    redis_t redis = { 0 };
     char child[16];
-    snprintf(redis.socket, sizeof redis.socket, "%s", rig_redis_socket(rig));
-    const char *completions = redis_do(&redis, "XRANGE rz:{0}:completions - +");
+    const char *completions = redis_do(rig_redis(rig), "XRANGE rz:{0}:completions - +");
     for (int i = 0; i < MANY; i++) {
         snprintf(child, sizeof child, " c%d ", i);
         ends[i] = 0;

@@ -70,7 +70,7 @@ static void stops_with(calls_t *calls, const char *part)
 
 static rz_rc_t accept_store(const calls_t *calls, rz_store_info_t *info)
 {
-    const rz_store_options_t options = { .url = calls->redis.url };
+    const rz_store_options_t options = { .url = calls->redis.url, AS("admin", calls->redis) };
     return rz_store_accept(&options, info, NULL);
 }
 
@@ -85,7 +85,7 @@ static void an_emptied_store_stops_until_a_new_one_is_made_and_accepted(void **s
     assert_string_equal(redis_do(&calls.redis, "DBSIZE"), "0");
     stops_with(&calls, "is gone, Redis holds none");
     assert_int_equal(accept_store(&calls, &info), RZ_NOT_FOUND);
-    const rz_store_options_t options = { .url = calls.redis.url };
+    const rz_store_options_t options = { .url = calls.redis.url, AS("admin", calls.redis) };
     assert_int_equal(rz_store_init(&options, 1, &info, NULL), RZ_OK);
     stops_with(&calls, "this is store");
     assert_int_equal(accept_store(&calls, &info), RZ_OK);
@@ -138,7 +138,7 @@ static void what_one_broker_refused_all_refuse_until_it_is_accepted(void **state
     rz_store_info_t info;
     rz_err_t err = { 0 };
     calls_up(&calls, NULL, 300);
-    const rz_store_options_t without_memory = { .url = calls.redis.url };
+    const rz_store_options_t without_memory = { .url = calls.redis.url, AS("admin", calls.redis) };
     set_back(&calls);
     stops_with(&calls, "went back by 60 s");
     while (strcmp(redis_do(&calls.redis, "HEXISTS rz:{0}:store refused"), "1") != 0)
@@ -205,7 +205,7 @@ static void a_store_that_lost_its_functions_says_so_and_goes_on_with_them(void *
     calls_up(&calls, NULL, 300);
     redis_do(&calls.redis, "FUNCTION FLUSH");
     stops_with(&calls, "functions are not loaded: run `rhizome store upgrade`");
-    const rz_store_options_t options = { .url = calls.redis.url };
+    const rz_store_options_t options = { .url = calls.redis.url, AS("admin", calls.redis) };
     assert_int_equal(rz_store_upgrade(&options, &info, NULL), RZ_OK);
     calls_until_up(&calls, true);
     assert_string_equal(rz_store_id(calls.store), calls.info.id);
@@ -250,7 +250,7 @@ static void what_was_acknowledged_and_is_missing_is_counted(void **state)
 
 static void load(const calls_t *calls, const char *text)
 {
-    redisContext *redis = redisConnectUnix(calls->redis.socket);
+    redisContext *redis = redis_connect(calls->redis.socket);
     redisReply *reply = redisCommand(redis, "FUNCTION LOAD REPLACE %s", text);
     assert_int_equal(reply->type, REDIS_REPLY_STRING);
     freeReplyObject(reply);
@@ -274,7 +274,7 @@ static void two_majors_are_loaded_side_by_side_and_both_are_told(void **state)
     calls_t *calls = *state;
     rz_store_info_t info;
     char both[64];
-    const rz_store_options_t options = { .url = calls->redis.url };
+    const rz_store_options_t options = { .url = calls->redis.url, AS("admin", calls->redis) };
     load(calls, "#!lua name=rz2\nredis.register_function{function_name='rz2_version',flags={'no-writes'},"
                 "callback=function() return {'2.0','',''} end}");
     assert_int_equal(rz_store_check(&options, &info, NULL), RZ_OK);
@@ -292,7 +292,7 @@ static void a_later_minor_serves_and_is_not_replaced_by_an_older(void **state)
     calls_t *calls = *state;
     rz_store_info_t info;
     rz_err_t err = { 0 };
-    const rz_store_options_t options = { .url = calls->redis.url };
+    const rz_store_options_t options = { .url = calls->redis.url, AS("admin", calls->redis) };
     load_as(calls, "1.99");
     redis_do(&calls->redis, "CLIENT KILL TYPE normal");
     calls_until_up(calls, false);

@@ -1,7 +1,6 @@
 /* test_job.c - one job's whole way: PUSH or receipt, Redis, runner, worker, events, outcome. Every part is
  * the real one. */
 #include "facts.h"
-#include "keyring.h"
 #include "process.h"
 #include "rig.h"
 
@@ -47,17 +46,6 @@ static int rig_away(void **state)
     return 0;
 }
 
-static void push_job(rig_t *rig, const char *json)
-{
-    void *context = zmq_ctx_new();
-    void *push = zmq_socket(context, ZMQ_PUSH);
-    keyring_apply(push, "admin");
-    assert_int_equal(zmq_connect(push, rig_endpoint(rig, "jobs")), 0);
-    assert_true(zmq_send(push, json, strlen(json), 0) >= 0);
-    zmq_close(push);
-    zmq_ctx_term(context); /* returns when the job has left */
-}
-
 static void next_event_is(rig_sub_t *sub, const char *topic, const char *path, const char *text)
 {
     rig_event_t event;
@@ -79,7 +67,7 @@ static void a_pushed_echo_job_sends_its_events_in_order_and_completes(void **sta
 {
     rig_t *rig = *state;
     rig_sub_t *sub = rig_subscribe(rig, "root/");
-    push_job(
+    rig_push(
         rig,
         "{\"parent_session_id\":\"root\",\"child_session_id\":\"c1\",\"require\":{\"profile\":\"echo\"},\"session\":{\"id\":\"c1\",\"kind\":\"child\",\"messages\":[{\"role\":\"user\",\"content\":\"hello world\"}]}}");
     next_event_is(sub, "root/c1/sub_agent_started", "child_session_id", "c1");
@@ -95,7 +83,7 @@ static void the_started_event_names_the_title_of_the_session_if_it_has_one(void 
     rig_t *rig = *state;
     rig_sub_t *sub = rig_subscribe(rig, "root/c1/sub_agent_started");
     char status[32];
-    push_job(
+    rig_push(
         rig,
         "{\"parent_session_id\":\"root\",\"child_session_id\":\"c1\",\"require\":{\"profile\":\"echo\"},\"session\":{\"id\":\"c1\",\"kind\":\"child\",\"title\":\"Count the \\\"fixed\\\"\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}}");
     next_event_is(sub, "root/c1/sub_agent_started", "title", "Count the \"fixed\"");
@@ -209,7 +197,7 @@ static void a_bad_job_on_the_push_socket_is_published_with_its_reason(void **sta
 {
     rig_t *rig = *state;
     rig_sub_t *sub = rig_subscribe(rig, "$sys/rejected");
-    push_job(rig, "{\"parent_session_id\":\"root\",\"child_session_id\":\"../etc\"}");
+    rig_push(rig, "{\"parent_session_id\":\"root\",\"child_session_id\":\"../etc\"}");
     rig_event_t event;
     assert_true(rig_event_next(sub, &event, RIG_PATIENCE_MS));
     assert_string_equal(rig_text(event.event, "code"), "BAD_ID");

@@ -14,7 +14,7 @@ static ensemble_t ensemble;
 
 static void meet(calls_t *calls, unsigned replicas, uint64_t timeout_ms)
 {
-    *calls = (calls_t){ 0 };
+    *calls = (calls_t){ .redis = ensemble.redis[0] };
     const rz_store_options_t options = { .url = ensemble.url,
                                          .call_timeout_ms = timeout_ms,
                                          .replicas = replicas };
@@ -54,7 +54,9 @@ static void what_is_answered_is_in_every_replica(void **state)
     }
     rz_store_stats(calls.store, &stats);
     assert_int_equal(stats.unconfirmed, 0);
-    const rz_store_options_t options = { .url = ensemble.url, .replicas = 1 };
+    const rz_store_options_t options = { .url = ensemble.url,
+                                         AS("broker", ensemble.redis[0]),
+                                         .replicas = 1 };
     assert_int_equal(rz_store_check(&options, &info, NULL), RZ_OK);
     assert_string_equal(info.durability, "replicated");
     parted(&calls);
@@ -147,7 +149,9 @@ static void a_tail_tells_only_what_replicas_have(void **state)
     ensemble_up(&ensemble, 2, 1, 2);
     redis_do(&ensemble.redis[0], "CONFIG SET min-replicas-to-write 0");
     meet(&calls, 1, SHORT_MS);
-    const rz_store_options_t options = { .url = ensemble.url, .replicas = 1 };
+    const rz_store_options_t options = { .url = ensemble.url,
+                                         AS("broker", ensemble.redis[0]),
+                                         .replicas = 1 };
     rz_tail_t *tail = rz_tail_open(&calls.loop, &options, streams, 1, on_entry, &heard, NULL);
     while (strstr(redis_do(&ensemble.redis[0], "INFO clients"), "blocked_clients:1") == NULL)
         call_get(&calls, "c1", NULL);

@@ -1,7 +1,6 @@
 /* test_rules.c - rules of upstream's spawn scheduler that producers and parents rely on (proto/README.md 10.1 to
  * 10.4), with every part the real one. */
 #include "facts.h"
-#include "keyring.h"
 #include "process.h"
 #include "rig.h"
 
@@ -35,14 +34,6 @@ static int rig_away(void **state)
     rig_t *rig = *state;
     rig_down(&rig);
     return 0;
-}
-
-static void *push_socket(rig_t *rig, void *context)
-{
-    void *push = zmq_socket(context, ZMQ_PUSH);
-    keyring_apply(push, "admin");
-    assert_int_equal(zmq_connect(push, rig_endpoint(rig, "jobs")), 0);
-    return push;
 }
 
 static void submit(rig_t *rig, const char *members)
@@ -220,7 +211,7 @@ static void a_full_queue_makes_pushed_jobs_wait_and_loses_none(void **state)
     enum { JOBS = 30 };
     rig_t *rig = *state;
     char child[16], status[32];
-    void *context = zmq_ctx_new(), *push = push_socket(rig, context);
+    void *push = rig_socket(rig, ZMQ_PUSH, "jobs");
     rig_sub_t *sub = rig_subscribe(rig, "$sys/rejected");
     rig_event_t event;
     for (int i = 0; i < JOBS; i++)
@@ -243,7 +234,6 @@ static void a_full_queue_makes_pushed_jobs_wait_and_loses_none(void **state)
     assert_false(rig_event_next(sub, &event, 0));
     rig_sub_close(&sub);
     zmq_close(push);
-    zmq_ctx_term(context);
 }
 
 /* ---- watchdog ---- */

@@ -11,7 +11,7 @@ static ensemble_t ensemble;
 
 static void meet(calls_t *calls, const char *url)
 {
-    *calls = (calls_t){ 0 };
+    *calls = (calls_t){ .redis = ensemble.redis[0] };
     calls_meet(calls, &(rz_store_options_t){ .url = url });
 }
 
@@ -32,7 +32,9 @@ static void the_primary_is_found_also_when_sentinels_are_dead(void **state)
              ensemble.sentinel_port[0]);
     meet(&calls, url);
     works(&calls, "c1");
-    assert_int_equal(rz_store_check(&(rz_store_options_t){ .url = url }, &info, NULL), RZ_OK);
+    assert_int_equal(
+        rz_store_check(&(rz_store_options_t){ .url = url, AS("admin", ensemble.redis[0]) }, &info, NULL),
+        RZ_OK);
     assert_int_equal(info.queued, 1);
     assert_string_equal(info.id, rz_store_id(calls.store));
     calls_part(&calls);
@@ -52,7 +54,9 @@ static void goes_down_with(const char *url, const char *part)
     calls_t calls = { 0 };
     rz_err_t err = { 0 };
     rz_store_info_t info;
-    const rz_store_options_t options = { .url = url, .on_state = on_detail, .arg = &calls };
+    const rz_store_options_t options = {
+        .url = url, AS("admin", ensemble.redis[0]), .on_state = on_detail, .arg = &calls
+    };
     uv_loop_init(&calls.loop);
     calls.store = rz_store_open(&calls.loop, &options, NULL);
     calls_until_count(&calls, &calls.downs, 1);
@@ -117,7 +121,7 @@ static void a_primary_that_was_replaced_is_left_and_the_streams_follow(void **st
     ensemble_up(&ensemble, 3, 3, 2);
     meet(&calls, ensemble.url);
     works(&calls, "c1");
-    const rz_store_options_t options = { .url = ensemble.url };
+    const rz_store_options_t options = { .url = ensemble.url, AS("broker", ensemble.redis[0]) };
     rz_tail_t *tail = rz_tail_open(&calls.loop, &options, streams, 1, on_entry, &heard, NULL);
     while (strstr(redis_do(&ensemble.redis[0], "INFO clients"), "blocked_clients:1") == NULL)
         call_get(&calls, "c1", NULL);

@@ -88,7 +88,9 @@ static void an_operation_that_fails_half_way_does_not_hurt_its_neighbours(void *
 static void the_queue_is_bounded_and_refuses_later_not_at_once(void **state)
 {
     calls_t *calls = *state;
-    const rz_store_options_t options = { .url = calls->redis.url, .queue_max = 10 };
+    const rz_store_options_t options = { .url = calls->redis.url,
+                                         AS("broker", calls->redis),
+                                         .queue_max = 10 };
     rz_store_t *mine = calls->store;
     tally_t tally = { 0 };
     slot_t slots[20];
@@ -105,7 +107,9 @@ static void the_queue_is_bounded_and_refuses_later_not_at_once(void **state)
 static void the_queue_is_bounded_by_its_bytes_as_well(void **state)
 {
     calls_t *calls = *state;
-    const rz_store_options_t options = { .url = calls->redis.url, .queue_bytes_max = 100 };
+    const rz_store_options_t options = { .url = calls->redis.url,
+                                         AS("broker", calls->redis),
+                                         .queue_bytes_max = 100 };
     rz_store_t *mine = calls->store;
     tally_t tally = { 0 };
     slot_t slots[20];
@@ -250,14 +254,15 @@ static void an_uninitialised_store_says_so_and_is_used_once_it_is(void **state)
     calls_t other = { 0 };
     redis_do(&calls->redis, "FLUSHALL");
     redis_do(&calls->redis, "FUNCTION FLUSH");
-    const rz_store_options_t options = { .url = calls->redis.url,
-                                         .on_state = on_second_state,
-                                         .arg = &other };
+    const rz_store_options_t options = {
+        .url = calls->redis.url, AS("broker", calls->redis), .on_state = on_second_state, .arg = &other
+    };
     rz_store_t *store = rz_store_open(&calls->loop, &options, NULL);
     calls_until_count(calls, &other.downs, 1);
     assert_string_equal(other.detail, "the store is not initialised: run `rhizome store init`");
     rz_store_info_t info;
-    assert_int_equal(rz_store_init(&options, 1, &info, NULL), RZ_OK);
+    const rz_store_options_t admin = { .url = calls->redis.url, AS("admin", calls->redis) };
+    assert_int_equal(rz_store_init(&admin, 1, &info, NULL), RZ_OK);
     calls_until_count(calls, &other.ups, 1);
     rz_store_close(&store);
 }
@@ -399,7 +404,7 @@ static void on_entry(const char *stream, const char *id, const rz_reply_t *pairs
 static rz_tail_t *tail_of(calls_t *calls, heard_t *heard)
 {
     static const char *const streams[] = { "broadcast", "completions" };
-    const rz_store_options_t options = { .url = calls->redis.url };
+    const rz_store_options_t options = { .url = calls->redis.url, AS("broker", calls->redis) };
     rz_tail_t *tail = rz_tail_open(&calls->loop, &options, streams, 2, on_entry, heard, NULL);
     assert_non_null(tail);
     return tail;
@@ -461,7 +466,7 @@ static void a_tail_may_be_closed_from_inside_an_entry(void **state)
 {
     calls_t *calls = *state;
     static const char *const streams[] = { "broadcast" };
-    const rz_store_options_t options = { .url = calls->redis.url };
+    const rz_store_options_t options = { .url = calls->redis.url, AS("broker", calls->redis) };
     rz_tail_t *tail = NULL;
     tail = rz_tail_open(&calls->loop, &options, streams, 1, on_entry_close, &tail, NULL);
     until_blocked(calls);
@@ -476,7 +481,7 @@ static void init_twice_keeps_the_id(void **state)
 {
     calls_t *calls = *state;
     rz_store_info_t again;
-    const rz_store_options_t options = { .url = calls->redis.url };
+    const rz_store_options_t options = { .url = calls->redis.url, AS("admin", calls->redis) };
     assert_int_equal(rz_store_init(&options, 1, &again, NULL), RZ_OK);
     assert_string_equal(again.id, calls->info.id);
     assert_int_equal(again.shards, 1);
@@ -488,7 +493,7 @@ static void more_than_one_shard_is_not_served(void **state)
     calls_t *calls = *state;
     rz_store_info_t info;
     rz_err_t err = { 0 };
-    const rz_store_options_t options = { .url = calls->redis.url };
+    const rz_store_options_t options = { .url = calls->redis.url, AS("admin", calls->redis) };
     assert_int_equal(rz_store_init(&options, 4, &info, &err), RZ_NOT_SERVED);
     assert_string_equal(err.field, "shards");
 }
@@ -497,7 +502,7 @@ static void a_store_of_a_newer_library_is_left_alone(void **state)
 {
     calls_t *calls = *state;
     rz_store_info_t info;
-    const rz_store_options_t options = { .url = calls->redis.url };
+    const rz_store_options_t options = { .url = calls->redis.url, AS("admin", calls->redis) };
     redis_do(&calls->redis, "HSET rz:{0}:store version 9.1");
     assert_int_equal(rz_store_init(&options, 1, &info, NULL), RZ_CONFLICT);
     assert_int_equal(rz_store_upgrade(&options, &info, NULL), RZ_CONFLICT);
@@ -508,7 +513,7 @@ static void a_check_tells_a_missing_store_and_a_missing_library(void **state)
 {
     calls_t *calls = *state;
     rz_store_info_t info;
-    const rz_store_options_t options = { .url = calls->redis.url };
+    const rz_store_options_t options = { .url = calls->redis.url, AS("admin", calls->redis) };
     rz_submit_t request = plain_submit("c1");
     assert_int_equal(call_submit(calls, &request), RZ_OK);
     assert_int_equal(rz_store_check(&options, &info, NULL), RZ_OK);

@@ -624,7 +624,7 @@ static void an_activation_of_the_older_library_is_read_run_and_ended(void **stat
 static void an_upgrade_gives_what_ended_under_the_older_library_its_time(void **state)
 {
     calls_t *calls = *state;
-    const rz_store_options_t options = { .url = calls->redis.url };
+    const rz_store_options_t options = { .url = calls->redis.url, AS("admin", calls->redis) };
     rz_store_info_t info;
     ended(calls, "c1");
     queue(calls, "c2", 0);

@@ -1,5 +1,5 @@
 /* test_redis.c - the users of ops/redis/users.acl at a real Redis: what a broker may not, tried; what an admin can; and nobody
- * else anything. That a broker can all it needs is shown by security.acl.*: facts of integration that run as this user. */
+ * else anything. That a broker can all it needs show the facts of integration, where all of them run as this user (integration/secured.h). */
 #include "facts.h"
 #include "integration/redis.h"
 
@@ -165,7 +165,7 @@ static size_t list_commands(void)
     redis_t open;
     size_t n = 0;
     redis_up(&open, NULL);
-    redisContext *context = redisConnectUnix(open.socket);
+    redisContext *context = redis_connect(open.socket);
     redisReply *names = redisCommand(context, "COMMAND LIST");
     assert_int_equal(names->type, REDIS_REPLY_ARRAY);
     for (size_t i = 0; i < names->elements && n < COMMANDS_MAX; i++) {
