@@ -12,7 +12,7 @@ import time
 import zmq
 
 from contract_peers import (KEYS, PATIENCE, Client, Runner, Subscriber, child_session, conforms, holds, pack, same, socket_to)
-from test_readme import Up
+from test_readme import Up, secured
 
 WORKER = pathlib.Path(__file__).with_name("contract_worker.py")
 SYNC_MS, LEASE_MS = 300, 4000
@@ -30,12 +30,11 @@ class Stage:
         self.config = tempfile.NamedTemporaryFile("w", suffix=".json")
         json.dump(PROFILES, self.config)
         self.config.flush()
-        self.secure = os.environ.get("RZ_SECURE") == "1"
-        self.up = Up(*(["--secure"] if self.secure else []), "--config", self.config.name, "--broker-sync-ms", str(SYNC_MS), "--broker-lease-ms", str(LEASE_MS))
+        self.up = Up("--config", self.config.name, "--broker-sync-ms", str(SYNC_MS), "--broker-lease-ms", str(LEASE_MS))
 
     def __enter__(self):
         self.up.__enter__()
-        if self.secure:
+        if secured.WANTED:
             self.take_keys()
         self.client = Client(self.up.context["control"])
         self.endpoints = self.client.ok("hello")["endpoints"]

@@ -12,6 +12,9 @@ import tempfile
 
 import zmq
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+import secured  # noqa: E402
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ["RZ_BIN_DIR"])
 README = (TOP / "README.md").read_text()
@@ -31,9 +34,10 @@ def line_with(text, page=README):
 
 
 class Up:
-    """`rhizome up` as README starts it, with a state folder and free ports of its own."""
+    """`rhizome up` as README starts it, with a state folder and free ports of its own; with keys where everything is on."""
 
     def __init__(self, *arguments):
+        arguments = [*arguments, *(["--secure"] if secured.WANTED else [])]
         self.folder = tempfile.TemporaryDirectory(prefix="rhizome-readme-")
         self.environment = dict(os.environ, PATH=f"{BIN}:{os.environ['PATH']}", RHIZOME_UP_STATE_DIR=self.folder.name)
         for name in ("jobs", "control", "events", "runners", "publish", "http"):
@@ -61,6 +65,8 @@ class Up:
 
     def endpoint(self, name):
         socket = zmq.Context.instance().socket(zmq.REQ)
+        if secured.WANTED:
+            secured.give_key(socket, self.context["key"])
         socket.connect(self.context["control"])
         socket.send_json({"op": "hello"})
         try:
@@ -79,6 +85,9 @@ def the_first_run_prints_its_tokens_and_its_result():
 def ten_lines_of_python_push_a_job_and_receive_its_events():
     (program,) = blocks("python")
     with Up() as up:
+        if secured.WANTED:  # the one line more that each socket takes
+            program = re.sub(r"(\w+) = (ctx\.socket\(zmq\.\w+\));", rf"\1 = \2; secured.give_key(\1, '{up.context['key']}');", program)
+            program = f"import sys; sys.path.append('{pathlib.Path(secured.__file__).parent}'); import secured\n{program}"
         program = program.replace("tcp://127.0.0.1:7412", up.endpoint("events")).replace("tcp://127.0.0.1:7410", up.endpoint("jobs"))
         done = subprocess.run(["/usr/bin/python3", "-c", program], stdout=subprocess.PIPE, text=True, timeout=PATIENCE)
         assert done.returncode == 0
@@ -107,6 +116,9 @@ class Resident:
         path.write_text(config)
         command = shlex.split(line_with("rhizome-runner", OPS).replace("reviewer.json", str(path)))
         environment = dict(up.surroundings(), RHIZOME_RUNNER_STATE_DIR=str(path.with_suffix(".state")))
+        if secured.WANTED:
+            environment["RHIZOME_SECURITY_KEY"] = key = f"{up.folder.name}/reviewer.key"
+            assert up.shell(f"rhizome key new reviewer --role runner --out {key}").returncode == 0
         self.ready, theirs = os.pipe()
         self.process = subprocess.Popen([*command, "--ready-fd", str(theirs)], env=environment, pass_fds=[theirs])
         os.close(theirs)

@@ -4,7 +4,7 @@ import json
 import zmq
 
 from hostile import ACCEPTED, GOOD, STORE, bad, cases, pack, sample
-from stages import NOTICES, Broker, field_of, receive, socket_to
+from stages import NOTICES, Broker, field_of, receive
 
 OPS = STORE["control-request.schema.json"]["properties"]["op"]["enum"]
 KINDS = STORE["link.schema.json"]["properties"]["kind"]["enum"]
@@ -42,7 +42,7 @@ class Control(Broker):
 
     def __enter__(self):
         super().__enter__()
-        self.socket = socket_to(zmq.DEALER, self.endpoints["control"])
+        self.socket = self.socket_to(zmq.DEALER, "control")
         return self
 
     def cases(self):
@@ -93,8 +93,8 @@ class Marked(Broker):
 class Jobs(Marked):
     def __enter__(self):
         super().__enter__()
-        self.socket = socket_to(zmq.PUSH, self.endpoints["jobs"])
-        self.events = socket_to(zmq.SUB, self.endpoints["events"], rcvhwm=0, subscribe=b"$sys/")
+        self.socket = self.socket_to(zmq.PUSH, "jobs")
+        self.events = self.socket_to(zmq.SUB, "events", rcvhwm=0, subscribe=b"$sys/")
         heard = None
         while heard is None:  # until the subscription has arrived
             assert self.ask("sync", nonce="n-1")["code"] == "OK"
@@ -133,7 +133,7 @@ class Link(Marked):
 
     def __enter__(self):
         super().__enter__()
-        self.runner, self.stranger = [socket_to(zmq.DEALER, self.endpoints["runners"]) for _ in range(2)]
+        self.runner, self.stranger = [self.socket_to(zmq.DEALER, "runners") for _ in range(2)]
         self.runner.send(pack({"kind": "hello", "v": 1, "runner": "hostile", "incarnation": "i-1", "host": "h", "pid": 1, "slots": 1,
                                "version": "x", "labels": [], "profiles": ["nobody"]}))
         self.runner.send(pack({"kind": "credit", "granted": 1}))

@@ -11,6 +11,7 @@ import zmq
 
 from at_broker import LINK
 from hostile import ACCEPTED, STORE, cases, pack
+from secured import Keys
 from stages import BIN, PATIENCE, Folder, context, field_of, is_text
 
 BAD_WORKER = pathlib.Path(__file__).resolve().parents[1] / "faults" / "bad_worker.py"
@@ -30,13 +31,15 @@ class Runner(Folder):
         super().__enter__()
         self.held = set()
         self.router, self.events = context.socket(zmq.ROUTER), context.socket(zmq.SUB)
+        keys = Keys(BIN, self.path)
         for socket in (self.router, self.events):
             socket.linger = 0
+            keys.apply(socket, "broker")
             socket.bind("tcp://127.0.0.1:*")
         config = self.write("rhizome.json", json.dumps({"externalAgents": {mode: profile(mode) for mode in ("says", "never-registers")}}))
         self.start("runner", BIN / "rhizome-runner", "--config", config, "--runner-name", "r", "--runner-slots", SLOTS,
                    "--runner-brokers", self.router.last_endpoint.decode(), "--runner-state-dir", self.path / "state",
-                   "--runner-register-secs", 3600, "--runner-drain-secs", 1, "--runner-drain-policy", "cancel", ready=False)
+                   *keys.at_runner(), "--runner-register-secs", 3600, "--runner-drain-secs", 1, "--runner-drain-policy", "cancel", ready=False)
         self.log = open(self.path / "runner.log", encoding="utf-8")
         self.metrics = self.expect("sync")[0]["facts"]["http"] + "/metrics"
         return self

@@ -6,7 +6,7 @@ import sys
 import zmq
 
 from hostile import pack
-from stages import Broker, receive, socket_to
+from stages import Broker, receive
 
 PARTS_MAX = 144        # RZ_PARTS_MAX
 FRAME_MAX = 16 << 20   # RZ_FRAME_MAX
@@ -20,7 +20,7 @@ def logged(stage, event):
 
 def floods(stage, name):
     """Long messages do not pile up: behind them the same peer is still heard, and so is everybody else."""
-    socket = socket_to(DOORS[name], stage.endpoints[name])
+    socket = stage.socket_to(DOORS[name], name)
     before = logged(stage, "sock.too_many_parts")
     for parts in (PARTS_MAX + 1, 10 * PARTS_MAX):
         for _ in range(FLOOD):
@@ -38,7 +38,7 @@ def floods(stage, name):
 
 def outgrows(stage, name):
     """A frame beyond the limit ends its sender's connection; others are served on."""
-    socket = socket_to(DOORS[name], stage.endpoints[name])
+    socket = stage.socket_to(DOORS[name], name)
     monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
     socket.send_multipart([b"", b"x" * (FRAME_MAX + 1)] if name == "control" else [b"x" * (FRAME_MAX + 1)])
     assert monitor.poll(20000), f"{name}: a frame of {FRAME_MAX + 1} bytes is taken"

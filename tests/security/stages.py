@@ -12,7 +12,9 @@ import time
 import zmq
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "faults" / "harness"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 from resp import Down, Redis  # noqa: E402
+from secured import Keys, Users  # noqa: E402
 
 BIN = pathlib.Path(os.environ["RZ_BIN_DIR"])
 PATIENCE = 30.0
@@ -21,9 +23,11 @@ NOTICES = ("rejected", "broadcast")       # what a broker writes to tell of a re
 context = zmq.Context.instance()
 
 
-def socket_to(kind, endpoint, **options):
+def socket_to(kind, endpoint, before, **options):
+    """before: what else is done to it before it connects."""
     socket = context.socket(kind)
     socket.linger = 0
+    before(socket)
     for name, value in options.items():
         setattr(socket, name, value)
     socket.connect(endpoint)
@@ -110,18 +114,18 @@ def check_log(path):
 
 class Store:
     def __init__(self, folder):
-        self.folder, self.socket = folder, folder.path / "redis.sock"
+        self.folder, self.socket, self.users = folder, folder.path / "redis.sock", Users(folder.path)
         self.url = f"unix:{self.socket}"
 
     def __enter__(self):
         self.folder.start("redis", "redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "", "--appendonly", "no",
-                          "--dir", self.folder.path, ready=False)
-        self.redis = Redis(str(self.socket))
+                          "--dir", self.folder.path, *self.users.redis, ready=False)
+        self.redis = Redis(str(self.socket), login=self.users.login)
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             try:
                 if self.redis("PING") == "PONG":
-                    subprocess.run([BIN / "rhizome", "store", "init", "--redis-url", self.url], check=True, stdout=subprocess.DEVNULL)
+                    subprocess.run([BIN / "rhizome", "store", "init", "--redis-url", self.url, *self.users.flags("admin")], check=True, stdout=subprocess.DEVNULL)
                     return self
             except Down:
                 time.sleep(0.01)  # until it listens
@@ -143,15 +147,17 @@ class Broker:
 
     def __init__(self):
         self.folder = Folder()
+        self.keys = Keys(BIN, self.folder.path)
         self.store = Store(self.folder)
 
     def __enter__(self):
         self.folder.__enter__()
         self.store.__enter__()
         sockets = [f"--broker-{name}=tcp://127.0.0.1:*" for name in ("jobs", "control", "events", "runners", "publish", "http")]
-        self.endpoints = self.folder.start("broker", BIN / "rhizome-broker", f"--redis-url={self.store.url}", *sockets)
+        self.endpoints = self.folder.start("broker", BIN / "rhizome-broker", f"--redis-url={self.store.url}", *sockets,
+                                           *self.store.users.flags("broker"), *self.keys.at_broker)
         self.endpoints = self.endpoints.get("endpoints", self.endpoints)
-        self.client = socket_to(zmq.REQ, self.endpoints["control"])
+        self.client = self.socket_to(zmq.REQ, "control")
         session = {"id": "victim", "kind": "child", "messages": [{"role": "user", "content": "hello"}]}
         job = {"parent_session_id": "root", "child_session_id": "victim", "session": session, "require": {"profile": "nobody"}}
         assert self.ask("submit", job=job)["code"] == "OK"
@@ -160,6 +166,10 @@ class Broker:
     def __exit__(self, *problem):
         self.client.close()
         self.folder.__exit__(*problem)
+
+    def socket_to(self, kind, name, **options):
+        """At the socket of that name, with the key that belongs there."""
+        return socket_to(kind, self.endpoints[name], lambda socket: self.keys.apply(socket, "runner" if name == "runners" else "admin"), **options)
 
     def ask(self, op, **members):
         self.client.send_json({"op": op, **members})

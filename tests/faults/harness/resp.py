@@ -7,14 +7,19 @@ class Down(Exception):
 
 
 class Redis:
-    def __init__(self, path, timeout=10.0):
-        self.path, self.timeout, self.socket, self.file = path, timeout, None, None
+    def __init__(self, path, timeout=10.0, login=None):
+        """login: a user and a password, if the store asks for them."""
+        self.path, self.timeout, self.login, self.socket, self.file = path, timeout, login, None, None
 
     def connect(self):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(self.timeout)
         self.socket.connect(self.path)
         self.file = self.socket.makefile("rb")
+        if self.login is not None:
+            self.socket.sendall(encode(("AUTH", *self.login)))
+            if self._read() != "OK":
+                raise ValueError("it does not know us")
 
     def close(self):
         if self.socket is not None:
