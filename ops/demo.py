@@ -22,6 +22,7 @@ FOLDERS = ["broker", "runner", "worker-shim", "proto", "tests", "ops"]
 PARENT = "demo"
 WIDTH = 100
 PATIENCE = 30  # seconds for any one step; all of them together take a few
+NOT_ALLOWED = 77  # exit code
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -318,11 +319,24 @@ def judge(crowd):
             yield f"{child.id} started cold although its worker was waiting"
 
 
+def show_keys(house, control):
+    """Who may come in, and what becomes of somebody else."""
+    heading("Every ZeroMQ socket asks for a key: rhizome key list")
+    print(house.call("key", "list").rstrip())
+    stranger = subprocess.run([house.rhizome, "status", "--control", control], env={**house.env, "RHIZOME_UP_STATE_DIR": house.folder},
+                              text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=PATIENCE)
+    if stranger.returncode != NOT_ALLOWED:
+        raise Failure(f"who has no key is answered with {stranger.returncode}: {stranger.stderr.strip()}")
+    print(styled("without one: " + stranger.stderr.strip().splitlines()[0], "warm"))
+
+
 def perform(house):
     began = time.monotonic()
-    heading("Starting a private store, a broker and two runners: rhizome up --runners 2")
+    heading("Starting a private store, a broker and two runners: rhizome up --runners 2" + (" --secure" if house.secure else ""))
     context = house.start()
     print(f"control {context['control']}   events {context['events']}   {context['redis']}")
+    if house.secure:
+        show_keys(house, context["control"])
     watch = Watch(house)
     try:
         crowd = Crowd(house, watch, began)
