@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 2, EXIT_UNAVAILABLE = 69, EXIT_OUR_BUG = 70, EXIT_CONFIG = 78, EXIT_INTERRUPTED = 130 };
+enum { EXIT_USAGE = 2, EXIT_OUR_BUG = 70, EXIT_CONFIG = 78, EXIT_INTERRUPTED = 130 };
 
 typedef struct {
     bool check;
@@ -30,7 +30,8 @@ typedef struct {
 
 static void print_help(void)
 {
-    static const char *const prefixes[] = { "redis.", "broker.", "retention.", "limits.", "log.", NULL };
+    static const char *const prefixes[] = { "redis.",    "broker.", "retention.", "limits.",
+                                            "security.", "log.",    NULL };
     rz_buf_t settings = { 0 };
     rz_config_help(prefixes, &settings);
     printf(
@@ -38,12 +39,13 @@ static void print_help(void)
         "Accepts spawn jobs, keeps them in the store, hands them to runners, publishes events.\n\n"
         "  --help              this text\n"
         "  --version           the version\n"
-        "  --check-config      reads the configuration, says whether it is good, and ends\n"
+        "  --check-config      as `rhizome config check`, and what it names on this host: keys, passwords; ends with 0 or 78\n"
         "  --ready-fd N        when ready, writes one JSON line with the endpoints\n"
         "                      {\"jobs\",\"control\",\"events\",\"runners\",\"publish\",\"http\"} to descriptor N and closes it\n\n"
         "%s\n"
         "TERM or INT: takes nothing new, answers what is in hand (2 s at most), ends. INT again: at once.\n"
-        "Exit codes: 0 stopped, 2 usage, 69 cannot bind, 70 our own bug, 78 configuration.\n",
+        "Exit codes: 0 stopped, 2 usage, 69 a port is taken or the host gives no room, 70 our own bug, 78 configuration,\n"
+        "130 interrupted twice.\n",
         settings.data != NULL ? settings.data : "");
     rz_buf_fini(&settings);
 }
@@ -151,7 +153,7 @@ static int run(const setup_t *setup, int ready_fd)
     if (program.broker == NULL) {
         rz_log_error("broker.failed", "rc=%s %s", rz_rc_name(err.rc), err.text);
         uv_loop_close(&program.loop);
-        return err.rc == RZ_SYS ? EXIT_UNAVAILABLE : EXIT_CONFIG;
+        return rz_rc_exit_code(err.rc);
     }
     watch_signal(&program, &program.term, SIGTERM);
     watch_signal(&program, &program.interrupt, SIGINT);

@@ -21,15 +21,6 @@ static void name_from_host(char out[RZ_ID_MAX + 1])
     memcpy(out, host, sizeof host);
 }
 
-/* A runner that syncs less often than the lease runs out would be condemned while it is well. */
-static rz_rc_t check_times(const setup_t *setup, rz_err_t *err)
-{
-    if (setup->lease_ms >= 2 * setup->sync_ms)
-        return RZ_OK;
-    return rz_fail_field(err, RZ_BAD_FIELD, "broker.lease_ms", "must be at least twice broker.sync_ms (%llu)",
-                         (unsigned long long)setup->sync_ms);
-}
-
 static uint64_t secs_in_ms(const rz_config_t *config, const char *key)
 {
     return (uint64_t)rz_config_int(config, key) * 1000;
@@ -125,13 +116,10 @@ rz_rc_t setup_read(rz_config_t *config, setup_t *out, rz_err_t *err)
     snprintf(out->name, sizeof out->name, "%s", rz_config_str(config, "broker.name"));
     if (out->name[0] == '\0')
         name_from_host(out->name);
-    if (rz_store_access_read(config, &out->store, err) != RZ_OK || check_times(out, err) != RZ_OK ||
-        read_security(config, out, err) != RZ_OK)
+    if (rz_store_access_read(config, &out->store, err) != RZ_OK || read_security(config, out, err) != RZ_OK)
         return err->rc;
     out->store.log_max = (uint64_t)rz_config_int(config, "retention.log_events");
-    out->agents = rz_agents_create(rz_config_table(config, "externalAgents"),
-                                   rz_config_table(config, "subagentRouting"),
-                                   rz_config_table(config, "subagents"), err);
+    out->agents = rz_agents_read(config, err);
     return out->agents != NULL ? RZ_OK : err->rc;
 }
 

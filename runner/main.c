@@ -26,7 +26,7 @@ static const char usage[] =
     "Runs agents: takes assignments from its brokers, keeps warm workers, pumps their events.\n"
     "\n"
     "  --config FILE     configuration (JSON with // comments); else RHIZOME_CONFIG\n"
-    "  --check-config    check it, say what is wrong, exit 0 or 78\n"
+    "  --check-config    as `rhizome config check`, and what it names on this host: keys, credentials, users; ends with 0 or 78\n"
     "  --ready-fd N      write one JSON line to descriptor N when a broker welcomed us, then close it\n"
     "  --version\n"
     "  --help\n"
@@ -40,14 +40,16 @@ typedef struct {
 
 static void print_help(void)
 {
-    static const char *const prefixes[] = { "log.", "runner.", "limits.", NULL };
+    static const char *const prefixes[] = { "runner.", "limits.event_bytes", "security.key", "log.", NULL };
     rz_buf_t text = { 0 };
     rz_config_help(prefixes, &text);
     fputs(usage, stdout);
     fputs(text.data != NULL ? text.data : "", stdout);
     fputs(
         "\nSIGTERM: takes no new work, waits for what runs (runner.drain_secs, runner.drain_policy), leaves; a second one: at "
-        "once.\n",
+        "once.\n"
+        "Exit codes: 0 left, 2 usage, 69 a port is taken, the host gives no room or no broker speaks our version, 70 our own bug,\n"
+        "78 configuration.\n",
         stdout);
     rz_buf_fini(&text);
 }
@@ -127,6 +129,8 @@ static int check_credentials(const settings_t *settings)
     credentials_t *credentials = credentials_open(settings->credentials, &err);
     if (credentials == NULL)
         fprintf(stderr, "rhizome-runner: %s\n", err.text);
+    else
+        puts("configuration is good");
     int code = credentials != NULL ? 0 : EXIT_CONFIG;
     credentials_close(&credentials);
     return code;

@@ -284,7 +284,7 @@ static int fail_to_open(runner_t *runner, const rz_err_t *err)
     uv_run(&runner->loop, UV_RUN_DEFAULT);
     free_parts(runner);
     uv_loop_close(&runner->loop);
-    return err->rc == RZ_INTERNAL ? 70 : 78;
+    return rz_rc_exit_code(err->rc);
 }
 
 /* The keeper would do it as well, if it is still there. */

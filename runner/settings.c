@@ -47,27 +47,13 @@ static rz_rc_t set_text(char *out, size_t size, const rz_config_t *config, const
     return RZ_OK;
 }
 
-static rz_rc_t set_missing_credential(settings_t *s, const rz_config_t *config, rz_err_t *err)
+static void set_drain_policy(settings_t *s, const rz_config_t *config)
 {
-    static const char key[] = "runner.missing_credential";
-    const char *text = rz_config_str(config, key);
-    s->needs_credential = strcmp(text, "error") == 0;
-    if (s->needs_credential || strcmp(text, "warn") == 0)
-        return RZ_OK;
-    return rz_fail_field(err, RZ_BAD_FIELD, key, "found \"%.40s\", allowed: \"error\", \"warn\"", text);
-}
-
-static rz_rc_t set_drain_policy(settings_t *s, const rz_config_t *config, rz_err_t *err)
-{
-    static const char key[] = "runner.drain_policy";
-    const char *text = rz_config_str(config, key);
-    for (unsigned i = 0; rz_drain_policies[i] != NULL; i++) {
-        s->drain_policy = (rz_drain_policy_t)i;
-        if (strcmp(text, rz_drain_policies[i]) == 0)
-            return RZ_OK;
-    }
-    return rz_fail_field(err, RZ_BAD_FIELD, key,
-                         "found \"%.40s\", allowed: \"wait\", \"requeue\", \"cancel\"", text);
+    const char *text = rz_config_str(config, "runner.drain_policy"); /* one of them */
+    unsigned i = 0;
+    while (rz_drain_policies[i + 1] != NULL && strcmp(text, rz_drain_policies[i]) != 0)
+        i++;
+    s->drain_policy = (rz_drain_policy_t)i;
 }
 
 static rz_rc_t set_texts(settings_t *s, const rz_config_t *config, rz_err_t *err)
@@ -84,10 +70,6 @@ static rz_rc_t set_texts(settings_t *s, const rz_config_t *config, rz_err_t *err
     if (rc == RZ_OK)
         rc =
             set_text(s->default_provider, sizeof s->default_provider, config, "runner.default_provider", err);
-    if (rc == RZ_OK)
-        rc = set_missing_credential(s, config, err);
-    if (rc == RZ_OK)
-        rc = set_drain_policy(s, config, err);
     if (rc != RZ_OK)
         return rc;
     if (s->name[0] == '\0')
@@ -97,7 +79,7 @@ static rz_rc_t set_texts(settings_t *s, const rz_config_t *config, rz_err_t *err
     return s->worker_bin[0] == '\0' ? default_worker_bin(s, err) : RZ_OK;
 }
 
-static void set_numbers(settings_t *s, const rz_config_t *config)
+static void set_numbers_and_words(settings_t *s, const rz_config_t *config)
 {
     s->slots = (size_t)rz_config_int(config, "runner.slots");
     s->idle_per_key = (size_t)rz_config_int(config, "runner.idle_per_key");
@@ -107,6 +89,8 @@ static void set_numbers(settings_t *s, const rz_config_t *config)
     s->idle_secs = (uint64_t)rz_config_int(config, "runner.idle_secs");
     s->register_ms = (uint64_t)rz_config_int(config, "runner.register_secs") * 1000;
     s->cancel_grace_ms = (uint64_t)rz_config_int(config, "runner.cancel_grace_ms");
+    s->needs_credential = strcmp(rz_config_str(config, "runner.missing_credential"), "error") == 0;
+    set_drain_policy(s, config);
     s->drain_ms = (uint64_t)rz_config_int(config, "runner.drain_secs") * 1000;
     s->cordoned = rz_config_bool(config, "runner.cordoned");
     s->approval_ms = (uint64_t)rz_config_int(config, "runner.approval_secs") * 1000;
@@ -145,15 +129,13 @@ rz_rc_t settings_init(settings_t *settings, const rz_config_t *config, rz_err_t 
                               .env_allow = rz_config_list(config, "runner.env_allow") };
     if (cJSON_GetArraySize(settings->brokers) == 0)
         return rz_fail_field(err, RZ_BAD_FIELD, "runner.brokers", "at least one broker must be named");
-    set_numbers(settings, config);
+    set_numbers_and_words(settings, config);
     rz_rc_t rc = set_texts(settings, config, err);
     if (rc == RZ_OK)
         rc = confinement_read(config, &settings->confinement, err);
     if (rc != RZ_OK)
         return rc;
-    settings->agents = rz_agents_create(rz_config_table(config, "externalAgents"),
-                                        rz_config_table(config, "subagentRouting"),
-                                        rz_config_table(config, "subagents"), err);
+    settings->agents = rz_agents_read(config, err);
     if (settings->agents == NULL)
         return err->rc;
     set_profiles(settings);

@@ -31,7 +31,7 @@ static const char help[] =
     "\n"
     "Example:\n"
     "  echo '{\"version\":1,\"identity\":{\"child_id\":\"me\"},\"executor\":{\"kind\":\"echo\"},\"fabric_dir\":\"/tmp/f\"}' \\\n"
-    "    | rhizome-worker & cat /tmp/f/me.json\n";
+    "    | rhizome-worker & until cat /tmp/f/me.json 2>/dev/null; do sleep 0.1; done\n";
 
 typedef struct {
     uv_loop_t loop;

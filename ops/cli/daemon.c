@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -95,6 +96,12 @@ static void become(daemon_t *daemon, int ready_fd, pid_t parent)
     _exit(CANNOT_EXEC);
 }
 
+static long size_of(const char *path)
+{
+    struct stat found;
+    return stat(path, &found) == 0 ? (long)found.st_size : 0;
+}
+
 bool daemon_start(daemon_t *daemon)
 {
     int pipe_fd[2] = { -1, -1 };
@@ -105,6 +112,7 @@ bool daemon_start(daemon_t *daemon)
     if (daemon->ready_fd >= 0)
         close(daemon->ready_fd);
     pid_t parent = getpid();
+    daemon->log_from = size_of(daemon->log);
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0)
@@ -145,7 +153,7 @@ void daemon_show_log(const daemon_t *daemon)
         return;
     fseek(file, 0, SEEK_END);
     long size = ftell(file);
-    fseek(file, size > LOG_TAIL ? size - LOG_TAIL : 0, SEEK_SET);
+    fseek(file, size > daemon->log_from + LOG_TAIL ? size - LOG_TAIL : daemon->log_from, SEEK_SET);
     size_t n = fread(text, 1, LOG_TAIL, file);
     fclose(file);
     size_t start = n;
@@ -153,7 +161,10 @@ void daemon_show_log(const daemon_t *daemon)
         if (text[start - 1] == '\n' && start != n && ++lines == LOG_LINES)
             break;
     text[n] = '\0';
-    note("%s ends with:\n%s", daemon->log, text + start);
+    if (n == 0)
+        note("%s says nothing of it", daemon->log);
+    else
+        note("%s ends with:\n%s", daemon->log, text + start);
 }
 
 void daemon_signal(const daemon_t *daemon, int signal)

@@ -22,6 +22,7 @@ typedef struct {
     pid_t pid;          /* 0: not running */
     int ready_fd;       /* -1: none */
     uint64_t started_at;
+    long log_from;        /* how long its log was then */
     bool well;            /* its last end: exit code 0 */
     unsigned short_lives; /* in a row: ended within a second of its start */
 } daemon_t;
@@ -37,6 +38,6 @@ void daemon_program(const char *name, char out[PATH_MAX]);
 bool daemon_start(daemon_t *daemon);
 /* Looks whether it has ended; true once per end, with the reason in words ("exit code 70", "signal 9"). */
 bool daemon_ended(daemon_t *daemon, char why[64]);
-/* The last lines of its log, to stderr. */
+/* The last lines that it logged since its start, to stderr. */
 void daemon_show_log(const daemon_t *daemon);
 void daemon_signal(const daemon_t *daemon, int signal);

@@ -12,6 +12,7 @@
 static struct {
     bool out_tty, err_tty;
     bool out_color, err_color;
+    bool hushed;
 } screen;
 
 void out_setup(void)
@@ -42,6 +43,8 @@ static void print_to_people(const char *before, const char *after, const char *f
 {
     rz_buf_t line = { 0 };
     char text[4096];
+    if (screen.hushed)
+        return;
     vsnprintf(text, sizeof text, fmt, args);
     rz_buf_puts(&line, text);
     fflush(stdout); /* what was said first stands first, also when both go to one file */
@@ -50,6 +53,11 @@ static void print_to_people(const char *before, const char *after, const char *f
     fputs(after, stderr);
     fputc('\n', stderr);
     rz_buf_fini(&line);
+}
+
+void out_hush(bool hushed)
+{
+    screen.hushed = hushed;
 }
 
 void say(const char *fmt, ...)

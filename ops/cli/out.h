@@ -17,6 +17,8 @@ void out_setup(void);
 void say(const char *fmt, ...) RZ_PRINTF(1, 2);
 /* A line of lesser weight, on stderr, dim on a terminal. */
 void note(const char *fmt, ...) RZ_PRINTF(1, 2);
+/* Whether both keep silent for a while. */
+void out_hush(bool hushed);
 
 /* Writes text from strangers. */
 void out_text(FILE *to, const char *text, size_t n);

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define ROOM       ((size_t)64 << 10) /* bytes that must be had */
 #define SOCKET_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
 static void say_who_holds(const up_t *up)
@@ -45,6 +46,32 @@ static outcome_t lock_folder(up_t *up)
     return EXIT_REFUSED;
 }
 
+/* Some bytes, down to the disk: errno of what went wrong, or 0. */
+static int try_to_write(int fd)
+{
+    static const char bytes[ROOM];
+    ssize_t n = write(fd, bytes, sizeof bytes);
+    if (n < 0 || fsync(fd) != 0)
+        return errno;
+    return n == (ssize_t)sizeof bytes ? 0 : ENOSPC;
+}
+
+bool up_folder_takes(const up_t *up)
+{
+    char path[PATH_MAX];
+    if (!context_path("room", path))
+        return false;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int error = fd < 0 ? errno : try_to_write(fd);
+    if (fd >= 0) {
+        close(fd);
+        unlink(path);
+    }
+    if (error != 0)
+        say("nothing can be written in %s: %s", up->dir, strerror(error));
+    return error == 0;
+}
+
 outcome_t up_take_folder(up_t *up)
 {
     char given[PATH_MAX], logs[PATH_MAX];
@@ -65,5 +92,6 @@ outcome_t up_take_folder(up_t *up)
         say("%s: %s", logs, strerror(errno));
         return EXIT_CONFIG;
     }
-    return lock_folder(up);
+    outcome_t outcome = lock_folder(up);
+    return outcome != EXIT_DONE || up_folder_takes(up) ? outcome : EXIT_UNAVAILABLE;
 }

@@ -4,17 +4,11 @@
 #include "verb.h"
 
 #include "base/buf.h"
+#include "state/access.h"
 #include "wire/agents.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static rz_agents_t *agents_of(const rz_config_t *config, rz_err_t *err)
-{
-    return rz_agents_create(rz_config_table(config, "externalAgents"),
-                            rz_config_table(config, "subagentRouting"), rz_config_table(config, "subagents"),
-                            err);
-}
 
 /* Profiles that are read and kept, but not run by this version. */
 static void note_unserved(const char *file, const rz_agents_t *agents)
@@ -34,8 +28,8 @@ static bool check_one(const char *file)
     char *argv[] = { (char[]){ "rhizome" }, NULL };
     rz_agents_t *agents = NULL;
     rz_config_t *config = rz_config_load(file, &argc, argv, &err);
-    if (config != NULL)
-        agents = agents_of(config, &err);
+    if (config != NULL && rz_store_access_check(config, &err) == RZ_OK)
+        agents = rz_agents_read(config, &err);
     if (agents == NULL)
         say("%s: %s (%s)", file, err.text, rz_rc_name(err.rc));
     else
@@ -76,7 +70,9 @@ const verb_t verb_config_check = {
     .name = "config check",
     .synopsis = "FILE...",
     .summary = "read configuration files as the programs do and say what is wrong",
-    .detail = "The environment counts too, as it does for the programs. Exit code 78 if one file is bad.",
+    .detail =
+        "The environment counts too, as it does for the programs. Exit code 78 if one file is bad. What a file names on its\n"
+        "host, like keys, is looked at by rhizome-broker and rhizome-runner --check-config, there.",
     .examples = "rhizome config check /etc/rhizome.json\n"
                 "rhizome config check *.json && systemctl restart rhizome-broker",
     .min = 1,

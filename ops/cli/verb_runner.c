@@ -13,14 +13,25 @@
 
 /* ---- list ---- */
 
-static void put_list(const cJSON *list, rz_buf_t *out)
+/* As profiles call it; the other word is upstream's, in what a worker is provisioned with. */
+static const char *executor_word(const char *name)
+{
+    return strcmp(name, "cli_adapter") == 0 ? "command" : name;
+}
+
+static const char *as_it_is(const char *name)
+{
+    return name;
+}
+
+static void put_list(const cJSON *list, const char *(*word)(const char *name), rz_buf_t *out)
 {
     const cJSON *item;
     cJSON_ArrayForEach(item, list)
     {
         if (out->len > 0)
             rz_buf_putc(out, ',');
-        rz_buf_puts(out, item->valuestring != NULL ? item->valuestring : "?");
+        rz_buf_puts(out, item->valuestring != NULL ? word(item->valuestring) : "?");
     }
     if (out->len == 0)
         rz_buf_putc(out, '-');
@@ -54,10 +65,10 @@ static void runner_row(table_t *table, const cJSON *runner)
     char slots[24], owned[24], idle[24];
     const char *http = pick_text(runner, "facts.http");
     rz_buf_t labels = { 0 }, profiles = { 0 }, executors = { 0 }, credentials = { 0 };
-    put_list(pick(runner, "facts.labels"), &labels);
-    put_list(pick(runner, "facts.profiles"), &profiles);
-    put_list(pick(runner, "facts.executors"), &executors);
-    put_list(pick(runner, "facts.credentials"), &credentials);
+    put_list(pick(runner, "facts.labels"), as_it_is, &labels);
+    put_list(pick(runner, "facts.profiles"), as_it_is, &profiles);
+    put_list(pick(runner, "facts.executors"), executor_word, &executors);
+    put_list(pick(runner, "facts.credentials"), as_it_is, &credentials);
     snprintf(slots, sizeof slots, "%" PRIu64, pick_count(runner, "facts.slots"));
     snprintf(owned, sizeof owned, "%" PRIu64, pick_count(runner, "owned"));
     snprintf(idle, sizeof idle, "%" PRIu64, idle_total(pick(runner, "idle")));

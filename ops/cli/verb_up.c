@@ -27,8 +27,10 @@
 #define READY_MS 20000 /* for each program to be ready */
 #define STOP_MS                                                                                              \
     10000 /* for each to end after TERM, then after a second one: a runner may drain for ever; then KILL */
-#define AGAIN_MS    700 /* a runner takes a second TERM that comes sooner for the first */
-#define SHORT_LIVES 5   /* deaths within a second of the start, in a row, before we give up */
+#define AGAIN_MS    700  /* a runner takes a second TERM that comes sooner for the first */
+#define KNOCK_MS    3000 /* how often a joined one looks whether its key is still taken */
+#define REFUSALS    4    /* in a row, before it gives up                                */
+#define SHORT_LIVES 5    /* deaths within a second of the start, in a row, before we give up */
 #define READY_LINE  4096
 #define SOCKET_MAX  (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
@@ -59,7 +61,7 @@ static void take_signal(up_t *up)
 }
 
 /* True if the daemon is gone; says so. */
-static bool died_early(daemon_t *daemon)
+static bool died_early(const up_t *up, daemon_t *daemon)
 {
     char why[64];
     if (!daemon_ended(daemon, why))
@@ -68,6 +70,7 @@ static bool died_early(daemon_t *daemon)
     if (strstr(why, "cannot be run") != NULL)
         note("is it installed? ./ops/setup installs what is needed");
     daemon_show_log(daemon);
+    up_folder_takes(up);
     return true;
 }
 
@@ -86,7 +89,7 @@ static bool await_ready(up_t *up, daemon_t *daemon, char line[READY_LINE])
             return true;
         if (fds[1].revents != 0)
             take_signal(up);
-        if (died_early(daemon))
+        if (died_early(up, daemon))
             return false;
         if (fds[0].revents != 0 && got <= 0)
             poll(NULL, 0, 10); /* the pipe is closed: its end is a moment away */
@@ -118,7 +121,7 @@ static bool await_redis(up_t *up, daemon_t *redis)
         struct pollfd fd = { up->signal_fd, POLLIN, 0 };
         if (poll(&fd, 1, 5) > 0)
             take_signal(up);
-        if (up->stopping || died_early(redis))
+        if (up->stopping || died_early(up, redis))
             return false;
         if (rz_now_ms() > deadline) {
             say("redis does not answer at %s", up->socket);
@@ -277,6 +280,7 @@ static bool look_after(up_t *up)
         if (is_redis) {
             say("REDIS ENDED (%s): nothing works without the store; stopping", why);
             daemon_show_log(daemon);
+            up_folder_takes(up);
         }
         if (is_redis || !restart(daemon, why))
             return false;
@@ -284,14 +288,45 @@ static bool look_after(up_t *up)
     return true;
 }
 
+/* Whether the broker that was joined has kept us out for so long that it means it: a list that is being replaced may miss
+ * a key for a moment. Runners only wait for a broker that refuses them, and nobody would know why. */
+static bool is_turned_away(up_t *up)
+{
+    outcome_t outcome;
+    out_hush(true);
+    client_t *client = client_open(&outcome);
+    out_hush(false);
+    client_close(&client);
+    if (outcome != EXIT_NOT_ALLOWED) {
+        if (up->refusals > 0)
+            say("the broker at %s lets us in again", up->endpoint[ENDPOINT_CONTROL]);
+        up->refusals = 0;
+        return false;
+    }
+    up->refusals++;
+    if (up->refusals == 1)
+        say("the broker at %s refuses our key now: was it revoked? Trying on for %d s",
+            up->endpoint[ENDPOINT_CONTROL], KNOCK_MS * (REFUSALS - 1) / 1000);
+    if (up->refusals == REFUSALS)
+        say("the broker at %s still refuses our key: giving up", up->endpoint[ENDPOINT_CONTROL]);
+    return up->refusals == REFUSALS;
+}
+
 static outcome_t keep_up(up_t *up)
 {
+    uint64_t knock_at = rz_now_ms() + KNOCK_MS;
     while (!up->stopping) {
         struct pollfd fd = { up->signal_fd, POLLIN, 0 };
-        poll(&fd, 1, -1);
+        uint64_t now = rz_now_ms();
+        poll(&fd, 1, !up->joined ? -1 : now < knock_at ? (int)(knock_at - now) : 0);
         take_signal(up);
         if (!up->stopping && !look_after(up))
             return EXIT_UNAVAILABLE;
+        if (up->stopping || !up->joined || rz_now_ms() < knock_at)
+            continue;
+        if (is_turned_away(up))
+            return EXIT_NOT_ALLOWED;
+        knock_at = rz_now_ms() + KNOCK_MS;
     }
     return EXIT_DONE;
 }

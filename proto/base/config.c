@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -397,6 +398,18 @@ static rz_rc_t take_file_flag(int *argc, char **argv, const char **file, rz_err_
     return rc;
 }
 
+/* ---- what must fit together ---- */
+
+/* A runner that syncs less often than the lease runs out would be condemned while it is well. */
+static rz_rc_t check_times(const rz_config_t *config, rz_err_t *err)
+{
+    int64_t sync_ms = rz_config_int(config, "broker.sync_ms");
+    if (rz_config_int(config, "broker.lease_ms") >= 2 * sync_ms)
+        return RZ_OK;
+    return rz_fail_field(err, RZ_BAD_FIELD, "broker.lease_ms",
+                         "must be at least twice broker.sync_ms (%" PRId64 ")", sync_ms);
+}
+
 /* ---- what is exported ---- */
 
 static rz_rc_t load(rz_config_t *config, const char *file, int *argc, char **argv, rz_err_t *err)
@@ -414,7 +427,7 @@ static rz_rc_t load(rz_config_t *config, const char *file, int *argc, char **arg
         rc = put_environment(config, err);
     if (rc == RZ_OK)
         rc = put_flags(config, argc, argv, err);
-    return rc;
+    return rc == RZ_OK ? check_times(config, err) : rc;
 }
 
 rz_config_t *rz_config_load(const char *file, int *argc, char **argv, rz_err_t *err)

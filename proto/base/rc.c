@@ -42,6 +42,11 @@ rz_rc_t rz_rc_parse(const char *name)
     return RZ_INTERNAL;
 }
 
+int rz_rc_exit_code(rz_rc_t rc)
+{
+    return rc == RZ_SYS ? 69 : rc == RZ_INTERNAL ? 70 : 78;
+}
+
 /* True if a failure may still be recorded here. */
 static bool vacant(const rz_err_t *err)
 {

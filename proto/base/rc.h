@@ -52,6 +52,10 @@ const char *rz_rc_text(rz_rc_t rc);
 /* The reverse of rz_rc_name(); RZ_INTERNAL for a name we do not know. */
 rz_rc_t rz_rc_parse(const char *name);
 
+/* The exit code of a daemon that cannot start for this reason: 69 the host does not give what it needs (a port that is
+ * taken, a full disk), 70 our own bug, 78 what it was told to do is wrong. */
+int rz_rc_exit_code(rz_rc_t rc);
+
 /* A failure a person must read.  Zero-initialise; the first failure stays and later ones do not bury it. */
 typedef struct {
     rz_rc_t rc;

@@ -93,7 +93,7 @@ const rz_setting_t rz_settings[] = {
     INT("runner.limits.memory_mb", "0", 0, 1073741824, "address space of each process of a worker, MiB; 0: any"),
     { "runner.cordoned", RZ_SETTING_BOOL, "false", 0, 0, "whether it begins cordoned: linked, and without new work until `rhizome runner uncordon`" },
     INT("runner.drain_secs", "300", 0, 31536000, "how long a drain waits for what runs before runner.drain_policy decides, s"),
-    { "runner.drain_policy", RZ_SETTING_TEXT, "wait", 0, 0, "then: wait (on, for ever), requeue (rerun elsewhere what has an attempt left, stop the rest) or cancel" },
+    { "runner.drain_policy", RZ_SETTING_POLICY, "wait", 0, 0, "then: wait (on, for ever), requeue (rerun elsewhere what has an attempt left, stop the rest) or cancel" },
     INT("runner.recycle_runs", "0", 0, 1000000000, "runs after which a worker is replaced; 0: never"),
     INT("runner.recycle_mb", "0", 0, 1048576, "resident memory above which an idle worker is replaced, MiB; 0: never"),
     INT("runner.freeze_ms", "12000", 500, 600000, "workers stand still when no broker answered for so long, ms; less than broker.lease_ms"),
@@ -101,7 +101,7 @@ const rz_setting_t rz_settings[] = {
     INT("runner.approval_secs", "300", 1, 86400, "how long a worker's question waits for a person before it is denied, s"),
     TEXT("runner.credentials", "", "file of provider credentials, mode 0600; empty: none"),
     TEXT("runner.default_provider", "", "provider of children whose model names none"),
-    { "runner.missing_credential", RZ_SETTING_TEXT, "error", 0, 0, "a child's provider has no credential: error, or warn and run" },
+    { "runner.missing_credential", RZ_SETTING_SEVERITY, "error", 0, 0, "a child's provider has no credential: error, or warn and run" },
     { "runner.env_allow", RZ_SETTING_TEXTS, "PATH,HOME,LANG,LC_ALL,TZ,TMPDIR", 0, 0, "variables that workers inherit" },
 
     TEXT("security.key", "", "file of this program's key, mode 0600 (`rhizome key new`); empty: in the clear"),
@@ -115,7 +115,23 @@ const rz_setting_t rz_settings[] = {
 /* clang-format on */
 const size_t rz_settings_count = sizeof(rz_settings) / sizeof(rz_settings[0]);
 
-static const char *const level_names[] = { "debug", "info", "warn", "error", "off", NULL };
+/* NULL-terminated; NULL for what is not one of some words. */
+static const char *const *words_of(rz_setting_kind_t kind)
+{
+    static const char *const levels[] = { "debug", "info", "warn", "error", "off", NULL };
+    static const char *const policies[] = { "wait", "requeue", "cancel", NULL };
+    static const char *const severities[] = { "error", "warn", NULL };
+    switch (kind) {
+    case RZ_SETTING_LEVEL:
+        return levels;
+    case RZ_SETTING_POLICY:
+        return policies;
+    case RZ_SETTING_SEVERITY:
+        return severities;
+    default:
+        return NULL;
+    }
+}
 
 /* ---- names ---- */
 
@@ -201,12 +217,11 @@ static bool is_endpoint(const char *text)
            (strncmp(text, "inproc://", 9) == 0 && text[9] != '\0');
 }
 
-static bool is_level(const char *text)
+static bool is_word(const char *const *words, const char *text)
 {
-    size_t i = 0;
-    while (level_names[i] != NULL && strcmp(level_names[i], text) != 0)
-        i++;
-    return level_names[i] != NULL;
+    while (*words != NULL && strcmp(*words, text) != 0)
+        words++;
+    return *words != NULL;
 }
 
 /* One text of a kind that holds text, or one entry of a list. */
@@ -224,7 +239,9 @@ static bool is_sound(rz_setting_kind_t kind, const char *text)
     case RZ_SETTING_HTTP:
         return *text == '\0' || is_tcp(text);
     case RZ_SETTING_LEVEL:
-        return is_level(text);
+    case RZ_SETTING_POLICY:
+    case RZ_SETTING_SEVERITY:
+        return is_word(words_of(kind), text);
     case RZ_SETTING_TEXTS:
         return *text != '\0';
     default:
@@ -335,6 +352,13 @@ void rz_setting_value_fini(rz_setting_value_t *value)
 
 /* ---- showing ---- */
 
+static void put_words(const char *const *words, rz_buf_t *out)
+{
+    rz_buf_puts(out, "one of");
+    for (size_t i = 0; words[i] != NULL; i++)
+        rz_buf_printf(out, "%s %s", i > 0 ? "," : "", words[i]);
+}
+
 void rz_setting_allowed(const rz_setting_t *setting, rz_buf_t *out)
 {
     static const char endpoint[] = "tcp://HOST:PORT, ipc://PATH or inproc://NAME";
@@ -346,9 +370,9 @@ void rz_setting_allowed(const rz_setting_t *setting, rz_buf_t *out)
         rz_buf_puts(out, "true or false");
         break;
     case RZ_SETTING_LEVEL:
-        rz_buf_puts(out, "one of");
-        for (size_t i = 0; level_names[i] != NULL; i++)
-            rz_buf_printf(out, "%s %s", i > 0 ? "," : "", level_names[i]);
+    case RZ_SETTING_POLICY:
+    case RZ_SETTING_SEVERITY:
+        put_words(words_of(setting->kind), out);
         break;
     case RZ_SETTING_ID:
         rz_buf_puts(out, "an id of 1 to 128 letters, digits and . _ : -");

@@ -11,7 +11,9 @@ typedef enum {
     RZ_SETTING_ID,       /* id.h                                            */
     RZ_SETTING_ENDPOINT, /* where a ZeroMQ socket binds or connects         */
     RZ_SETTING_HTTP,     /* where HTTP is served; may be "": nowhere        */
-    RZ_SETTING_LEVEL,    /* a log level                                     */
+    RZ_SETTING_LEVEL,    /* one of some words: a log level,                 */
+    RZ_SETTING_POLICY,   /* what a drain does at its deadline,              */
+    RZ_SETTING_SEVERITY, /* how bad it is                                   */
     RZ_SETTING_INT,      /* min to max                                      */
     RZ_SETTING_BOOL,     /* true or false                                   */
     RZ_SETTING_TEXTS,    /* lists; in environment and flags comma separated */

@@ -21,6 +21,11 @@ static rz_rc_t keep(rz_config_t *config, char *bytes, size_t len, rz_err_t *err)
     return rz_config_set(config, key, bytes, err);
 }
 
+static rz_rc_t two_passwords(rz_err_t *err)
+{
+    return rz_fail_field(err, RZ_BAD_FIELD, file_key, "redis.password is set too; one of them must go");
+}
+
 static rz_rc_t take_password(rz_config_t *config, rz_err_t *err)
 {
     const char *path = rz_config_str(config, file_key);
@@ -30,7 +35,7 @@ static rz_rc_t take_password(rz_config_t *config, rz_err_t *err)
     if (*path == '\0')
         return RZ_OK;
     if (*rz_config_str(config, key) != '\0')
-        return rz_fail_field(err, RZ_BAD_FIELD, file_key, "redis.password is set too; one of them must go");
+        return two_passwords(err);
     if (rz_private_file_read(path, PASSWORD_MAX, &bytes, &len, &why) != RZ_OK)
         return rz_fail_field(err, why.rc, file_key, "%.300s %s", path, why.text);
     rz_rc_t rc = keep(config, bytes, len, err);
@@ -38,11 +43,9 @@ static rz_rc_t take_password(rz_config_t *config, rz_err_t *err)
     return rc;
 }
 
-rz_rc_t rz_store_access_read(rz_config_t *config, rz_store_options_t *out, rz_err_t *err)
+static rz_rc_t read_options(const rz_config_t *config, rz_store_options_t *out, rz_err_t *err)
 {
     rz_address_t address;
-    if (take_password(config, err) != RZ_OK)
-        return err->rc;
     *out = (rz_store_options_t){ .url = rz_config_str(config, "redis.url"),
                                  .user = rz_or_null(rz_config_str(config, "redis.user")),
                                  .password = rz_or_null(rz_config_str(config, key)),
@@ -56,4 +59,17 @@ rz_rc_t rz_store_access_read(rz_config_t *config, rz_store_options_t *out, rz_er
     if (rc == RZ_OK)
         rz_address_fini(&address);
     return rc;
+}
+
+rz_rc_t rz_store_access_read(rz_config_t *config, rz_store_options_t *out, rz_err_t *err)
+{
+    return take_password(config, err) == RZ_OK ? read_options(config, out, err) : err->rc;
+}
+
+rz_rc_t rz_store_access_check(const rz_config_t *config, rz_err_t *err)
+{
+    rz_store_options_t options;
+    if (*rz_config_str(config, file_key) != '\0' && *rz_config_str(config, key) != '\0')
+        return two_passwords(err);
+    return read_options(config, &options, err);
 }

@@ -12,3 +12,5 @@
  * the password file, and wipes it. A failure names the key: a file that is not ours alone, an address that cannot be
  * read, one to which we do not speak in the clear. */
 rz_rc_t rz_store_access_read(rz_config_t *config, rz_store_options_t *out, rz_err_t *err);
+/* The same without a look at files: whether the settings make sense on any host. */
+rz_rc_t rz_store_access_check(const rz_config_t *config, rz_err_t *err);

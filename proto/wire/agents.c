@@ -186,6 +186,13 @@ rz_agents_t *rz_agents_create(const cJSON *external_agents, const cJSON *subagen
     return agents;
 }
 
+rz_agents_t *rz_agents_read(const rz_config_t *config, rz_err_t *err)
+{
+    return rz_agents_create(rz_config_table(config, "externalAgents"),
+                            rz_config_table(config, "subagentRouting"), rz_config_table(config, "subagents"),
+                            err);
+}
+
 void rz_agents_destroy(rz_agents_t **agents)
 {
     if (*agents == NULL)

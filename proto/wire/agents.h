@@ -13,7 +13,7 @@
  * profile is an error of the configuration, not a silent empty table. */
 #pragma once
 
-#include "base/json.h"
+#include "base/config.h"
 #include "wire/provision.h"
 
 typedef enum { RZ_AGENT_ACTOR, RZ_AGENT_A2A } rz_agent_protocol_t;
@@ -43,6 +43,8 @@ typedef struct rz_agents rz_agents_t;
  * "externalAgents.survey.protocol"). */
 rz_agents_t *rz_agents_create(const cJSON *external_agents, const cJSON *subagent_routing,
                               const cJSON *subagents, rz_err_t *err);
+/* Of the tables in a configuration. */
+rz_agents_t *rz_agents_read(const rz_config_t *config, rz_err_t *err);
 void rz_agents_destroy(rz_agents_t **agents);
 size_t rz_agents_count(const rz_agents_t *agents);
 const rz_agent_t *rz_agents_at(const rz_agents_t *agents, size_t i);

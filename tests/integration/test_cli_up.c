@@ -257,6 +257,45 @@ static void a_second_host_joins_with_runners_of_its_own(void **state)
     has(said.out, "echo: there\n");
 }
 
+static void a_full_state_folder_is_named_with_its_reason(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/rhizome-full-XXXXXX";
+    shell("unshare --user --map-root-user --mount true");
+    if (said.code != 0) {
+        print_message("SKIPPED: no mount namespaces here\n");
+        skip();
+    }
+    assert_non_null(mkdtemp(dir));
+    shell(
+        "unshare --user --map-root-user --mount sh -c 'mount -t tmpfs -o size=40k none %s && exec rhizome up "
+        "--up-state-dir %s'",
+        dir, dir);
+    assert_int_equal(rmdir(dir), 0);
+    ended_with(69);
+    has(said.err, "nothing can be written in /tmp/rhizome-full-");
+    has(said.err, ": No space left on device\n");
+}
+
+static void a_start_that_fails_quotes_the_log_of_this_start_alone(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/rhizome-again-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    shell("cd %s && mkdir logs bin && echo 'of another day' > logs/redis.log && "
+          "printf '#!/bin/sh\necho no luck; exit 1\n' > bin/redis-server && chmod +x bin/redis-server && "
+          "PATH=$PWD/bin:$PATH rhizome up --up-state-dir .",
+          dir);
+    int code = said.code;
+    char err[1024];
+    snprintf(err, sizeof err, "%.1000s", said.err);
+    shell("rm -r %s", dir);
+    assert_int_equal(code, 69);
+    has(err, "redis did not start: exit code 1");
+    has(err, "no luck\n");
+    has_not(err, "of another day");
+}
+
 static void the_demo_ends_as_it_should_and_leaves_no_process(void **state)
 {
     (void)state;
@@ -282,6 +321,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(up_ends_loudly_when_its_redis_dies, house_up, house_down),
     cmocka_unit_test_setup_teardown(data_outlives_an_up, house_up, house_down),
     cmocka_unit_test_setup_teardown(a_second_host_joins_with_runners_of_its_own, house_up, house_down),
+    cmocka_unit_test_setup_teardown(a_full_state_folder_is_named_with_its_reason, nothing_up, NULL),
+    cmocka_unit_test_setup_teardown(a_start_that_fails_quotes_the_log_of_this_start_alone, nothing_up, NULL),
     cmocka_unit_test_setup_teardown(the_demo_ends_as_it_should_and_leaves_no_process, nothing_up, NULL),
 };
 /* clang-format on */

@@ -392,7 +392,8 @@ static void a_runner_refuses_to_start_with_another_word_for_missing_credentials(
     const desk_t *desk = *state;
     char log[128];
     assert_int_equal(exit_code_of(desk, "--runner-missing-credential=ignore", log), 78);
-    log_says(log, "runner.missing_credential: found \"ignore\", allowed: \"error\", \"warn\"");
+    log_says(log, "runner.missing_credential: found \"ignore\" in flag --runner-missing-credential, "
+                  "allowed: one of error, warn");
 }
 
 /* clang-format off */

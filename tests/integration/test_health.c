@@ -398,7 +398,7 @@ static void a_port_that_is_taken_is_named_and_nothing_starts(void **state)
                                   "--runner-http",
                                   broker_at,
                                   NULL };
-    assert_int_equal(end_of(runner_argv, "runner.http: cannot listen on 127.0.0.1:"), 78);
+    assert_int_equal(end_of(runner_argv, "runner.http: cannot listen on 127.0.0.1:"), 69);
 }
 
 static void a_broker_without_an_endpoint_serves_nothing(void **state)

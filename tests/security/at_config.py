@@ -14,13 +14,21 @@ ID = {"type": "string", "pattern": hostile.ID_PATTERN}
 ENDPOINT = {"type": "string", "pattern": r"^(tcp|ipc)://.+$"}
 KINDS = {
     "TEXT": TEXT, "ID": ID, "ENDPOINT": ENDPOINT, "HTTP": {"type": "string", "pattern": "^tcp://.+$"},
-    "RZ_SETTING_TEXT": TEXT, "RZ_SETTING_SECRET": TEXT, "RZ_SETTING_URL": TEXT, "RZ_SETTING_BOOL": {"type": "boolean"},
+    "RZ_SETTING_TEXT": TEXT, "RZ_SETTING_SECRET": TEXT, "RZ_SETTING_BOOL": {"type": "boolean"},
+    "RZ_SETTING_URL": {"type": "string", "pattern": "^unix:.+$"},  # one of its forms
     "RZ_SETTING_LEVEL": {"enum": ["debug", "info", "warn", "error", "off"]},
+    "RZ_SETTING_POLICY": {"enum": ["wait", "requeue", "cancel"]}, "RZ_SETTING_SEVERITY": {"enum": ["error", "warn"]},
     "RZ_SETTING_TEXTS": {"type": "array", "maxItems": 256, "items": {**TEXT, "minLength": 1}},
     "RZ_SETTING_IDS": {"type": "array", "maxItems": 256, "items": ID},
     "RZ_SETTING_ENDPOINTS": {"type": "array", "maxItems": 256, "items": ENDPOINT},
 }
-UNKNOWN = [("config : an unknown member", bad("BAD_FIELD", "nearest", at="no_such_member"), "a setting that nobody reads is a mistake")]
+EXCEPTIONS = [
+    ("config : an unknown member", bad("BAD_FIELD", "nearest", at="no_such_member"), "a setting that nobody reads is a mistake"),
+    *[(f"config broker.sync_ms: {what}", bad("BAD_FIELD", "twice broker.sync_ms", at="broker.lease_ms"), "a lease of 100 ms stands beside it")
+      for what in ("missing", "at the limit")],
+    ("config redis.password: at the limit", bad("BAD_FIELD", "redis.password is set too", at="redis.password_file"), "one of the two"),
+]
+NO_PASSWORD = {"redis": {"password": ""}}  # there is a file for it
 AT_ONCE = 100  # files of one command
 
 
@@ -70,7 +78,7 @@ class Config(Folder):
 
     def cases(self):
         """Whatever a value may not be is BAD_FIELD here, and a list is one value."""
-        for case in cases("config", {}, UNKNOWN):
+        for case in cases("config", NO_PASSWORD, EXCEPTIONS):
             if case.code not in (ACCEPTED, "BAD_JSON", "TOO_DEEP"):
                 field = tuple(re.sub(r"\[.*", "", name) for name in case.field)
                 case = case._replace(code="BAD_FIELD", field=field + tuple(name + "." for name in field))

@@ -98,9 +98,24 @@ static void a_second_host_joins_with_the_key_that_was_made_for_it(void **state)
     shell("rhizome run --label far --executor echo 'far away'");
     ended_with(0);
     has(said.out, "echo: far away");
+}
+
+static void who_joined_hears_that_its_key_was_revoked_and_ends(void **state)
+{
+    (void)state;
+    char key[100];
+    snprintf(key, sizeof key, "%s/host2.key", houses.dir);
+    shell("rhizome key new host2 --role runner --out %s", key);
+    join_with(key);
+    await_line(&houses.joined, "rhizome is up");
     shell("rhizome key revoke host2");
     ended_with(0);
     await_call("rhizome runner list --json | grep -q host2 && ! rhizome runner list | grep 'host2.*linked'");
+    int status = process_end(&houses.joined, 0, 2 * RIG_PATIENCE_MS);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 77);
+    shell("grep -c 'refuses our key' %s/joined.log", houses.dir);
+    out_is("2\n"); /* at first, and at last */
 }
 
 static void who_has_no_key_joins_nothing_and_asks_nothing(void **state)
@@ -177,6 +192,7 @@ static void who_locks_the_folder_keeps_nobody_from_revoking(void **state)
 static const struct CMUnitTest tests[] = {
     /* clang-format off */
     cmocka_unit_test_setup_teardown(a_second_host_joins_with_the_key_that_was_made_for_it, up_for_others, all_down),
+    cmocka_unit_test_setup_teardown(who_joined_hears_that_its_key_was_revoked_and_ends, up_for_others, all_down),
     cmocka_unit_test_setup_teardown(who_has_no_key_joins_nothing_and_asks_nothing, up_for_others, all_down),
     cmocka_unit_test_setup_teardown(who_locks_the_folder_keeps_nobody_from_revoking, up_for_others, all_down),
     cmocka_unit_test_setup_teardown(keys_are_files_of_ones_own_and_the_list_is_told, up_for_others, all_down),

@@ -30,6 +30,15 @@ static void what_is_no_code_is_our_own_bug(void **state)
     assert_int_equal(rz_rc_parse(NULL), RZ_INTERNAL);
 }
 
+static void what_a_daemon_ends_with_tells_the_host_us_and_its_configuration_apart(void **state)
+{
+    (void)state;
+    assert_int_equal(rz_rc_exit_code(RZ_SYS), 69);
+    assert_int_equal(rz_rc_exit_code(RZ_INTERNAL), 70);
+    assert_int_equal(rz_rc_exit_code(RZ_BAD_FIELD), 78);
+    assert_int_equal(rz_rc_exit_code(RZ_NOT_ALLOWED), 78);
+}
+
 static void the_first_failure_stays(void **state)
 {
     (void)state;
@@ -157,6 +166,7 @@ static void running_out_of_memory_ends_the_process_with_70_and_a_line(void **sta
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_code_has_a_name_that_leads_back_to_it),
     cmocka_unit_test(what_is_no_code_is_our_own_bug),
+    cmocka_unit_test(what_a_daemon_ends_with_tells_the_host_us_and_its_configuration_apart),
     cmocka_unit_test(the_first_failure_stays),
     cmocka_unit_test(a_failure_without_a_place_still_tells_its_code),
     cmocka_unit_test(field_and_reason_are_in_the_text),
