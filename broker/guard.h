@@ -33,7 +33,7 @@ typedef struct {
 
 /* Before the first CURVE socket is bound. NULL and err: the list cannot be read, or another holds ZAP in this context. */
 guard_t *guard_open(const guard_parts_t *parts, rz_err_t *err);
-/* After the last of them was closed: without a handler libzmq lets everybody in (PITFALLS 2). */
+/* After the last of them was closed: without a handler libzmq lets everybody in. */
 void guard_close(guard_t **guard);
 
 #define GUARD_USER_MAX (RZ_KEY_LEN + 1 + RZ_ID_MAX + 1) /* of a User-Id, with its NUL */

@@ -1,6 +1,6 @@
 /* health.h - how the broker is: /readyz and /metrics over HTTP, and what the service manager is told.
  *
- * Ready means consuming (DESIGN.md 5): the store is up, it answered a tick within seconds, the sockets take what comes. The
+ * Ready means consuming: the store is up, it answered a tick within seconds, the sockets take what comes. The
  * watchdog is fed by progress only: while ticks are answered, or while the store is known to be away, for a reason that is
  * told. That is no fault of the broker, and to start it again would mend nothing; a tick that hangs while the store counts
  * as up is. Loop thread only. */

@@ -63,7 +63,7 @@ void intake_fini(intake_t *intake);
 /* Whose job it is: what a refusal by the store says. */
 void intake_whose(const intake_t *intake, intake_who_t *out);
 
-/* Refusals with which upstream ends the child, in its words (spec 8.2). */
+/* Refusals with which upstream ends the child, in its words (rule 8.2). */
 #define CHILD_NOT_FOUND "child session not found"
 #define NOT_A_CHILD     "spawn job child session is not kind=child"
 /* Why nobody runs the stored session with this header, in upstream's words: it is no child, or nobody has its

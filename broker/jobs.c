@@ -159,7 +159,7 @@ static void tell_end(jobs_t *jobs, const intake_who_t *who, const char *error)
     publish(notice, false);
 }
 
-/* A parent that waits for the child as upstream has it (spec 8.2) also hears that it ended. Of ids for which a key may not
+/* A parent that waits for the child as upstream has it (rule 8.2) also hears that it ended. Of ids for which a key may not
  * speak only the log knows: a subscriber would believe them. */
 static void reject(jobs_t *jobs, rz_rc_t rc, const rz_err_t *err, const intake_who_t *who)
 {

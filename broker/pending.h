@@ -1,4 +1,4 @@
-/* pending.h - messages that a session brings along in metadata["pending_injected_messages"] (spec 7.4, 8.5): upstream
+/* pending.h - messages that a session brings along in metadata["pending_injected_messages"] (rules 7.4, 8.5): upstream
  * keeps there what was said to a child while it ran, as the text of an array of {"content":...,"created_at":...}. Here
  * they enter the session as what they are, user messages at its end, and the key is gone. */
 #pragma once

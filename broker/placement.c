@@ -131,7 +131,7 @@ static void on_submitted(rz_rc_t rc, const rz_submit_result_t *result, void *arg
     answer(submitting, rc, result);
 }
 
-/* Routed to a profile that neither the configuration nor a linked runner has (spec 9.3): it would wait in vain. */
+/* Routed to a profile that neither the configuration nor a linked runner has (rule 9.3): it would wait in vain. */
 static bool is_doomed(const placement_t *placement, const intake_t *intake)
 {
     return intake->doom != NULL && nobody_has(placement, intake->profile);

@@ -1,4 +1,4 @@
-/* states.h - what a runner says of its runs in a sync (spec 6.6), taken apart, checked and written anew, so that
+/* states.h - what a runner says of its runs in a sync (rule 6.6), taken apart, checked and written anew, so that
  * the store keeps nothing but the known members.
  *
  *   {"<child>":{"epoch":2,"last_event_at":"…","last_tool_name":"Bash","last_tool_phase":"begin","round_count":3}}

@@ -1,5 +1,5 @@
 /* syncs.h - the heartbeat of a runner: what it says it holds goes to the store, and what it should know comes
- * back (DESIGN.md 5). A sync heals whatever was lost on the way: assigns, cancels, steering. */
+ * back. A sync heals whatever was lost on the way: assigns, cancels, steering. */
 #pragma once
 
 #include "brokers.h"

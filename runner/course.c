@@ -44,7 +44,7 @@ static const edge_t edges[ACT_STATES][ACT_EVENTS] = {
     [ACT_CANCELLING][EV_STOP] = { ACT_ENDED, DO_END_CANCELLED },
     [ACT_CANCELLING][EV_FENCED] = { ACT_DONE, DO_ABANDON },
 
-    /* the limit was reached: whatever follows, it timed out (spec 8.5) */
+    /* the limit was reached: whatever follows, it timed out (rule 8.5) */
     [ACT_EXPIRING][EV_TERMINAL] = { ACT_ENDED, DO_END_TIMED_OUT },
     [ACT_EXPIRING][EV_LOST] = { ACT_ENDED, DO_END_TIMED_OUT },
     [ACT_EXPIRING][EV_CANCEL_NOW] = { ACT_ENDED, DO_END_TIMED_OUT },

@@ -43,7 +43,7 @@ static bool is_blank(const char *text)
     return text[strspn(text, BLANKS)] == '\0';
 }
 
-/* NULL when absent; a blank text says as little as none (spec 1.6). */
+/* NULL when absent; a blank text says as little as none (rule 1.6). */
 static const char *read_text(const cJSON *object, const char *key, rz_err_t *err)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);

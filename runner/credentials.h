@@ -1,4 +1,4 @@
-/* credentials.h - keys of model providers, from one private file on the runner's host (spec 1.6, 9.4).
+/* credentials.h - keys of model providers, from one private file on the runner's host (rules 1.6, 9.4).
  *
  *     { "anthropic":     { "api_key": "sk-..." },    // comments as in the configuration
  *       "5b0e-instance": { "api_key": "sk-...", "base_url": "https://llm.internal",

@@ -1,4 +1,4 @@
-/* crew.h - all workers of a runner: who is idle, who comes, who waits for one (DESIGN.md 8).
+/* crew.h - all workers of a runner: who is idle, who comes, who waits for one.
  *
  * A run that needs a worker is a seeker. It gets, in this order: a parked worker of its pool key at once; a
  * worker of its key that becomes free before its own is up; the one spawned for it. A worker that becomes

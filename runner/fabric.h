@@ -1,4 +1,4 @@
-/* fabric.h - the private folders in which workers register (spec 2).
+/* fabric.h - the private folders in which workers register (rule 2).
  *
  *     <state_dir>/run.<pid>.<random>/     of one runner process, 0700, held by a lock
  *         lock

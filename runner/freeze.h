@@ -1,5 +1,4 @@
-/* freeze.h - whether workers may go on while nobody says that they are still ours (DESIGN.md 5, "A store outage kills
- * nobody").
+/* freeze.h - whether workers may go on while nobody says that they are still ours.
  *
  * Whoever is silent for a lease is condemned, and what it ran begins elsewhere. A runner that no broker answers cannot know
  * whether that happened, so it makes its workers stand still before it could, and lets them go on when the store says that

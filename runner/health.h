@@ -1,6 +1,6 @@
 /* health.h - how the runner is: /readyz and /metrics over HTTP, and what the service manager is told.
  *
- * Ready means consuming (DESIGN.md 5): linked to a broker, whose last answer to our sync was OK and is seconds old (so the
+ * Ready means consuming: linked to a broker, whose last answer to our sync was OK and is seconds old (so the
  * store is up as well), and not draining. The watchdog is fed by progress only: the loop turns, and either syncs are
  * answered, whatever the answer, or there is no broker, which is looked for. Neither a broker nor a store that is away is
  * our fault, and to end us for it would end our workers. Loop thread only. */

@@ -128,7 +128,7 @@ _Noreturn static void keep(pid_t runner, int beats, const sigset_t *watched)
     _exit(exit_code(&keeper));
 }
 
-/* PDEATHSIG is set last and the parent looked at again: it may have died in between (PITFALLS 22). SIGQUIT
+/* PDEATHSIG is set last and the parent looked at again: it may have died in between. SIGQUIT
  * and not SIGKILL: the runner must still kill its workers. */
 static void become_runner(pid_t keeper, const sigset_t *before)
 {

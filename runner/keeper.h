@@ -1,4 +1,4 @@
-/* keeper.h - the small resident parent of a runner: nobody outlives it (DESIGN.md 5, "No orphan").
+/* keeper.h - the small resident parent of a runner: nobody outlives it.
  *
  *     keeper ── runner ── worker ── whatever a worker started
  *

@@ -1,4 +1,4 @@
-/* pool.h - the free workers of one runner (DESIGN.md 8).
+/* pool.h - the free workers of one runner.
  *
  * pool_entry.h decides what follows on what; this module keeps the entries and knows the limits. Plain data: a worker
  * is a pointer that the pool keeps and never looks into; time arrives as `now`. The caller asks which entry a rule

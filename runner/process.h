@@ -1,4 +1,4 @@
-/* process.h - one child process: started, fed on stdin, listened to on stderr, reaped (PITFALLS 21-23).
+/* process.h - one child process: started, fed on stdin, listened to on stderr, reaped.
  *
  * The child gets a session and process group of its own, default signals, an empty mask, stdout on /dev/null
  * and no descriptor of ours, and is confined (confinement.h). stdin is written without blocking and closed behind the last byte; stderr is

@@ -35,7 +35,7 @@ static bool is_blank(const char *text)
 
 /* ---- the one credential of a child ---- */
 
-/* Of the session's model, else of its metadata, else the runner's own (spec 1.6, 9.4); empty: none is named. */
+/* Of the session's model, else of its metadata, else the runner's own (rules 1.6, 9.4); empty: none is named. */
 static void put_provider(const profile_case_t *of, rz_buf_t *out)
 {
     const rz_str_t named[] = { rz_json_member(rz_json_member(of->header, "model_ref"), "provider"),
@@ -167,7 +167,7 @@ static void free_list(char ***list)
 
 /* ---- ProvisionSpec ---- */
 
-/* The session's pinned model, else the job's bare one on the session's provider or the default one (spec 3.8, 7.4). */
+/* The session's pinned model, else the job's bare one on the session's provider or the default one (rules 3.8, 7.4). */
 static void set_model(rz_provision_t *p, const rz_session_t *session, const char *job_model,
                       const char *default_provider)
 {

@@ -1,5 +1,5 @@
 /* profile.h - from an agent profile and an assignment to a worker: its pool key, its command line and
- * environment, and the ProvisionSpec it reads from stdin (spec 1, 3.8).
+ * environment, and the ProvisionSpec it reads from stdin (rules 1, 3.8).
  *
  * The pool key says which workers are interchangeable: the affinity key of the job (made by the broker), the
  * profile, its arguments, the worker program's identity on disk, so that a replaced binary is not served by

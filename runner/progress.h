@@ -1,4 +1,4 @@
-/* progress.h - what is known of a run from what its worker says (spec 6.6).
+/* progress.h - what is known of a run from what its worker says (rule 6.6).
  *
  * Every event moves `last_event_at`; `tool_start` and `tool_lifecycle` say which tool is at work, in which phase;
  * `runner_progress` says the round. Nothing else changes them, heartbeats least of all. Heartbeats carry it, and

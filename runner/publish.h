@@ -1,4 +1,4 @@
-/* publish.h - events of activations, numbered and sent (DESIGN.md 7, proto/README.md 6).
+/* publish.h - events of activations, numbered and sent (proto/README.md 6).
  *
  * Every event gets the next seq of its stream and goes out at once; a durable one is also queued in the
  * activation's journal. The one exception is the last, sub_agent_completed: it is queued first and published only

@@ -1,4 +1,4 @@
-/* questions.h - what the worker of one run has asked and nobody has answered yet (spec 4.4).
+/* questions.h - what the worker of one run has asked and nobody has answered yet (rule 4.4).
  *
  * A question has an id and a deadline, by which it is answered with no. Plain data: time arrives as `now` in
  * milliseconds; a zeroed one is empty. */

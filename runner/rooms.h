@@ -1,4 +1,4 @@
-/* rooms.h - how many runs of each profile may go at a time (spec 3.8, 9.4): a profile's `max_concurrent`, else as many
+/* rooms.h - how many runs of each profile may go at a time (rules 3.8, 9.4): a profile's `max_concurrent`, else as many
  * as the runner has slots.
  *
  * A run enters the room of its profile, or waits at its door; whoever waits longest is let in when another one leaves.

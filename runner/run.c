@@ -151,7 +151,7 @@ static rz_rc_t prepare_worker(run_t *run, rz_str_t messages, rz_err_t *err)
     return profile_pool_key(&of, run->pool_key, err);
 }
 
-/* What there is to do with it, in upstream's order (spec 8.2, 8.3). */
+/* What there is to do with it, in upstream's order (rules 8.2, 8.3). */
 static course_event_t judge(run_t *run, rz_str_t header, rz_str_t messages)
 {
     rz_err_t err = { 0 };

@@ -11,7 +11,7 @@
 #define ERROR_MAX  ((size_t)16 << 10)   /* of an outcome, in bytes: escaped, it still fits every message */
 #define RESULT_MAX (RZ_SESSION_MAX / 2) /* the session it joins still fits a frame */
 #define CANCELLED  "Cancelled"
-#define SKIPPED    "No pending message to execute" /* spec 8.2 */
+#define SKIPPED    "No pending message to execute" /* rule 8.2 */
 
 void run_let_go(run_t *run, worker_ending_t ending)
 {
@@ -46,7 +46,7 @@ static void do_nothing(run_t *run)
 }
 
 /* A worker may be leaving in the very moment in which it is given. What it was not told of has not begun, so this is as a
- * connection that failed: once more with another, then it is final (spec 3.8). */
+ * connection that failed: once more with another, then it is final (rule 3.8). */
 void run_dispatch(run_t *run, worker_t *worker)
 {
     bool retried = run->course.state == ACT_RETRYING;

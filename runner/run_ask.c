@@ -1,4 +1,4 @@
-/* run_ask.c - what a run's worker asks before it acts, and who answers (spec 4.4): a person, by way of a broker, if the
+/* run_ask.c - what a run's worker asks before it acts, and who answers (rule 4.4): a person, by way of a broker, if the
  * profile says so; else nobody, and then the answer is no. Every question ends in one reply and one event. */
 #include "run_inner.h"
 
@@ -26,7 +26,7 @@ static void open_event(run_t *run, const char *type, const char *id, rz_buf_t *o
     rz_json_put_str(out, "request_id", id);
 }
 
-/* What is missing reads as "" (spec 4.4). */
+/* What is missing reads as "" (rule 4.4). */
 static void put_text(rz_buf_t *out, rz_str_t body, const char *key)
 {
     rz_str_t value = rz_json_member(body, key);

@@ -27,7 +27,7 @@ struct run {
 
     course_t course;
     course_event_t verdict; /* of run_open(): READY when nothing stands against running it */
-    bool unprepared;        /* no job that could begin came of its session (spec 8.2)      */
+    bool unprepared;        /* no job that could begin came of its session (rule 8.2)      */
     journal_t journal;
     stream_t stream;
     watchdog_t watchdog;

@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define EVENTS_MAX 64 /* of one batch (spec 4.6) */
+#define EVENTS_MAX 64 /* of one batch (rule 4.6) */
 
 bool run_is_worth_a_line(uint64_t count)
 {

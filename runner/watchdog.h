@@ -1,8 +1,8 @@
-/* watchdog.h - how long a run may last and how long it may be silent (spec 8.4).
+/* watchdog.h - how long a run may last and how long it may be silent (rule 8.4).
  *
  * A plain value: no clock, no loop. Moments are milliseconds of the caller's monotonic clock; the limits are
  * whole seconds, as the session's metadata says them. Counted from the moment `run` was sent: waiting for a
- * worker is nobody's fault but ours and costs the child nothing (stricter than upstream, spec 8.4 "hazard").
+ * worker is nobody's fault but ours and costs the child nothing (stricter than upstream, rule 8.4 "hazard").
  */
 #pragma once
 

@@ -29,7 +29,7 @@ typedef struct {
     void (*on_failed)(worker_t *worker, worker_failure_t failure, const char *reason, void *arg);
     void (*on_frame)(worker_t *worker, const char *bytes, size_t len, void *arg); /* of its run; lent */
     void (*on_late_frame)(worker_t *worker, size_t len, void *arg);   /* without a run: it retires  */
-    void (*on_lost)(worker_t *worker, const char *reason, void *arg); /* upstream's words, spec 4.3 */
+    void (*on_lost)(worker_t *worker, const char *reason, void *arg); /* upstream's words, rule 4.3 */
     void (*on_stderr)(worker_t *worker, const char *bytes, size_t n, void *arg);
     void (*on_gone)(worker_t *worker, void *arg); /* last; the pointer dies when it returns */
 } worker_events_t;

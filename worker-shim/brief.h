@@ -1,4 +1,4 @@
-/* brief.h - what a worker keeps of its ProvisionSpec (spec 1): of its secrets no more than its program gets. */
+/* brief.h - what a worker keeps of its ProvisionSpec (rule 1): of its secrets no more than its program gets. */
 #pragma once
 
 #include "base/id.h"

@@ -169,7 +169,7 @@ void desk_frame(desk_t *desk, const char *bytes, size_t len)
     rz_err_t err = { 0 };
     if (rz_parent_frame_decode(bytes, len, &frame, &err) != RZ_OK) {
         rz_log_warn("frame.refused", "rc=%s text=\"%s\"", rz_rc_name(err.rc), err.text);
-        return; /* a malformed parent frame is ignored (spec 0.2) */
+        return; /* a malformed parent frame is ignored (rule 0.2) */
     }
     switch (frame.kind) {
     case RZ_PARENT_RUN:

@@ -1,4 +1,4 @@
-/* desk.h - one run at a time: what comes in over the connection, and what goes out (spec 3.4, 3.7).
+/* desk.h - one run at a time: what comes in over the connection, and what goes out (rules 3.4, 3.7).
  *
  * Exactly one terminal per run, after all its events. A `run` while another is active cancels that one and
  * waits for its end, so frames of two runs never mix. When the connection goes away its run is cancelled and

@@ -1,4 +1,4 @@
-/* echo.c - the echo executor: one token per word, then the words again as the result (spec 5).
+/* echo.c - the echo executor: one token per word, then the words again as the result (rule 5).
  *
  * A short assignment is answered within the call that starts it. A long one is cut into turns, so that a
  * cancel can come between and a slow reader slows us down instead of filling our memory. */
@@ -128,7 +128,7 @@ static void echo_start(execution_t *echo, const rz_parent_frame_t *run, rz_str_t
 static void echo_steer(execution_t *echo, const char *text)
 {
     (void)echo;
-    (void)text; /* echo ignores steering (spec 5) */
+    (void)text; /* echo ignores steering (rule 5) */
 }
 
 static void echo_cancel(execution_t *echo)

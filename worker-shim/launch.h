@@ -1,6 +1,6 @@
 /* launch.h - starting a program that dies with us, and the other half of that: `rhizome-worker --exec`.
  *
- * posix_spawn has no place between fork and exec where PR_SET_PDEATHSIG could be set (PITFALLS 21, 22), so we
+ * posix_spawn has no place between fork and exec where PR_SET_PDEATHSIG could be set, so we
  * start ourselves again, and that copy sets it, checks that we still live, and becomes the program. The copy gets the
  * variables through a descriptor: no argv and no environment of a process of ours shows them, not even for a moment. */
 #pragma once

@@ -1,5 +1,5 @@
-/* main.c - rhizome-worker: read a ProvisionSpec from stdin, listen, register, serve runs, leave (spec 1 to
- * 5). */
+/* main.c - rhizome-worker: read a ProvisionSpec from stdin, listen, register, serve runs, leave (rules 1
+ * to 5). */
 #include "base/log.h"
 #include "base/privacy.h"
 #include "brief.h"
@@ -45,7 +45,7 @@ typedef struct {
     char *gone; /* why no run can be served any more; NULL as long as they can */
 } worker_t;
 
-/* The runner reads one line and knows (spec 1.9). */
+/* The runner reads one line and knows (rule 1.9). */
 static int fail(const char *what, const char *why)
 {
     fprintf(stderr, "rhizome-worker failed: %s%s\n", what, why);

@@ -137,7 +137,7 @@ registration_t *registration_open(uv_loop_t *loop, const char *fabric_dir, const
 }
 
 /* Upstream re-uses ids: a newer worker may have put its own record under our name, and deleting that would
- * make it unreachable (spec 1.7). What cannot be read is left alone as well. */
+ * make it unreachable (rule 1.7). What cannot be read is left alone as well. */
 static bool record_is_ours(const char *path)
 {
     char bytes[4096];

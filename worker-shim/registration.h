@@ -1,4 +1,4 @@
-/* registration.h - this worker's entry in the file fabric, from listening to leaving (spec 2). */
+/* registration.h - this worker's entry in the file fabric, from listening to leaving (rule 2). */
 #pragma once
 
 #include "base/rc.h"

@@ -1,4 +1,4 @@
-/* serve.h - the worker's WebSocket server: one connection at a time speaks to the desk (spec 3).
+/* serve.h - the worker's WebSocket server: one connection at a time speaks to the desk (rule 3).
  *
  * With a token there is one connection in all (door.h): when it has ended, so has the service. */
 #pragma once
@@ -6,8 +6,8 @@
 #include "base/ws.h"
 #include "desk.h"
 
-#define ACCEPT_LIMIT_MS   120000 /* one-shot: nobody connected (spec 3.5)        */
-#define IDLE_DEFAULT_SECS 300    /* reusable: nobody connected (spec 1.4)        */
+#define ACCEPT_LIMIT_MS   120000 /* one-shot: nobody connected (rule 3.5)        */
+#define IDLE_DEFAULT_SECS 300    /* reusable: nobody connected (rule 1.4)        */
 
 typedef enum {
     SERVED_DONE,   /* one-shot: its connection ended; reusable: idled out */

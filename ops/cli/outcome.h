@@ -1,4 +1,4 @@
-/* outcome.h - what the program tells its caller: one exit code for every way a verb can end (DESIGN.md 10).
+/* outcome.h - what the program tells its caller: one exit code for every way a verb can end.
  */
 #pragma once
 

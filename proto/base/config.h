@@ -7,7 +7,7 @@
  * the same file; each uses what concerns it. A key that is
  * not in the table, a value of the wrong kind or out of bounds is a failure that names the key, the value,
  * where it came from and what is allowed. The tables `externalAgents`, `subagentRouting` and `subagents`
- * (spec 9) are taken as they are: wire/agents.h reads them. */
+ * (rule 9) are taken as they are: wire/agents.h reads them. */
 #pragma once
 
 #include "base/json.h"

@@ -5,7 +5,7 @@
  *   /readyz?verbose    the same with one line a check: "[+] store", "[-] broker: none is linked"
  *   /metrics           Prometheus text format: base units, no ids as labels
  *
- * Ready means consuming (DESIGN.md 5), not merely running: each daemon says by its checks what that is. */
+ * Ready means consuming, not merely running: each daemon says by its checks what that is. */
 #pragma once
 
 #include "base/ws.h"

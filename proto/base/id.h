@@ -11,7 +11,7 @@
 #define RZ_UUID_LEN   36
 #define RZ_DIGEST_LEN 64 /* hex digits of SHA-256        */
 
-/* [A-Za-z0-9][A-Za-z0-9._:-]{0,127}: what may touch a key, a topic or a path (DESIGN.md 5). */
+/* [A-Za-z0-9][A-Za-z0-9._:-]{0,127}: what may touch a key, a topic or a path. */
 bool rz_id_valid(rz_str_t id);
 /* The same for whoever gave another one. */
 #define RZ_ID_RULE "an id of 1 to 128 letters, digits and . _ : -, beginning with a letter or digit"

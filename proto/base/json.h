@@ -1,6 +1,6 @@
 /* json.h - strict JSON in front of cJSON, and members that stay bytes.
  *
- * cJSON forgives what others exploit (PITFALLS 18-20), so nothing reaches it unchecked: rz_json_check()
+ * cJSON forgives what others exploit, so nothing reaches it unchecked: rz_json_check()
  * accepts exactly one RFC 8259 text in valid UTF-8, without byte order mark, duplicate keys, \u0000, lone
  * surrogates or numbers out of the double range or longer than 63 bytes (cJSON misreads those), nested at
  * most RZ_JSON_DEPTH_MAX deep.

@@ -1,4 +1,4 @@
-/* limits.h - the named bounds of DESIGN.md section 5: what is larger is refused by name, not truncated.
+/* limits.h - the named bounds: what is larger is refused by name, not truncated.
  * These are defaults and ceilings of the wire; a configuration may set some of them lower (config keys
  * "limits.*"), never higher. */
 #pragma once
@@ -9,9 +9,9 @@
 #define RZ_ID_MAX            128                 /* bytes of an id: [A-Za-z0-9][A-Za-z0-9._:-]{0,127}  */
 #define RZ_JOB_MAX           ((size_t)1 << 20)   /* a spawn job without its session, bytes of JSON     */
 #define RZ_SESSION_MAX       ((size_t)8 << 20)   /* a session, bytes of JSON                           */
-#define RZ_FRAME_MAX         ((size_t)16 << 20)  /* a WebSocket protocol frame (spec 3.3)              */
+#define RZ_FRAME_MAX         ((size_t)16 << 20)  /* a WebSocket protocol frame (rule 3.3)              */
 #define RZ_EVENT_MAX         ((size_t)256 << 10) /* one worker event, bytes of JSON                    */
-#define RZ_PROVISION_MAX     ((size_t)8 << 20)   /* the document on a worker's stdin (spec 1.1)        */
+#define RZ_PROVISION_MAX     ((size_t)8 << 20)   /* the document on a worker's stdin (rule 1.1)        */
 #define RZ_JSON_DEPTH_MAX    64
 #define RZ_QUEUE_MAX         1000000 /* queued activations                                 */
 #define RZ_LOGGED_EVENTS_MAX 10000   /* durable events kept per child                      */

@@ -13,7 +13,7 @@
 #endif
 
 /* Both, because neither suffices: a core_pattern that is a pipe ignores the limit, and exec takes back what
- * PR_SET_DUMPABLE said (PITFALLS 24). */
+ * PR_SET_DUMPABLE said. */
 void rz_keep_memory_private(void)
 {
     const struct rlimit none = { 0, 0 };

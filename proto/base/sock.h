@@ -1,11 +1,12 @@
 /* sock.h - a ZeroMQ socket on a libuv loop.
  *
- * ZMQ_FD is edge-triggered and a send may swallow the edge (PITFALLS 7): this module re-reads ZMQ_EVENTS from
+ * ZMQ_FD is edge-triggered and a send may swallow the edge: this module re-reads ZMQ_EVENTS from
  * a prepare/check pair, keeps the loop awake with an idle handle while messages remain, and hands at most a
  * batch of messages to on_msg per turn, so that one chatty peer cannot starve the timers.
  *
  * Every socket gets LINGER 0 unless set, TCP keepalive, ZMQ_MAXMSGSIZE, IMMEDIATE for connecting DEALER/PUSH,
- * and ROUTER_MANDATORY for ROUTER.  No ZMTP heartbeats (PITFALLS 1).  Loop thread only, and no sending from a
+ * and ROUTER_MANDATORY for ROUTER.  No ZMTP heartbeats: with a full receive queue they abort a connecting
+ * SUB or DEALER of libzmq 4.3.4.  Loop thread only, and no sending from a
  * uv_prepare callback: the loop may then sleep on a message (sock.c says why). */
 #pragma once
 

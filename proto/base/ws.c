@@ -262,7 +262,7 @@ static int write_one(rz_ws_t *ws, message_t *message)
 }
 
 /* Writes while the kernel takes everything: once libwebsockets holds something back, it calls again when that
- * is gone (PITFALLS 13: a write without asking is allowed only as long as nothing is held back).  A callback
+ * is gone (a write without asking is allowed only as long as nothing is held back).  A callback
  * for each message would cost two epoll_ctl and a turn of the loop; a bound on their number keeps the loop
  * fair. */
 static int write_batch(rz_ws_t *ws)

@@ -1,7 +1,7 @@
 /* ws.h - WebSocket text messages on a libuv loop, client and server, over libwebsockets.
  *
  * What the house speaks: RFC 6455 over TCP, one protocol frame = one text message, no subprotocol, no
- * extension, any path (spec 3.2, 3.3).  A message is handed over whole; fragments are reassembled up to
+ * extension, any path (rules 3.2, 3.3).  A message is handed over whole; fragments are reassembled up to
  * max_bytes, UTF-8 is checked, a binary message is ignored and counted.  Loop thread only; callbacks come
  * from the loop and may close their connection. */
 #pragma once

@@ -100,7 +100,7 @@ static unsigned ask_door(const rz_ws_server_t *server, struct lws *wsi)
 }
 
 /* After its request line and headers, before the upgrade: the last moment for an HTTP answer, and the one place where
- * libwebsockets 4.1 lets us ask for a password (PITFALLS 11). */
+ * libwebsockets 4.1 lets us ask for a password. */
 static int on_request(struct lws *wsi)
 {
     rz_ws_server_t *server = lws_vhost_user(lws_get_vhost(wsi));
@@ -132,7 +132,7 @@ static int put_bearer(const rz_ws_t *ws, struct lws *wsi, unsigned char **at, si
 }
 
 /* A connect that fails at once leaves libwebsockets 4.1's poll handle in the loop, stopped and owned by
- * nobody (PITFALLS 12): connect3.c closes the descriptor itself, and the closing code then takes the wsi for
+ * nobody: connect3.c closes the descriptor itself, and the closing code then takes the wsi for
  * one that never had a handle.  Such a handle still points to the wsi, which is how it is found. */
 static void free_orphan(uv_handle_t *handle)
 {

@@ -151,7 +151,7 @@ static void lost(rz_channel_t *channel)
     channel->events.on_lost(detail, channel->events.arg); /* last: it may close the channel */
 }
 
-/* From hiredis, inside its connect handling: the API must not be called here (PITFALLS 15), so the timer goes
+/* From hiredis, inside its connect handling: the API must not be called here, so the timer goes
  * on. After an error hiredis frees the context itself. */
 static void on_connect(const redisAsyncContext *context, int status)
 {

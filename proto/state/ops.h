@@ -9,7 +9,7 @@
 
 #include "state/store.h"
 
-/* queued -> assigned -> running -> terminal (DESIGN.md 4) */
+/* queued -> assigned -> running -> terminal */
 typedef enum { RZ_ACT_NONE, RZ_ACT_QUEUED, RZ_ACT_ASSIGNED, RZ_ACT_RUNNING, RZ_ACT_TERMINAL } rz_act_state_t;
 const char *rz_act_state_name(rz_act_state_t state); /* "none" "queued" ... */
 
@@ -24,7 +24,7 @@ typedef struct {
     uint64_t submitted_ms; /* wall clock, shown only                                            */
     bool cancelled;        /* a cancel is stored                                                */
     bool cancel_now;       /* and it is one without grace                                       */
-    const char *progress;  /* get, list: what its runner last said of this epoch, a JSON object (spec 6.6) */
+    const char *progress;  /* get, list: what its runner last said of this epoch, a JSON object (rule 6.6) */
 } rz_act_t;
 
 /* An activation that now belongs to `owner`: everything its runner needs. Bytes are lent. */
@@ -161,7 +161,7 @@ void rz_op_doom(rz_store_t *store, const char *child, uint64_t activation, const
  * it is now. RZ_NOT_FOUND: no such child, or it was never run; RZ_ALREADY_RUNNING; RZ_FULL. */
 void rz_op_retry(rz_store_t *store, const char *child, uint64_t queue_max, rz_act_fn fn, void *arg);
 
-/* ---- waits of a parent on children (spec 8.8) ----
+/* ---- waits of a parent on children (rule 8.8) ----
  * wait_register: re-reads the children, so none that ended before is missed; a child that is not known yet
  * counts as not ended. When it is satisfied (at once, or by a later end) exactly one `wait_satisfied` goes to
  * `completions` and is broadcast; when `timeout_ms` pass first, one `wait_expired`. RZ_FULL: 64 waits on one of the

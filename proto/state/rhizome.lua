@@ -12,7 +12,7 @@
 --   c:<child>           hash    a  the activation, packed, see below       j  job facts, five lines, see job_facts
 --                               h  session header JSON                     r  "profile affinity" of the session
 --                               e  last_run_error   x  reason of a stored cancel   p  previous_error of a rerun
---                               l  "epoch json": what its runner last said of it (spec 6.6)
+--                               l  "epoch json": what its runner last said of it (rule 6.6)
 --                               k  its tree was cancelled, and it has not been run since; the tenant for whose jobs alone
 --                                  that holds, '' for all: see is_orphan
 --                               j:<job>  "digest activation", and "... epoch status error" once superseded
@@ -387,7 +387,7 @@ local function broadcast(topic, header, event)
     call('XADD', P .. 'broadcast', 'MAXLEN', '~', 10000, '*', 'topic', topic, 'header', header, 'event', event)
 end
 
--- ---- waits of parents on children (spec 8.8) ----------------------------------------------------------------
+-- ---- waits of parents on children (rule 8.8) ----------------------------------------------------------------
 local ERROR_LIKE = { error = true, timeout = true, cancelled = true }
 
 -- n: its children, space separated. Answers child and status, each; '' for one that has not ended.
@@ -530,7 +530,7 @@ local function is_from_before(t)
     return tonumber(t[EPOCH]) <= tonumber(call('HGET', P .. 'store', 'floor') or 0) * TERM
 end
 
--- One activation of a dead incarnation (DESIGN.md 4, "States").
+-- One activation of a dead incarnation.
 local function settle(child, epoch, incarnation, runner)
     local c = call('HMGET', P .. 'c:' .. child, 'a', 'x')
     local t = c[1] and unpack_act(c[1])

@@ -5,8 +5,8 @@
  * reply comes back (no timer), at most RZ_BATCH_ITEMS_MAX operations or RZ_BATCH_BYTES_MAX bytes each. Redis
  * runs them in that order, so two operations called one after the other take effect one after the other.
  *
- * A reply is lost when the connection breaks or the call times out: the outcome is RZ_UNKNOWN, never "failed"
- * (PITFALLS 16). RZ_UNAVAILABLE means that nothing was sent. Every operation may be repeated: it is
+ * A reply is lost when the connection breaks or the call times out: the outcome is RZ_UNKNOWN, never "failed":
+ * Redis may have done it. RZ_UNAVAILABLE means that nothing was sent. Every operation may be repeated: it is
  * idempotent by (id, token). The connection is re-made with a growing pause (50 ms .. 1 s); after each
  * connect the store's id, library version and role are verified before anything is sent. While the link is
  * down, operations wait for it at most the call time-out, then end RZ_UNAVAILABLE.
@@ -79,7 +79,7 @@ const rz_store_mark_t *rz_store_mark(const rz_store_t *store);
 const char *rz_store_id(const rz_store_t *store); /* "" before the first verification */
 /* Why it is less durable than options->replicas asks for; "" if it is not. */
 const char *rz_store_weakness(const rz_store_t *store);
-/* "replicated" | "strict" | "relaxed" (DESIGN.md 5), read from Redis at each connect and every second while up. */
+/* "replicated" | "strict" | "relaxed", read from Redis at each connect and every second while up. */
 const char *rz_store_durability(const rz_store_t *store);
 
 /* Queues one operation; args are copied. fn may be NULL. */

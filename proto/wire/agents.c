@@ -70,7 +70,7 @@ static void read_a2a(rz_fields_t *f, rz_agent_t *agent)
     agent->tenant = rz_field_str(f, "tenant", RZ_OPTIONAL, RZ_NAME_MAX);
 }
 
-/* Routing looks up by key and upstream's runners match by agent_id (spec 9.1): one name for both. */
+/* Routing looks up by key and upstream's runners match by agent_id (rule 9.1): one name for both. */
 static void read_name(rz_fields_t *f, const char *key, rz_agent_t *agent)
 {
     char field[WHERE_MAX + sizeof "agent_id"];
@@ -134,7 +134,7 @@ static void read_externals(rz_agents_t *agents, rz_err_t *err)
     }
 }
 
-/* A route to an unknown agent is allowed: upstream lets that run fail later, by name (spec 9.3). */
+/* A route to an unknown agent is allowed: upstream lets that run fail later, by name (rule 9.3). */
 static void check_routing(const rz_agents_t *agents, rz_err_t *err)
 {
     const cJSON *route;

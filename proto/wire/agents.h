@@ -1,4 +1,4 @@
-/* agents.h - the agent tables of the configuration (spec 9.1-9.4): which profiles exist and which sub-agent
+/* agents.h - the agent tables of the configuration (rules 9.1-9.4): which profiles exist and which sub-agent
  * type goes to which.
  *
  *   "externalAgents":  {"survey":{"agent_id":"survey","protocol":"actor","permission_profile":"read",
@@ -49,6 +49,6 @@ void rz_agents_destroy(rz_agents_t **agents);
 size_t rz_agents_count(const rz_agents_t *agents);
 const rz_agent_t *rz_agents_at(const rz_agents_t *agents, size_t i);
 const rz_agent_t *rz_agents_find(const rz_agents_t *agents, const char *id); /* NULL: none */
-/* The profile id for a sub-agent type (spec 9.3): the routed agent_id, "" for a route without one, else
+/* The profile id for a sub-agent type (rule 9.3): the routed agent_id, "" for a route without one, else
  * "local-actor". */
 const char *rz_agents_route(const rz_agents_t *agents, const char *subagent_type);

@@ -41,7 +41,7 @@ typedef enum { RZ_CONTROL_OPS(X) RZ_CONTROL_OP_COUNT } rz_control_op_t;
 #undef X
 const char *rz_control_op_name(rz_control_op_t op);
 
-/* When a wait on several children is satisfied (spec 8.8). */
+/* When a wait on several children is satisfied (rule 8.8). */
 typedef enum { RZ_WAIT_ALL, RZ_WAIT_ANY, RZ_WAIT_FIRST_ERROR } rz_wait_for_t;
 const char *rz_wait_for_name(rz_wait_for_t wait_for); /* "all" "any" "first_error" */
 

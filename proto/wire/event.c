@@ -8,7 +8,7 @@
 
 #define HEADER_MAX    ((size_t)4096)
 #define TYPE_MAX      64
-#define INTEGER_MAX   (((uint64_t)1 << 53) - 1) /* JSON numbers are doubles (PITFALLS 19) */
+#define INTEGER_MAX   (((uint64_t)1 << 53) - 1) /* JSON numbers are doubles */
 #define TIMESTAMP_MAX 64
 
 static const char *const class_names[] = { "durable", "snapshot", "ephemeral", NULL };

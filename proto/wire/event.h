@@ -1,4 +1,4 @@
-/* event.h - what is published: [topic][header JSON][event JSON] (DESIGN.md 7).
+/* event.h - what is published: [topic][header JSON][event JSON].
  *
  * Topic   <parent>/<child>/<type>
  *         Subscribe to "<parent>/<child>/" (with the slash) for one child, "<parent>/" for all children of a
@@ -8,7 +8,7 @@
  * Header  {"v":1,"parent":...,"child":...,"job":...,"epoch":3,"seq":7,"prev_durable":5,"ts":"...",
  *          "class":"durable","traceparent":...,"id":...}     job, traceparent and id are omitted when none.
  * Event   sub_agent_started | sub_agent_event (the worker's event verbatim inside) | sub_agent_heartbeat |
- *         sub_agent_completed (spec 6.2). */
+ *         sub_agent_completed (rule 6.2). */
 #pragma once
 
 #include "base/json.h"
@@ -38,14 +38,14 @@ void rz_event_header_encode(const rz_event_header_t *header, rz_buf_t *out);
  * bytes: checked JSON; out holds at most 64 bytes and a NUL. RZ_BAD_FIELD if the value is no object or has no
  * string `type`. */
 rz_rc_t rz_event_type(rz_str_t event, char out[65]);
-/* Class by inner type (spec 4.6); sub_agent_event counts as its inner event. */
+/* Class by inner type (rule 4.6); sub_agent_event counts as its inner event. */
 rz_event_class_t rz_event_classify(const char *type, rz_str_t event);
 
 /* Whole events; each appends one JSON object. */
 void rz_event_started(const char *parent, const char *child, const char *title,
                       rz_buf_t *out); /* title NULL: none */
 void rz_event_wrap(const char *parent, const char *child, rz_str_t event, rz_buf_t *out);
-/* Leaves its object open: add what is known of the run (spec 6.6), end with rz_json_close(out, '}'). */
+/* Leaves its object open: add what is known of the run (rule 6.6), end with rz_json_close(out, '}'). */
 void rz_event_heartbeat(const char *parent, const char *child, const char *ts, rz_buf_t *out);
 void rz_event_completed(const char *parent, const char *child, const char *status, const char *error,
                         rz_buf_t *out);

@@ -1,4 +1,4 @@
-/* frame.c - what parent and worker say over WebSocket (spec 4). */
+/* frame.c - what parent and worker say over WebSocket (rule 4). */
 #include "wire/frame.h"
 
 #include <string.h>
@@ -23,7 +23,7 @@ static size_t kind_index(const char *name, const char *const *names, size_t n)
 }
 
 /* A member kept as bytes: `kind` is what it must begin with, 0 for any value. Absent and null are told apart
- * by serde, so by us: null is a value of "any", and refused for an array that has a default (spec 0.3). */
+ * by serde, so by us: null is a value of "any", and refused for an array that has a default (rule 0.3). */
 static rz_str_t raw_member(rz_str_t raw, const char *key, char kind, rz_need_t need, rz_err_t *err)
 {
     static const rz_str_t none = { NULL, 0 };

@@ -1,4 +1,4 @@
-/* frame.h - what parent and worker say over WebSocket: one JSON object a text message (spec 4).
+/* frame.h - what parent and worker say over WebSocket: one JSON object a text message (rule 4).
  *
  * Upstream fails a run on an unknown kind from the worker and ignores one from the parent. We decode every
  * kind of J16 and J22 plus event_batch; any other is RZ_FRAME_OTHER, which the receiver logs and counts (spec

@@ -1,11 +1,11 @@
-/* job.h - a spawn job: one request to activate a child session (spec 8.1, DESIGN.md 4.1).
+/* job.h - a spawn job: one request to activate a child session (rule 8.1).
  *
  *   {"parent_session_id":"root-7","child_session_id":"ch-41","model":"m","disabled_tools":["Bash"],
  *    "session":{...},"message":{...},"job_id":"j-1","tenant":"acme",
  *    "require":{"profile":"echo","labels":["gpu"]},"max_attempts":1,"max_queue_secs":600,"priority":"normal",
  *    "traceparent":"00-..."}
  *
- * Only the two session ids are required. Unknown members are ignored (spec 0.3). Shapes are stricter than
+ * Only the two session ids are required. Unknown members are ignored (rule 0.3). Shapes are stricter than
  * upstream in one way: ids follow the id rule. */
 #pragma once
 
@@ -24,7 +24,7 @@ typedef struct {
     const char *traceparent;     /* W3C trace context, NULL when absent                    */
     const char *profile;         /* require.profile, an id, NULL when absent               */
     const cJSON *labels;         /* require.labels: array of ids, NULL when absent         */
-    const cJSON *disabled_tools; /* array of strings; NULL when absent, which differs from []: spec 1.2 */
+    const cJSON *disabled_tools; /* array of strings; NULL when absent, which differs from []: rule 1.2 */
     bool has_queue_limit;        /* max_queue_secs was said                                */
     uint64_t max_queue_secs;     /* 0..31536000, 0 = may wait for ever                     */
     uint32_t max_attempts;       /* 1..100, default 1                                      */
@@ -50,5 +50,5 @@ void rz_job_encode(const rz_job_t *job, rz_buf_t *out);
 void rz_job_digest(const rz_job_t *job, char out[RZ_DIGEST_LEN + 1]);
 /* What the queue sorts by: "<labels sorted, comma separated>" ("" for none). Appends. */
 void rz_job_labels(const rz_job_t *job, rz_buf_t *out);
-/* Affinity part that comes from the job: digest over tenant, model, sorted tools (DESIGN.md 8). */
+/* Affinity part that comes from the job: digest over tenant, model, sorted tools. */
 void rz_job_affinity(const rz_job_t *job, char out[RZ_DIGEST_LEN + 1]);

@@ -1,4 +1,4 @@
-/* provision.c - ProvisionSpec, the one document on a worker's stdin (spec 1). */
+/* provision.c - ProvisionSpec, the one document on a worker's stdin (rule 1). */
 #include "wire/provision.h"
 
 #include "base/id.h"
@@ -9,7 +9,7 @@
 #define PATH_BYTES_MAX ((size_t)4096)
 #define TEXT_BYTES_MAX RZ_CREDENTIAL_TEXT_MAX
 #define ARGS_MAX       1024
-#define COUNT_MAX      ((uint64_t)1 << 53) /* what a JSON number carries exactly (PITFALLS 19) */
+#define COUNT_MAX      ((uint64_t)1 << 53) /* what a JSON number carries exactly */
 #define VARIABLES_MAX  64
 #define ESCAPED        6   /* bytes that one byte of text may need in JSON: \u001b */
 #define AROUND_SECRETS 256 /* bytes of names and brackets, and of all that follows the last secret */
@@ -397,7 +397,7 @@ static void put_secrets(rz_buf_t *out, const rz_provision_t *p)
     rz_json_close(out, '}');
 }
 
-/* A spec without it gives a worker that never asks (spec 1.8). */
+/* A spec without it gives a worker that never asks (rule 1.8). */
 static void put_capabilities(rz_buf_t *out, const rz_provision_t *p)
 {
     if (!p->enforce_permissions)

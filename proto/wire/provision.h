@@ -1,4 +1,4 @@
-/* provision.h - ProvisionSpec, the one document on a worker's stdin (spec 1). */
+/* provision.h - ProvisionSpec, the one document on a worker's stdin (rule 1). */
 #pragma once
 
 #include "base/json.h"
@@ -28,12 +28,12 @@ typedef struct {
  * {"OPENAI_API_KEY":"api_key"}. The names only: they may stand in a configuration.
  * RZ_BAD_FIELD, RZ_TOO_LARGE; `field` is the dotted name of the object. */
 rz_rc_t rz_credential_env_check(const cJSON *object, const char *field, rz_err_t *err);
-/* part: "api_key", "base_url", "provider_type" (else the provider, spec 1.6), "provider"; NULL when there is none.
+/* part: "api_key", "base_url", "provider_type" (else the provider, rule 1.6), "provider"; NULL when there is none.
  * Lent. */
 const char *rz_credential_part(const rz_credential_t *credential, const char *part);
 
 typedef struct {
-    uint32_t version;                                         /* 1; not judged by readers (spec 1.2)        */
+    uint32_t version;                                         /* 1; not judged by readers (rule 1.2)        */
     const char *child_id;                                     /* required, id rule                          */
     const char *parent_id, *project_key;                      /* NULL when absent                           */
     const char *role;                                         /* "" default                                 */
@@ -50,17 +50,18 @@ typedef struct {
     size_t credential_count;
     const char *connection_token; /* what a connection must show; NULL when absent: nothing */
     bool reusable;
-    bool enforce_permissions; /* capabilities.enforce_permissions: gated tools ask us first (spec 1.8, 4.4) */
-    rz_object_t object;       /* owns the strings after a decode            */
+    bool
+        enforce_permissions; /* capabilities.enforce_permissions: gated tools ask us first (rules 1.8, 4.4) */
+    rz_object_t object;      /* owns the strings after a decode            */
 } rz_provision_t;
 
 /* At most RZ_PROVISION_MAX bytes. Unknown members (placement, bus, further capabilities, ...) are ignored. */
 rz_rc_t rz_provision_decode(const char *bytes, size_t len, rz_provision_t *out, rz_err_t *err);
 /* Also wipes the credentials' memory. */
 void rz_provision_fini(rz_provision_t *provision);
-/* The credential a worker uses (spec 1.6): of the model's provider, else the first; NULL when there is none. */
+/* The credential a worker uses (rule 1.6): of the model's provider, else the first; NULL when there is none. */
 const rz_credential_t *rz_provision_credential(const rz_provision_t *provision);
-/* The bytes upstream writes (spec 1.10): always version, identity.child_id, identity.role, executor,
- * fabric_dir, limits, secrets, reusable; the rest when set. Of capabilities only what is wanted (spec 11). Appends; the buffer
+/* The bytes upstream writes (rule 1.10): always version, identity.child_id, identity.role, executor,
+ * fabric_dir, limits, secrets, reusable; the rest when set. Of capabilities only what is wanted. Appends; the buffer
  * does not move once a key is in it, so that wiping it leaves no copy behind. */
 void rz_provision_encode(const rz_provision_t *provision, rz_buf_t *out);

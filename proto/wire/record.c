@@ -1,4 +1,4 @@
-/* record.c - AgentRecord, a worker's entry in the file fabric (spec 2). */
+/* record.c - AgentRecord, a worker's entry in the file fabric (rule 2). */
 #include "wire/record.h"
 
 #include "base/clock.h"

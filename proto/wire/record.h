@@ -1,10 +1,10 @@
-/* record.h - AgentRecord, a worker's entry in the file fabric (spec 2). */
+/* record.h - AgentRecord, a worker's entry in the file fabric (rule 2). */
 #pragma once
 
 #include "base/json.h"
 #include "base/limits.h"
 
-#define RZ_RECORD_LEASE_MS 60000 /* spec 2.3 */
+#define RZ_RECORD_LEASE_MS 60000 /* rule 2.3 */
 #define RZ_RECORD_RENEW_MS 20000
 
 typedef struct {
@@ -21,7 +21,7 @@ typedef struct {
 rz_rc_t rz_record_decode(const char *bytes, size_t len, rz_record_t *out, rz_err_t *err);
 void rz_record_fini(rz_record_t *record);
 void rz_record_encode(const rz_record_t *record, rz_buf_t *out); /* pretty-printed like upstream: 2 spaces */
-/* Live: lease_expires_at strictly later than now (spec 2.4). */
+/* Live: lease_expires_at strictly later than now (rule 2.4). */
 bool rz_record_live(const rz_record_t *record, int64_t now_unix_us);
 /* "ws://127.0.0.1:40213" -> host, port. Only ws://, a loopback or literal address and a port 1..65535. */
 rz_rc_t rz_endpoint_parse(const char *endpoint, char host[64], uint16_t *port, rz_err_t *err);

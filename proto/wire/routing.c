@@ -21,7 +21,7 @@ const char *rz_routing_profile(const rz_agents_t *agents, const rz_session_t *se
 
 /* ---- joining ---- */
 
-/* The table of spec 9.3. Built-in profiles have no permission profile. */
+/* The table of rule 9.3. Built-in profiles have no permission profile. */
 static void resolve(const rz_agents_t *agents, const char *profile, const char *value[KEYS])
 {
     const rz_agent_t *agent = rz_agents_find(agents, profile);

@@ -1,4 +1,4 @@
-/* session.h - Session and Message (spec 7).
+/* session.h - Session and Message (rule 7).
  *
  * A session is split once, where it enters: a header (every member but `messages`, `rev` and the run-state
  * metadata keys that the store owns) and the messages, each kept as the bytes it came in. rz_session_join()
@@ -32,7 +32,7 @@ typedef enum { RZ_SESSION_ROOT, RZ_SESSION_CHILD } rz_session_kind_t;
 typedef struct {
     const char *id;         /* required                                                             */
     const char *parent;     /* parent_session_id; NULL                                              */
-    rz_session_kind_t kind; /* default root (spec 7.2)                                              */
+    rz_session_kind_t kind; /* default root (rule 7.2)                                              */
     const char *title;      /* "" default                                                           */
     const char *model;      /* "" default                                                           */
     const char *ref_provider, *ref_model; /* model_ref, NULL when absent */
@@ -58,14 +58,14 @@ void rz_session_split(rz_str_t bytes, rz_buf_t *header);
 /* What the store knows of a session besides its header and messages; NULL and 0: nothing, and omitted. */
 typedef struct {
     const char *last_run_status, *last_run_error;
-    const char *model; /* of the latest job: it replaces the header's (spec 8.3) */
+    const char *model; /* of the latest job: it replaces the header's (rule 8.3) */
     uint64_t rev;
 } rz_session_state_t;
 /* The reverse: header + messages array + state. Appends. */
 void rz_session_join(rz_str_t header, rz_str_t messages_array, const rz_session_state_t *state,
                      rz_buf_t *out);
 
-/* Raw JSON string of the assignment (spec 4.1): content of the last user message, else metadata.title, else
+/* Raw JSON string of the assignment (rule 4.1): content of the last user message, else metadata.title, else
  * "Execute task". Lent by the inputs or static. */
 rz_str_t rz_session_assignment(rz_str_t header, rz_str_t messages_array);
 /* Affinity part that comes from the session: digest over role (metadata.subagent_type, else "worker"),

@@ -1,4 +1,4 @@
-/* What a parent, an operator and a runner that lost a message ask of the store: waits (spec 8.8), transitions,
+/* What a parent, an operator and a runner that lost a message ask of the store: waits (rule 8.8), transitions,
  * retries, lists, and what sync must carry. Against a real Redis. */
 #include "calls.h"
 

@@ -1,4 +1,4 @@
-/* test_pool.c - every rule of the warm pool (spec 3.8, DESIGN.md 8), with the real runner and real processes in front
+/* test_pool.c - every rule of the warm pool (rule 3.8), with the real runner and real processes in front
  * of a broker that the test plays. The pool's decisions alone are in tests/unit/test_pool.c. */
 #include "facts.h"
 #include "stand_in.h"

@@ -1,5 +1,5 @@
 /* test_refusals.c - jobs pushed to `jobs` that are not taken: who and why is published, and for upstream's two
- * refusals the parent also hears of the child's end (spec 8.2). */
+ * refusals the parent also hears of the child's end (rule 8.2). */
 #include "facts.h"
 
 #include "bare.h"

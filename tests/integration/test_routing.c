@@ -1,5 +1,5 @@
 /* test_routing.c - which profile runs a child, what its session says about that, and what becomes of a child whom
- * nobody can run (spec 9.1-9.3), with a real broker and store. */
+ * nobody can run (rules 9.1-9.3), with a real broker and store. */
 #include "facts.h"
 
 #include "bare.h"

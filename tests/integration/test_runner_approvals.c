@@ -1,4 +1,4 @@
-/* test_runner_approvals.c - what a worker asks before it acts, and who answers (spec 4.4). */
+/* test_runner_approvals.c - what a worker asks before it acts, and who answers (rule 4.4). */
 #include "facts.h"
 #include "stand_in.h"
 

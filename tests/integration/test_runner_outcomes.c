@@ -1,4 +1,4 @@
-/* test_runner_outcomes.c - what a runner makes of each way a worker can end its run (spec 4.3), rule by rule. actor.py
+/* test_runner_outcomes.c - what a runner makes of each way a worker can end its run (rule 4.3), rule by rule. actor.py
  * plays the worker; what no worker may do at all is in tests/faults/test_bad_worker.c. */
 #include "facts.h"
 #include "stand_in.h"

@@ -324,7 +324,7 @@ static void a_run_that_waits_for_its_worker_hears_no_steering(void **state)
     down();
 }
 
-/* ---- reruns (DESIGN.md 4, "States") ---- */
+/* ---- reruns ---- */
 
 static void a_rerun_is_told_which_attempt_it_is_and_why_the_last_was_lost(void **state)
 {

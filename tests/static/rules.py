@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """The tables of proto/README.md, section 10, cannot rot: every rule says whether we keep it, where, and which facts
-would fail; every file and every fact that is named exists."""
+would fail; every file and every fact that is named exists. And what sources cite is in the tree: a rule by its number there,
+and nothing that lies elsewhere."""
 import pathlib
 import re
+import subprocess
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -59,10 +61,43 @@ def faults(cells, facts):
             yield f"names no fact: {fact or named}"
 
 
+NUMBERS = r"\d+(?:\.\d+)*"
+CITED = re.compile(rf"\brules? ({NUMBERS}(?:(?:, | to |-|\n \* to ){NUMBERS})*)")
+ELSEWHERE = re.compile(r"\bspec \d|\bPITFALLS\b|\bDESIGN(?:\.md| \d)|\bSTYLE\.md")
+
+
+def index():
+    """Numbers of the list at the head of the section, and of what its tables have in brackets."""
+    section = SECTION.search((TOP / "proto" / "README.md").read_text()).group()
+    return set(re.findall(rf"(?:^\* \*\*|, |: |and |  )({NUMBERS})(?=\*\*|\s)", section.split("\n### ")[0], re.M))
+
+
+def citations():
+    """(place, numbers, what is not in the tree) of every source."""
+    names = subprocess.run(["git", "ls-files", "*.c", "*.h", "*.py", "*.lua", "*.sh", "*.md"], cwd=TOP, capture_output=True, text=True, check=True).stdout
+    for name in names.split():
+        text = (TOP / name).read_text()
+        if name.endswith((".c", ".h", ".lua")):
+            yield name, [number for cited in CITED.findall(text) for number in re.findall(NUMBERS, cited)], []
+        if name != "tests/static/rules.py":
+            yield name, [], ELSEWHERE.findall(text)
+
+
+def bad_citations():
+    known, count = index(), 0
+    for name, numbers, elsewhere in citations():
+        count += len(numbers)
+        yield from (f"{name} cites rule {number}, which proto/README.md, section 10, does not have" for number in numbers if number not in known)
+        yield from (f"{name} cites \"{text}\": it is not in the tree" for text in elsewhere)
+    if count < 50:
+        yield "the pattern of citations finds nothing any more"
+
+
 def main():
     facts = {*c_facts(), *script_cases(), *entries()}
     table = list(rows())
     problems = [f"proto/README.md:{number}: {problem}" for number, cells in table for problem in faults(cells, facts)]
+    problems += bad_citations()
     if not table:
         problems.append("proto/README.md has no section 10 with a table")
     seen = {}

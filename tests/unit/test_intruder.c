@@ -107,7 +107,7 @@ static void try_it(fixture_t *f)
     uv_run(&f->loop, UV_RUN_DEFAULT);
 }
 
-/* As libzmq has it by itself: without a ZAP handler any key will do (PITFALLS 2). */
+/* As libzmq has it by itself: without a ZAP handler any key will do. */
 static void a_socket_with_curve_and_no_list_lets_it_in(void **state)
 {
     fixture_t *f = *state;

@@ -1,4 +1,4 @@
-/* test_progress.c - what is known of a run from its worker's events (spec 6.6). */
+/* test_progress.c - what is known of a run from its worker's events (rule 6.6). */
 #include "facts.h"
 #include "progress.h"
 #include "vectors/vectors.h"

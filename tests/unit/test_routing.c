@@ -1,4 +1,4 @@
-/* test_routing.c - who runs a child, and what its session says about it (spec 9.1-9.3). */
+/* test_routing.c - who runs a child, and what its session says about it (rules 9.1-9.3). */
 #include "facts.h"
 
 #include "wire/routing.h"

@@ -1,4 +1,4 @@
-/* test_words.c - splitting at Unicode white space, and the word that is a delay (spec 5). */
+/* test_words.c - splitting at Unicode white space, and the word that is a delay (rule 5). */
 #include "facts.h"
 
 #include "words.h"

@@ -1,4 +1,4 @@
-"""Judges a run: what was promised (DESIGN.md 5) against what clients heard and what the store holds. Pure functions over recorded facts.
+"""Judges a run: what was promised against what clients heard and what the store holds. Pure functions over recorded facts.
 
 facts: {load, store, looks, losses, trees, samples, timeline, watched, leftovers, stubborn}; load is what load.py wrote, store what truth.read_all() read.
 Each check answers a Verdict; a broken promise comes with evidence that names children, epochs and times.

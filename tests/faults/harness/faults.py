@@ -13,7 +13,7 @@ from daemons import FDS, PATIENCE
 from resp import Down
 
 FAR = {"h3": ("10.77.0.31", "10.77.0.32"), "b2-store": ("10.77.0.33",)}  # addresses of the proxy
-KEEPER_S = 12.0      # after so much silence a keeper kills (DESIGN.md 5)
+KEEPER_S = 12.0      # after so much silence a keeper kills
 LEASE_S = 15.0
 KBIT, DELAY_MS, LOSS = 400, 120, 0.1
 FLOOD = 1200
@@ -225,7 +225,7 @@ def stutter_store(scene, _, __):
 
 
 def disk_full(scene, _, __):
-    """With appendfsync always Redis ends itself at the first write that fails (PITFALLS 26)."""
+    """With appendfsync always Redis ends itself at the first write that fails."""
     store = scene.fleet.store
     store.fill_disk()
 
