@@ -3,6 +3,7 @@
 #include "verb.h"
 
 #include "base/buf.h"
+#include "base/edits.h"
 #include "base/log.h"
 #include "base/privacy.h"
 
@@ -157,16 +158,34 @@ static void list_of_noun(FILE *to, const char *noun)
             fprintf(to, "  rhizome %-16s %s\n", verbs[i].verb->name, verbs[i].verb->summary);
 }
 
+/* "list runner" for "runner list", "rnu" for "run". */
+static bool is_meant_by(const verb_t *verb, const char *word)
+{
+    const char *space = strchr(verb->name, ' ');
+    return space != NULL ? strcmp(space + 1, word) == 0
+                         : rz_edits(verb->name, word) <= EDITS_MAX && strlen(word) > EDITS_MAX;
+}
+
+static outcome_t no_verb(const char *word)
+{
+    say("no verb \"%s\"; `rhizome help` lists them", word);
+    const char *before = "did you mean";
+    for (size_t i = 0; i < VERBS; i++)
+        if (is_meant_by(verbs[i].verb, word)) {
+            note("%s `rhizome %s`", before, verbs[i].verb->name);
+            before = "or";
+        }
+    return EXIT_USAGE;
+}
+
 /* A noun without its verb lists what there is of it: to who asked for help, as help. */
 static outcome_t unknown(bool help, int argc, char **argv)
 {
     bool noun = false;
     for (size_t i = 0; i < VERBS; i++)
         noun = noun || is_of_noun(verbs[i].verb, argv[0]);
-    if (!noun) {
-        say("no verb \"%s\"; `rhizome help` lists them", argv[0]);
-        return EXIT_USAGE;
-    }
+    if (!noun)
+        return no_verb(argv[0]);
     bool named = argc > 1 && argv[1][0] != '-';
     if (!named && (help || wants_help(argc, argv))) {
         printf("usage: rhizome %s VERB ...\n\n", argv[0]);

@@ -4,6 +4,7 @@
 #include "out.h"
 
 #include "base/buf.h"
+#include "base/edits.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -62,6 +63,27 @@ static bool assign(const option_t *option, const char *value)
     return true;
 }
 
+/* The option that was probably meant, or NULL. */
+static const char *nearest(const option_t *options, const char *name)
+{
+    const char *best = NULL;
+    size_t fewest = EDITS_MAX + 1;
+    for (const option_t *option = options; option != NULL && option->name != NULL; option++) {
+        size_t edits = rz_edits(option->name, name);
+        best = edits < fewest ? option->name : best;
+        fewest = edits < fewest ? edits : fewest;
+    }
+    return best;
+}
+
+static void say_unknown(const option_t *options, const char *word)
+{
+    const char *near = nearest(options, word);
+    near = near != NULL ? near : nearest(common_options, word);
+    say("unknown option %s%s%s%s", word, near != NULL ? "; did you mean " : "", near != NULL ? near : "",
+        near != NULL ? "?" : "");
+}
+
 /* Handles the option at argv[*i]; moves *i over its value. */
 static bool take_one(const option_t *options, int argc, char **argv, int *i)
 {
@@ -71,7 +93,7 @@ static bool take_one(const option_t *options, int argc, char **argv, int *i)
     if (option == NULL)
         option = find(common_options, word, n);
     if (option == NULL) {
-        say("unknown option %s", word);
+        say_unknown(options, word);
         return false;
     }
     if (option->on != NULL) {

@@ -4,6 +4,8 @@
  * they fill, which are static in the verb's file: a process runs one verb, once. */
 #pragma once
 
+#define EDITS_MAX 2 /* between a word that nobody knows and the one that was meant */
+
 #include "outcome.h"
 
 #include "base/config.h"

@@ -1,5 +1,6 @@
 /* setting.c - the table of settings, and what one value of each may be. */
 #include "base/setting.h"
+#include "base/edits.h"
 #include "base/id.h"
 #include "base/limits.h"
 
@@ -143,36 +144,11 @@ const rz_setting_t *rz_setting_find(const char *key)
     return NULL;
 }
 
-static size_t least(size_t a, size_t b, size_t c)
-{
-    size_t ab = a < b ? a : b;
-    return ab < c ? ab : c;
-}
-
-/* Levenshtein's distance, one row at a time; only the first RZ_SETTING_NAME_MAX bytes count. */
-static size_t edits(const char *a, const char *b)
-{
-    size_t row[RZ_SETTING_NAME_MAX + 1];
-    size_t n = strnlen(b, RZ_SETTING_NAME_MAX);
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 0; i < RZ_SETTING_NAME_MAX && a[i] != '\0'; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 1; j <= n; j++) {
-            size_t above = row[j];
-            row[j] = least(above + 1, row[j - 1] + 1, diagonal + (a[i] != b[j - 1]));
-            diagonal = above;
-        }
-    }
-    return row[n];
-}
-
 const rz_setting_t *rz_setting_nearest(const char *key)
 {
     const rz_setting_t *nearest = &rz_settings[0];
     for (size_t i = 1; i < rz_settings_count; i++)
-        if (edits(key, rz_settings[i].key) < edits(key, nearest->key))
+        if (rz_edits(key, rz_settings[i].key) < rz_edits(key, nearest->key))
             nearest = &rz_settings[i];
     return nearest;
 }

@@ -96,6 +96,28 @@ static void a_noun_asked_for_help_lists_its_verbs(void **state)
     has(said.out, "usage: rhizome status\n");
 }
 
+static void a_word_that_is_almost_right_is_told_the_right_one(void **state)
+{
+    (void)state;
+    shell("rhizome rnu x");
+    ended_with(2);
+    has(said.err, "no verb \"rnu\"");
+    has(said.err, "did you mean `rhizome run`\n");
+    shell("rhizome list runner");
+    ended_with(2);
+    has(said.err, "did you mean `rhizome runner list`\n");
+    has(said.err, "or `rhizome key list`\n");
+    shell("rhizome frobnicate");
+    has_not(said.err, "did you mean");
+    shell("rhizome up --runner 2");
+    ended_with(2);
+    has(said.err, "unknown option --runner; did you mean --runners?\n");
+    shell("rhizome ps --jsno");
+    has(said.err, "unknown option --jsno; did you mean --json?\n");
+    shell("rhizome ps --frobnicate");
+    has_not(said.err, "did you mean");
+}
+
 static void every_verb_has_help_with_examples(void **state)
 {
     (void)state;
@@ -144,6 +166,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(wrong_use_is_exit_code_two_and_one_sentence, nothing_up, NULL),
     cmocka_unit_test_setup_teardown(a_broker_that_is_named_wrongly_is_no_broker_that_is_away, nothing_up, NULL),
     cmocka_unit_test_setup_teardown(a_noun_asked_for_help_lists_its_verbs, nothing_up, NULL),
+    cmocka_unit_test_setup_teardown(a_word_that_is_almost_right_is_told_the_right_one, nothing_up, NULL),
     cmocka_unit_test_setup_teardown(every_verb_has_help_with_examples, nothing_up, NULL),
     cmocka_unit_test_setup_teardown(a_bad_configuration_is_exit_code_78_and_names_key_and_value, nothing_up, NULL),
     cmocka_unit_test_setup_teardown(config_dump_tells_the_source_of_each_value, nothing_up, NULL),
