@@ -142,6 +142,9 @@ class Store(Daemon):
             time.sleep(0.02)
         raise hosts.Failed("redis does not answer; see redis.log")
 
+    def is_whole(self):
+        return True
+
     def stand(self):
         return [stand_of(self.raw)]
 

@@ -55,7 +55,7 @@ PRIMARY = {
 ALONE = ("kill_store", "stop_store", "long_outage", "stutter_store", "disk_full", "maxmemory", "function_flush", "clock", "cut_from_store", "delay",
          "stall", "reset")
 REPLICATED = {**{name: how for name, how in FAULTS.items() if name not in ALONE}, **PRIMARY}
-REST_S = 12.0  # between two faults of the store: it is no promise that one can follow before the last is over
+REST_S = 12.0  # between two faults of the store, at least; the scenario waits until its replicas are in step again: two at once may lose
 
 # (what kind of thing is hurt, what is done to it), for whoever reads the report
 KINDS = ("process", "network", "store", "client")

@@ -11,10 +11,11 @@ from daemons import PATIENCE, Daemon, Fleet, stand_of
 from resp import Down, Redis
 
 NAME, REDIS, SENTINEL = "rz", 6379, 26379
-DOWN_AFTER_MS, FAILOVER_MS = 1000, 5000
+DOWN_AFTER_MS, FAILOVER_MS = 2000, 5000
 LOOK_S = 0.25
 GLANCE_S = 0.3  # whoever says nothing for so long is not looked at longer
 NOTE_S = 5.0
+WHOLE_S = 2.0   # it must have been whole for so long before its primary is hurt
 HOSTS = ("store", "s2", "s3")
 
 
@@ -24,26 +25,35 @@ class Lookout(threading.Thread):
 
     def __init__(self, nodes, log):
         super().__init__(daemon=True)
-        self.nodes, self.log, self.primary, self.ending = nodes, log, None, threading.Event()
+        self.nodes, self.log, self.ending = nodes, log, threading.Event()
         self.eyes = [Redis(node.socket, timeout=GLANCE_S) for node in nodes]
+        self.primary, self.whole_since = None, None  # a primary and all others in step with it
 
     def run(self):
-        began, roles, noted = time.monotonic(), None, 0.0
+        began, said, noted = time.monotonic(), None, 0.0
         with open(self.log, "w", buffering=1) as log:
             while not self.ending.wait(LOOK_S):
-                now, before, roles = time.monotonic() - began, roles, [self._look(eye) for eye in self.eyes]
-                leads = [(term, node.host, node) for node, (role, term) in zip(self.nodes, roles) if role == "master"]
+                before, said = said, [self._look(eye) for eye in self.eyes]
+                leads = [(term, node.host, node) for node, (role, term) in zip(self.nodes, said) if role == "master"]
                 self.primary = max(leads)[2] if leads else None
-                if before != roles or now - noted > NOTE_S:
+                now = time.monotonic()
+                if sorted(role for role, _ in said) != ["in step"] * (len(said) - 1) + ["master"]:
+                    self.whole_since = None
+                elif self.whole_since is None:
+                    self.whole_since = now
+                if before != said or now - noted > NOTE_S:
                     noted = now
-                    log.writelines(f"{now:7.1f} {node.host:<6} {role:<8} term {term} {stand_of(eye)}\n"
-                                   for node, eye, (role, term) in zip(self.nodes, self.eyes, roles))
+                    log.writelines(f"{now - began:7.1f} {node.host:<6} {role:<8} term {term} {stand_of(eye)}\n"
+                                   for node, eye, (role, term) in zip(self.nodes, self.eyes, said))
 
     @staticmethod
     def _look(eye):
+        """(what it is, its term)"""
         try:
             role, term = eye.many([("ROLE",), ("HGET", "rz:{0}:store", "term")])
-            return (role[0], int(term or 0)) if isinstance(role, list) else (str(role), 0)
+            if role[0] == "master":
+                return "master", int(term or 0)
+            return "in step" if role[3] == "connected" else "behind", int(term or 0)
         except Down as down:
             return "loading" if "loading" in str(down) else "silent", 0
 
@@ -70,12 +80,13 @@ class Following(Redis):
 
 
 class Node:
-    """One host of the store: Redis and its sentinel, each with a file that is its memory of who is whose replica: sentinels rewrite both."""
+    """One host of the store, with a disk of its own (tmpfs): Redis and its sentinel, each with a file that is its memory of who is whose replica: sentinels rewrite both."""
 
     def __init__(self, fleet, host):
         self.host, self.dir, self.down = host, f"{fleet.dir}/{host}", False  # down: a fault has it
         self.socket, self.sentinel_socket = f"{self.dir}/redis.sock", f"{self.dir}/sentinel.sock"
         os.mkdir(self.dir)
+        hosts.command("mount", "-t", "tmpfs", "-o", "size=4g", "rhizome-faults", self.dir)
         first = fleet.hosts.address(HOSTS[0])
         self.redis = self._daemon(fleet, "redis", [
             f"port {REDIS}", f"unixsocket {self.socket}", "appendonly yes", "appendfsync always", "no-appendfsync-on-rewrite no", 'save ""',
@@ -126,6 +137,11 @@ class Ensemble:
     def primary(self):
         """The node, or None."""
         return self.lookout.primary
+
+    def is_whole(self):
+        """For a while now: a fault of its primary is one, and not a second on top of the one before, which may lose what had a receipt."""
+        since = self.lookout.whole_since
+        return since is not None and time.monotonic() - since > WHOLE_S
 
     def stand(self):
         return [line for node in self.nodes for line in node.stand()]

@@ -124,16 +124,25 @@ class Scenario:
             self.away_until = self.now() + AWAY_S
 
     def run_faults(self):
-        todo = list(self.steps)
+        todo = list(self.steps)  # by time
         while self.now() < self.seconds:
             self.heal_due()
-            if todo and todo[0]["at"] <= self.now():
-                self.inject(todo.pop(0))
+            step = self.next_due(todo)
+            if step is not None:
+                todo.remove(step)
+                self.inject(step)
             self.look_for_deaths()
             self.look_at_load()
             self.look_at_store()
             time.sleep(TURN_S)
         self.heal_due(everything=True)
+        if todo:
+            self.tell(f"{len(todo)} faults were left out, the store was not whole in time: {' '.join(step['fault'] for step in todo)}")
+
+    def next_due(self, todo):
+        """Faults of a primary wait for one that has its replicas, one after the other; all else keeps its time."""
+        may_hurt_primary = self.faulty["primary"] == 0 and self.fleet.store.is_whole()
+        return next((step for step in todo if step["at"] <= self.now() and (may_hurt_primary or step["target"] != "primary")), None)
 
     # ---- the end ----
 
