@@ -359,6 +359,13 @@ void rz_channel_close(rz_channel_t **handle)
         channel_free(channel);
 }
 
+bool rz_channel_replicas(const rz_channel_t *channel, unsigned *known)
+{
+    if (channel->seeker != NULL)
+        *known = rz_seeker_replicas(channel->seeker);
+    return channel->seeker != NULL;
+}
+
 /* ---- from where ---- */
 static bool is_loopback(const struct sockaddr_storage *address)
 {

@@ -33,6 +33,8 @@ redisReply *rz_reply_keep(const redisReply *reply);
 void rz_channel_settled(rz_channel_t *channel);
 /* Breaks the connection (on_lost follows, perhaps within this call) and comes back after the pause. */
 void rz_channel_drop(rz_channel_t *channel, const char *detail);
+/* With sentinels: true, and how many replicas they know of. */
+bool rz_channel_replicas(const rz_channel_t *channel, unsigned *known);
 /* The address from which it is connected, as text. False: it is not, or not by TCP, or from within this machine. */
 bool rz_channel_local_host(const rz_channel_t *channel, char out[RZ_HOST_TEXT_MAX]);
 /* Takes. Commands without a reply get their NULL, before this returns or, from inside a reply, right after

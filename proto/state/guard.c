@@ -3,8 +3,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "state/quorum.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 struct rz_guard {
     rz_channel_t *channel;
@@ -12,6 +14,7 @@ struct rz_guard {
     void *arg;
     rz_store_mark_t mark;
     unsigned replicas;
+    rz_quorum_t quorum;
     rz_probe_t round, seen;
     size_t next;        /* the reply that is expected next */
     uint64_t asking_ms; /* 0: no round is under way */
@@ -100,6 +103,25 @@ static void tell_others(rz_guard_t *guard)
     ask(guard, 6, refuse, on_told);
 }
 
+/* Of replicas that must confirm, one that has left may be the primary by now. */
+static rz_rc_t check_quorum(rz_guard_t *guard)
+{
+    rz_probe_t *round = &guard->round;
+    unsigned known = 0;
+    if (guard->replicas == 0 || !rz_channel_replicas(guard->channel, &known))
+        return RZ_OK;
+    if (guard->quorum.believed == 0)
+        guard->quorum.believed = known;
+    unsigned before = guard->quorum.believed;
+    if (rz_quorum_take(&guard->quorum, round->online, rz_now_ms()))
+        return RZ_OK;
+    (void)snprintf(round->problem, sizeof round->problem,
+                   "%u of %u replicas are in step, and one that left may be the primary by now: nothing is "
+                   "confirmed before the sentinels had time to say so",
+                   round->online, before);
+    return RZ_UNAVAILABLE;
+}
+
 static void on_answer(const redisReply *reply, void *arg)
 {
     rz_guard_t *guard = answered(arg, reply);
@@ -109,6 +131,8 @@ static void on_answer(const redisReply *reply, void *arg)
     if (guard->next < RZ_PROBES)
         return;
     rz_rc_t rc = rz_probe_verdict(&guard->round, &guard->mark);
+    if ((rc == RZ_OK || rc == RZ_STATE) && check_quorum(guard) != RZ_OK)
+        rc = RZ_UNAVAILABLE;
     if (rc == RZ_STATE)
         raise_term(guard);
     else if (rc == RZ_BAD_STORE && rz_mark_tells_others(&guard->mark, &guard->round.facts))

@@ -1,6 +1,7 @@
 /* guard.h - verifies the store behind a channel, and remembers it: at each connect, and every second while it is used.
  *
- * A round sends the commands of probe.h, raises the term where that is due (and then looks again), and ends in one verdict.
+ * A round sends the commands of probe.h, raises the term where that is due (and then looks again), and ends in one verdict:
+ * that of the probe, and of quorum.h where sentinels may replace the primary.
  * Loop thread only. */
 #pragma once
 

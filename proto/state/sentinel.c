@@ -27,8 +27,9 @@ struct rz_seeker {
     bool asking;
     size_t answered, settled;
     rz_primary_t best;
-    uint64_t epoch; /* of the last answer that counted */
-    char why[192];  /* the last sentinel that could not tell */
+    uint64_t epoch;    /* of the last answer that counted, */
+    unsigned replicas; /* and how many it knew             */
+    char why[192];     /* the last sentinel that could not tell */
 };
 
 /* ---- the answer ---- */
@@ -48,8 +49,11 @@ const char *const rz_sentinel_ask[RZ_SENTINEL_ASKS][2] = { { "SENTINEL", "MASTER
 static bool take_epoch(rz_primary_t *primary, const redisReply *reply)
 {
     const redisReply *epoch = reply->type == REDIS_REPLY_ARRAY ? member(reply, "config-epoch") : NULL;
+    const redisReply *replicas = epoch != NULL ? member(reply, "num-slaves") : NULL;
     if (epoch != NULL)
         primary->epoch = strtoull(epoch->str, NULL, 10);
+    if (replicas != NULL)
+        primary->replicas = (unsigned)strtoul(replicas->str, NULL, 10);
     return epoch != NULL;
 }
 
@@ -103,8 +107,10 @@ static void finish(rz_seeker_t *seeker)
                    seeker->answered > 0     ? "what is answered is older than what was before"
                    : seeker->why[0] != '\0' ? seeker->why
                                             : "none answers");
-    if (known)
+    if (known) {
         seeker->epoch = seeker->best.epoch;
+        seeker->replicas = seeker->best.replicas;
+    }
     rz_primary_t found = seeker->best; /* fn may destroy us */
     seeker->fn(known ? found.host : NULL, found.port, why, seeker->arg);
 }
@@ -191,6 +197,11 @@ rz_seeker_t *rz_seeker_create(uv_loop_t *loop, const rz_address_t *address, rz_f
     *seeker = (rz_seeker_t){ .loop = loop, .address = address, .fn = fn, .arg = arg };
     seeker->limit = rz_timer_open(loop, on_limit, seeker);
     return seeker;
+}
+
+unsigned rz_seeker_replicas(const rz_seeker_t *seeker)
+{
+    return seeker->replicas;
 }
 
 void rz_seeker_destroy(rz_seeker_t **seeker_ref)

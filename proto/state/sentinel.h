@@ -21,12 +21,14 @@ rz_seeker_t *rz_seeker_create(uv_loop_t *loop, const rz_address_t *address, rz_f
 void rz_seeker_destroy(rz_seeker_t **seeker); /* fn is not called again */
 /* Exactly one call of fn follows, from the loop, unless a question is under way: then that one's. */
 void rz_seeker_ask(rz_seeker_t *seeker);
+unsigned rz_seeker_replicas(const rz_seeker_t *seeker); /* as the last answer that counted has it */
 
 /* ---- what is asked and answered, for whoever asks in another way ---- */
 typedef struct {
     char host[256];
     int port;
-    uint64_t epoch; /* of the configuration: grows with each failover */
+    uint64_t epoch;    /* of the configuration: grows with each failover */
+    unsigned replicas; /* that the sentinel knows of, in step or not */
 } rz_primary_t;
 /* What a sentinel is asked, in this order: while it replaces the primary itself it tells the old place in its list of
  * facts, where alone the epoch stands. The last word is the primary's name. */

@@ -9,6 +9,8 @@
 
 #define JOBS       400
 #define TIMEOUT_MS 1000
+#define HASTE_MS   300 /* a call time-out so short that whoever waits for a replica that left looks anew soon */
+#define PACE_MS    10
 
 static ensemble_t ensemble;
 
@@ -67,18 +69,23 @@ static void nothing_is_lost(const load_t *load)
            count(load, RZ_UNAVAILABLE));
 }
 
-static load_t *begin(void)
+static load_t *begin_with(uint64_t timeout_ms)
 {
     load_t *load = calloc(1, sizeof *load);
     assert_non_null(load);
     ensemble_up(&ensemble, 3, 3, 2);
     load->calls.redis = ensemble.redis[0];
-    const rz_store_options_t options = { .url = ensemble.url, .call_timeout_ms = TIMEOUT_MS, .replicas = 1 };
+    const rz_store_options_t options = { .url = ensemble.url, .call_timeout_ms = timeout_ms, .replicas = 1 };
     calls_meet(&load->calls, &options);
     assert_string_equal(rz_store_durability(load->calls.store), "replicated");
     submit_more(load, JOBS / 4);
     calls_until_count(&load->calls, &load->answered, JOBS / 8);
     return load;
+}
+
+static load_t *begin(void)
+{
+    return begin_with(TIMEOUT_MS);
 }
 
 /* Until the store is another Redis', and has taken what comes then. */
@@ -130,10 +137,36 @@ static void a_primary_that_slept_through_its_replacement_is_not_used_again(void 
     finish(load);
 }
 
+static void on_pace(uv_timer_t *pace)
+{
+    load_t *load = pace->data;
+    if (load->sent < JOBS * 3 / 4)
+        submit_more(load, 1);
+}
+
+/* The one that is promoted leaves it first; the other confirms what it takes until it is told to follow that one. */
+static void a_primary_that_lives_while_it_is_replaced_gives_no_receipt_that_is_lost(void **state)
+{
+    (void)state;
+    load_t *load = begin_with(HASTE_MS);
+    uv_timer_t pace = { .data = load };
+    uv_timer_init(&load->calls.loop, &pace);
+    uv_timer_start(&pace, on_pace, PACE_MS, PACE_MS);
+    assert_string_equal(sentinel_do(&ensemble, 0, "SENTINEL FAILOVER " ENSEMBLE_NAME), "OK");
+    while (rz_store_mark(load->calls.store)->term == 0 || !rz_store_up(load->calls.store) ||
+           load->answered < load->sent || load->sent < JOBS * 3 / 4)
+        uv_run(&load->calls.loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&pace, NULL);
+    submit_more(load, JOBS);
+    calls_until_count(&load->calls, &load->answered, JOBS);
+    finish(load);
+}
+
 /* clang-format off */
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_killed_primary_takes_no_receipt_with_it),
     cmocka_unit_test(a_primary_that_slept_through_its_replacement_is_not_used_again),
+    cmocka_unit_test(a_primary_that_lives_while_it_is_replaced_gives_no_receipt_that_is_lost),
 };
 /* clang-format on */
 

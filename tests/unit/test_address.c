@@ -110,15 +110,17 @@ static bool take(rz_primary_t *primary, size_t which, redisReply *v, size_t n)
 static void the_epoch_is_found_among_other_facts_and_the_place_as_it_is(void **state)
 {
     (void)state;
-    redisReply facts[] = { text((char[]){ "name" }), text((char[]){ "main" }),
-                           text((char[]){ "config-epoch" }), text((char[]){ "12" }) };
+    redisReply facts[] = { text((char[]){ "name" }),         text((char[]){ "main" }),
+                           text((char[]){ "config-epoch" }), text((char[]){ "12" }),
+                           text((char[]){ "num-slaves" }),   text((char[]){ "2" }) };
     redisReply place[] = { text((char[]){ "10.1.2.3" }), text((char[]){ "7001" }) };
     rz_primary_t primary = { 0 };
-    assert_true(take(&primary, 0, facts, 4));
+    assert_true(take(&primary, 0, facts, 6));
     assert_true(take(&primary, 1, place, 2));
     assert_string_equal(primary.host, "10.1.2.3");
     assert_int_equal(primary.port, 7001);
     assert_int_equal(primary.epoch, 12);
+    assert_int_equal(primary.replicas, 2);
     for (size_t n = 0; n < 4; n++) /* cut anywhere */
         assert_false(take(&primary, 0, facts, n));
     for (size_t n = 0; n < 2; n++)

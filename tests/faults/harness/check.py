@@ -13,7 +13,8 @@ FDS_MAX = 600
 OWNED_PER_SLOT = 5
 OUTAGES = {"kill_store", "stop_store", "long_outage", "stutter_store", "disk_full", "function_flush",
            "kill_primary", "stop_primary", "cut_primary", "isolate_primary", "stop_replica", "kill_replica"}  # for every broker: then nobody can settle
-HARM = {"kill_worker", "kill_runner", "lose_runner", "kill_keeper", "hang_runner", "restart_runner", "long_partition", "condemn"}  # may fail children
+HARM = {"kill_worker", "kill_runner", "lose_runner", "kill_keeper", "hang_runner", "restart_runner", "long_partition", "condemn",
+        "no_descriptors"}  # may fail children of their runner
 LATE_S = 5.0  # after an outage its consequences may still be felt
 
 
@@ -147,11 +148,12 @@ def no_rerun(facts):
 
 def causes(facts):
     """Errors need a fault of their runner that explains them: no outage, no broker and no clock fails a child."""
-    known = ("runner lost", "actor child closed", "actor transport", "actor connect failed", "runner stopped", "exited", "stopped", "registered")
+    known = ("runner lost", "actor child closed", "actor transport", "actor connect failed", "runner stopped", "exited", "stopped", "registered",
+             "Too many open files")
     failed = ("error", "timeout", "skipped")
     errors = {child: stored["error"] for child, stored in facts["store"]["children"].items() if stored["a"]["status"] in failed}
     wrong = [f"{child}: {error}" for child, error in errors.items() if not any(word in error for word in known)]
-    harmed = {"r" + step["target"][1:] for step in facts["timeline"] if step["fault"] in HARM}
+    harmed = {"r" + step["target"][1:] for step in facts["timeline"] if step["fault"] in HARM and step["target"][0] in "rh"}
     for child, error in errors.items():
         assigned = [note.split(" ")[5] for note in facts["store"]["children"][child]["notes"] if note.split(" ")[3] == "assigned"]
         if not harmed.intersection(assigned):

@@ -10,7 +10,7 @@ import hosts
 import replicas
 import truth
 from daemons import FDS, PATIENCE
-from resp import Down
+from resp import Down, Error
 
 FAR = {"h3": ("10.77.0.31", "10.77.0.32"), "b2-store": ("10.77.0.33",)}  # addresses of the proxy
 KEEPER_S = 12.0      # after so much silence a keeper kills
@@ -265,6 +265,8 @@ def late_condemn(scene, target, _):
         counter = redis("HGET", f"{truth.P}i:{incarnation}", "c") if incarnation else None
         if counter and int(counter) > 0:
             answer = redis("FCALL", "rz1_condemn", 1, truth.P[:-1], incarnation, int(counter) - 1, 0)
+            if isinstance(answer, Error):
+                return  # no verdict: this Redis takes no writes now
             scene.verdicts.append({"at": scene.observer.now(), "runner": target, "answer": answer,
                                    "state": redis("HGET", f"{truth.P}i:{incarnation}", "s")})
     except Down:
