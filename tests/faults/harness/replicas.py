@@ -55,7 +55,7 @@ class Lookout(threading.Thread):
                 return "master", int(term or 0)
             return "in step" if role[3] == "connected" else "behind", int(term or 0)
         except Down as down:
-            return "loading" if "loading" in str(down) else "silent", 0
+            return str(down).removeprefix("it is ") if str(down).startswith("it is ") else "silent", 0
 
     def finish(self):
         self.ending.set()

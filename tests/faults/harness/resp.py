@@ -39,8 +39,9 @@ class Redis:
         except (OSError, ValueError, IndexError) as error:
             self.close()
             raise Down(str(error) or type(error).__name__) from error
-        if any(isinstance(answer, Error) and answer.startswith("LOADING") for answer in answers):
-            raise Down("it is loading")
+        for answer in answers:
+            if isinstance(answer, Error) and answer.startswith(("LOADING", "BUSY")):  # BUSY: it was stopped in mid script, and wakes up
+                raise Down(f"it is {answer.split()[0].lower()}")
         return answers
 
     def _read(self):
