@@ -65,20 +65,6 @@ static void expect_ends(rig_sub_t *sub, unsigned char *ended, int first, int las
     }
 }
 
-static long resident_kib(pid_t pid)
-{
-    char path[64], line[256];
-    long kib = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    while (fgets(line, sizeof line, file) != NULL)
-        if (strncmp(line, "VmRSS:", 6) == 0)
-            kib = atol(line + 6);
-    fclose(file);
-    return kib;
-}
-
 static pid_t runner_itself(const rig_t *rig, unsigned i)
 {
     pid_t all[512];
@@ -93,13 +79,14 @@ static void ten_thousand_children_end_once_each_with_flat_memory(void **state)
     rig_sub_t *sub = rig_subscribe(rig, "root-");
     push_children(rig, 0, WARM);
     expect_ends(sub, ended, 0, WARM);
-    long broker = resident_kib(rig_broker_pid(rig)), runner = resident_kib(runner_itself(rig, 0));
+    long broker = process_resident_kib(rig_broker_pid(rig)),
+         runner = process_resident_kib(runner_itself(rig, 0));
 
     push_children(rig, WARM, CHILDREN);
     expect_ends(sub, ended, WARM, CHILDREN);
     /* a leak of one job's 300 bytes per child would be 1.5 MiB by now */
-    assert_true(resident_kib(rig_broker_pid(rig)) - broker < 1536);
-    assert_true(resident_kib(runner_itself(rig, 0)) - runner < 1536);
+    assert_true(process_resident_kib(rig_broker_pid(rig)) - broker < 1536);
+    assert_true(process_resident_kib(runner_itself(rig, 0)) - runner < 1536);
 
     rig_event_t event;
     assert_false(rig_event_next(sub, &event, 500)); /* nobody ends twice */
@@ -130,7 +117,7 @@ typedef struct {
 static usage_t usage_of(pid_t pid)
 {
     char path[64];
-    usage_t usage = { .kib = resident_kib(pid) };
+    usage_t usage = { .kib = process_resident_kib(pid) };
     snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
     DIR *dir = opendir(path);
     assert_non_null(dir);

@@ -5,22 +5,22 @@
 #include "process.h"
 #include "redis.h"
 #include "rig.h"
+#include "stand_in.h"
 
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 
-#define BROKERS     2
-#define HOME_MS     3000 /* a lost home is replaced within    */
-#define FOUND_MS    2000 /* a broker is found again within    */
-#define FREEZE_MS   12000
-#define SYNC_MS     3000
-#define ROUNDS      3
-#define OUTAGE_MS   60000
-#define CHILDREN    50
-#define FEW         6
-#define PIDS_MAX    256
-#define STATE_BYTES 512
+#define BROKERS   2
+#define HOME_MS   3000 /* a lost home is replaced within    */
+#define FOUND_MS  2000 /* a broker is found again within    */
+#define FREEZE_MS 12000
+#define SYNC_MS   3000
+#define ROUNDS    3
+#define OUTAGE_MS 60000
+#define CHILDREN  50
+#define FEW       6
+#define PIDS_MAX  256
 
 static int rig_with_two_brokers(void **state)
 {
@@ -52,23 +52,6 @@ static int rig_away(void **state)
 
 /* ---- looking ---- */
 
-static bool is_home(rig_t *rig)
-{
-    double slots = 0;
-    return metric_get(rig_endpoint(rig, "http"), "rhizome_broker_homed_slots", &slots) && slots > 0;
-}
-
-static unsigned turn_home(rig_t *rig)
-{
-    uint64_t deadline_ms = process_now_ms() + RIG_PATIENCE_MS;
-    for (unsigned i = 0;; i = (i + 1) % BROKERS) {
-        rig_turn_to(rig, i);
-        if (is_home(rig))
-            return i;
-        assert_true(process_now_ms() < deadline_ms);
-    }
-}
-
 static double linked(rig_t *rig)
 {
     double runners = 0;
@@ -80,7 +63,7 @@ static double linked(rig_t *rig)
 static uint64_t until_home(rig_t *rig)
 {
     uint64_t began_ms = process_now_ms();
-    while (!is_home(rig))
+    while (!rig_is_home(rig))
         assert_true(process_now_ms() - began_ms < RIG_PATIENCE_MS);
     return process_now_ms() - began_ms;
 }
@@ -98,25 +81,11 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-static char state_of(pid_t pid)
-{
-    char path[64], text[STATE_BYTES] = "";
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "r");
-    if (file == NULL)
-        return 0;
-    size_t n = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[n] = '\0';
-    const char *behind = strrchr(text, ')');
-    return behind == NULL || behind[2] == 'Z' ? 0 : behind[2];
-}
-
 static size_t count_in_state(const pid_t *pids, size_t n, char state)
 {
     size_t count = 0;
     for (size_t i = 0; i < n; i++)
-        count += state_of(pids[i]) == state;
+        count += stand_in_state(pids[i]) == state;
     return count;
 }
 
@@ -148,7 +117,6 @@ static void await_running(rig_t *rig, int n)
 static void each_ran_once(rig_t *rig, int n)
 {
     char child[16], status[32];
-    redis_t redis = { 0 };
     for (int i = 0; i < n; i++) {
         snprintf(child, sizeof child, "c%d", i);
         rig_wait(rig, child, status);
@@ -158,10 +126,9 @@ static void each_ran_once(rig_t *rig, int n)
         assert_int_equal(cJSON_GetObjectItemCaseSensitive(activation, "epoch")->valueint, 1);
         cJSON_Delete(get);
     }
-    snprintf(redis.socket, sizeof redis.socket, "%s", rig_redis_socket(rig));
     char expected[16];
     snprintf(expected, sizeof expected, "%d", n);
-    assert_string_equal(redis_do(&redis, "XLEN rz:{0}:completions"), expected);
+    assert_string_equal(redis_do(rig_redis(rig), "XLEN rz:{0}:completions"), expected);
 }
 
 /* ---- facts ---- */
@@ -172,7 +139,7 @@ static void a_killed_home_is_replaced_within_three_seconds_and_found_again_withi
     rig_t *rig = *state;
     uint64_t home_ms = UINT64_MAX, found_ms = UINT64_MAX;
     for (int round = 0; round < ROUNDS; round++) {
-        unsigned home = turn_home(rig);
+        unsigned home = rig_turn_home(rig);
         rig_broker_end(rig, SIGKILL);
         rig_turn_to(rig, 1 - home);
         home_ms = least(home_ms, until_home(rig));
@@ -189,7 +156,7 @@ static void a_stopped_home_is_replaced_within_three_seconds(void **state)
     rig_t *rig = *state;
     uint64_t home_ms = UINT64_MAX;
     for (int round = 0; round < ROUNDS; round++) {
-        unsigned home = turn_home(rig);
+        unsigned home = rig_turn_home(rig);
         pid_t stopped = rig_broker_pid(rig);
         kill(stopped, SIGSTOP);
         rig_turn_to(rig, 1 - home);
@@ -259,18 +226,14 @@ static void a_store_that_stops_for_a_minute_costs_no_running_child(void **state)
 static void the_store_knows(rig_t *rig, const char *child, const char *state)
 {
     char command[64];
-    redis_t redis = { 0 };
-    snprintf(redis.socket, sizeof redis.socket, "%s", rig_redis_socket(rig));
     snprintf(command, sizeof command, "HGET rz:{0}:c:%s a", child);
-    assert_int_equal(strncmp(redis_do(&redis, command), state, strlen(state)), 0);
+    assert_int_equal(strncmp(redis_do(rig_redis(rig), command), state, strlen(state)), 0);
 }
 
 /* What Redis acknowledges from here on is gone when it is killed. */
 static void forget_what_comes(rig_t *rig)
 {
-    redis_t redis = { 0 };
-    snprintf(redis.socket, sizeof redis.socket, "%s", rig_redis_socket(rig));
-    assert_string_equal(redis_do(&redis, "CONFIG SET appendonly no"), "OK");
+    assert_string_equal(redis_do(rig_redis(rig), "CONFIG SET appendonly no"), "OK");
 }
 
 static void an_end_that_redis_lost_is_said_again_by_the_runner_that_knows_it(void **state)

@@ -35,20 +35,6 @@ static int rig_away(void **state)
     return 0;
 }
 
-static long resident_kib(pid_t pid)
-{
-    char path[64], line[256];
-    long kib = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    while (fgets(line, sizeof line, file) != NULL)
-        if (strncmp(line, "VmRSS:", 6) == 0)
-            kib = atol(line + 6);
-    fclose(file);
-    return kib;
-}
-
 /* It takes next to nothing, and nobody reads from it. */
 static void *deaf_subscriber(rig_t *rig, void *zctx)
 {
@@ -80,8 +66,8 @@ static void hears_all(rig_sub_t *sub, pid_t broker, long *most_kib)
         last++;
         ended = strcmp(rig_text(event.event, "type"), "sub_agent_completed") == 0;
         rig_event_fini(&event);
-        if (last % 500 == 0 && resident_kib(broker) > *most_kib)
-            *most_kib = resident_kib(broker);
+        if (last % 500 == 0 && process_resident_kib(broker) > *most_kib)
+            *most_kib = process_resident_kib(broker);
     }
     assert_true(last > TOKENS);
 }
@@ -117,7 +103,7 @@ static void one_that_does_not_read_costs_what_the_setting_says_and_hurts_nobody(
     void *zctx = zmq_ctx_new();
     void *deaf = deaf_subscriber(rig, zctx);
     rig_sub_t *sub = rig_subscribe(rig, "p/c/");
-    long before = resident_kib(rig_broker_pid(rig)), most = before;
+    long before = process_resident_kib(rig_broker_pid(rig)), most = before;
     snprintf(text, sizeof text, "%d %d", TOKENS, SIZE);
     rig_submit(rig, "p", "c", "loud", text);
     hears_all(sub, rig_broker_pid(rig), &most);

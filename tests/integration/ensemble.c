@@ -4,7 +4,6 @@
 #include "../facts.h"
 #include "secured.h"
 
-#include <arpa/inet.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,17 +16,6 @@
 
 static const char *settings[ENSEMBLE_MAX][32];
 static char texts[ENSEMBLE_MAX][2][16];
-
-static int free_port(void)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
 
 /* Nobody tells when another process has come so far: one looks. */
 static void look_again(uint64_t deadline, const char *what)
@@ -87,7 +75,7 @@ static void start_redis(ensemble_t *ensemble, unsigned i)
                                           "--maxmemory-policy",
                                           "noeviction" };
     const char **at = settings[i];
-    ensemble->port[i] = free_port();
+    ensemble->port[i] = process_free_port();
     snprintf(texts[i][0], sizeof texts[i][0], "%d", ensemble->port[i]);
     snprintf(texts[i][1], sizeof texts[i][1], "%d", ensemble->port[0]);
     for (size_t k = 0; k < sizeof common / sizeof common[0]; k++)
@@ -112,7 +100,7 @@ static void start_redis(ensemble_t *ensemble, unsigned i)
 static void start_sentinel(ensemble_t *ensemble, unsigned i, unsigned quorum)
 {
     char path[128], log[128];
-    ensemble->sentinel_port[i] = free_port();
+    ensemble->sentinel_port[i] = process_free_port();
     snprintf(path, sizeof path, "%s/sentinel-%u.conf", ensemble->dir, i);
     snprintf(log, sizeof log, "%s/sentinel-%u.log", ensemble->dir, i);
     FILE *file = fopen(path, "w");

@@ -3,14 +3,17 @@
 
 #include "../facts.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -89,6 +92,48 @@ void process_show_log(const char *path)
     fclose(file);
 }
 
+unsigned process_log_count(const char *path, const char *text)
+{
+    char line[4096];
+    unsigned n = 0;
+    FILE *file = fopen(path, "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        n += strstr(line, text) != NULL;
+    if (file != NULL)
+        fclose(file);
+    return n;
+}
+
+bool process_log_has(const char *path, const char *text, unsigned least, int within_ms)
+{
+    char events[4096], dir[512];
+    uint64_t deadline = process_now_ms() + (uint64_t)within_ms;
+    snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
+    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    assert_true(inotify_add_watch(fd, dir, IN_MODIFY | IN_CREATE) >= 0); /* before the first look */
+    bool found;
+    for (uint64_t now;
+         !(found = process_log_count(path, text) >= least) && (now = process_now_ms()) < deadline;) {
+        struct pollfd written = { .fd = fd, .events = POLLIN };
+        poll(&written, 1, (int)(deadline - now));
+        while (read(fd, events, sizeof events) > 0)
+            continue;
+    }
+    close(fd);
+    return found;
+}
+
+uint16_t process_free_port(void)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
 /* One read within the time that is left: 0 at the end of the pipe, -1 when nothing came. */
 static ssize_t read_until(int fd, char *bytes, size_t max, uint64_t deadline)
 {
@@ -144,6 +189,20 @@ int process_end(process_t *process, int signal, int patience_ms)
 }
 
 /* ---- /proc ---- */
+
+long process_resident_kib(pid_t pid)
+{
+    char path[64], line[256];
+    long kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            kib = atol(line + 6);
+    fclose(file);
+    return kib;
+}
 
 typedef struct {
     pid_t pid, parent;

@@ -2,6 +2,7 @@
  * owner. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -23,6 +24,12 @@ void process_ready(process_t *process, char *line, size_t max, int patience_ms);
 int process_end(process_t *process, int signal, int patience_ms);
 /* Pids of all living descendants of `root` (zombies do not count). */
 size_t process_descendants(pid_t root, pid_t *out, size_t max);
+long process_resident_kib(pid_t pid);
+/* How many lines of a log hold the text; it may not be there yet. */
+unsigned process_log_count(const char *path, const char *text);
+/* Waits until at least so many do. False: they did not in time. */
+bool process_log_has(const char *path, const char *text, unsigned least, int within_ms);
+uint16_t process_free_port(void); /* of TCP on loopback: nobody had it a moment ago */
 /* Prints the end of a log to stderr. */
 void process_show_log(const char *path);
 uint64_t process_now_ms(void);

@@ -114,6 +114,16 @@ size_t redis_flags(const redis_t *redis, const char *user, const char **argv, si
     return n;
 }
 
+const char *redis_store_flags(const redis_t *redis)
+{
+    static char flags[256];
+    flags[0] = '\0';
+    if (has_users(redis))
+        snprintf(flags, sizeof flags, "--redis-user admin --redis-password-file %s",
+                 redis_password_file(redis, "admin"));
+    return flags;
+}
+
 /* ---- life ---- */
 
 void redis_again(redis_t *redis)

@@ -31,6 +31,8 @@ const char *redis_password_file(const redis_t *redis,
                                 const char *user); /* static memory, one for each user */
 /* Appends --redis-user and --redis-password-file, if there are users, and the NULL. Gives the new count. */
 size_t redis_flags(const redis_t *redis, const char *user, const char **argv, size_t n);
+/* The same for `rhizome store` in a shell, as admin; "" where there are no users. Lent until the next call. */
+const char *redis_store_flags(const redis_t *redis);
 /* Members of rz_store_options_t: who a store of the test is. */
 #define AS(who, redis) .user = redis_user(&(redis), who), .password = redis_password(&(redis), who)
 

@@ -3,6 +3,7 @@
 
 #include "../facts.h"
 #include "keyring.h"
+#include "outside.h"
 #include "redis.h"
 #include "secured.h"
 
@@ -223,20 +224,11 @@ static void write_config(rig_t *rig, const char *members)
     fclose(file);
 }
 
-const char *rig_store_flags(const rig_t *rig)
-{
-    static char flags[256];
-    const char *file = redis_password_file(rig_redis(rig), "admin");
-    snprintf(flags, sizeof flags, file != NULL ? "--redis-user admin --redis-password-file %s" : "%s",
-             file != NULL ? file : "");
-    return flags;
-}
-
 static void init_store(rig_t *rig)
 {
     char command[1024];
     snprintf(command, sizeof command, "%s/rhizome store init --config %s %s >%s/store.log 2>&1", rig->bin,
-             rig->config, rig_store_flags(rig), rig->dir);
+             rig->config, redis_store_flags(rig_redis(rig)), rig->dir);
     if (system(command) != 0) { /* NOLINT(cert-env33-c) */
         char log[256];
         process_show_log(log_path(rig, "store", log, sizeof log));
@@ -277,6 +269,24 @@ void rig_turn_to(rig_t *rig, unsigned i)
     rig->at = i;
     zmq_close(rig->control);
     connect_control(rig);
+}
+
+bool rig_is_home(rig_t *rig)
+{
+    double slots = 0;
+    return metric_get(rig_endpoint(rig, "http"), "rhizome_broker_homed_slots", &slots) && slots > 0;
+}
+
+unsigned rig_turn_home(rig_t *rig)
+{
+    uint64_t deadline_ms = process_now_ms() + RIG_PATIENCE_MS;
+    for (unsigned i = 0;; i = (i + 1) % rig->brokers) {
+        rig_turn_to(rig, i);
+        if (rig_is_home(rig))
+            return i;
+        if (process_now_ms() > deadline_ms)
+            fail_msg("no broker is home");
+    }
 }
 
 static const char *const redis_settings[] = { "--appendonly", "yes", NULL };

@@ -34,7 +34,9 @@ const char *rig_endpoint(const rig_t *rig, const char *name); /* jobs control ev
 
 /* From here on rig_broker_...(), rig_endpoint(), rig_subscribe() and all that asks are about broker i; at first it is 0. */
 void rig_turn_to(rig_t *rig, unsigned i);
-void rig_runner_up(rig_t *rig); /* one more; returns when a broker welcomed it                 */
+bool rig_is_home(rig_t *rig);       /* whether that broker is home of a runner                   */
+unsigned rig_turn_home(rig_t *rig); /* to the first that is, which it waits for; which it is     */
+void rig_runner_up(rig_t *rig);     /* one more; returns when a broker welcomed it                 */
 void rig_runner_again(rig_t *rig, unsigned i);      /* one that has ended, under the same name */
 pid_t rig_runner_pid(const rig_t *rig, unsigned i); /* of the keeper                                       */
 pid_t rig_broker_pid(const rig_t *rig);
@@ -43,7 +45,6 @@ void rig_broker_end(rig_t *rig, int signal);
 void rig_broker_up(rig_t *rig); /* again, on the same ports                                    */
 const struct redis *rig_redis(const rig_t *rig); /* which may be another rig's */
 const char *rig_redis_socket(const rig_t *rig);
-const char *rig_store_flags(const rig_t *rig); /* for `rhizome store` in a shell: "" or who it is */
 pid_t rig_redis_pid(const rig_t *rig);
 void rig_redis_end(rig_t *rig, int signal);
 void rig_redis_up(rig_t *rig); /* again, with the same data                                   */

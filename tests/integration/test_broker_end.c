@@ -4,7 +4,6 @@
 
 #include "../facts.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -43,18 +42,32 @@ static void runners_are_sent_away_in_words_they_know(void **state)
     runner_gone(&older);
 }
 
+__attribute__((format(printf, 2, 3))) static void client_says(void *dealer, const char *fmt, ...)
+{
+    char text[4096];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    zmq_send(dealer, "", 0, ZMQ_SNDMORE);
+    assert_true(zmq_send(dealer, text, strlen(text), 0) >= 0);
+}
+
 static void what_was_claimed_is_given_before_its_runner_is_sent_away(void **state)
 {
     (void)state;
     runner_t runner = runner_speaking("r", "\"v\":1,\"v_max\":2");
+    frames_t frames;
     credit(&runner, 1);
     await("{\"op\":\"status\"}", "store.state", "up");
     kill(stage.redis.process.pid, SIGSTOP);
-    push_job(job("c1", ""));
-    poll(NULL, 0, 200); /* it reaches the broker, or stays with the producer: both are right */
+    void *client = connected(ZMQ_DEALER, stage.control_at);
+    client_says(client, "{\"op\":\"submit\",\"job\":%s}", job("c1", ""));
+    client_says(client, "{\"op\":\"hello\"}");
+    assert_true(frames_recv(client, &frames, PATIENCE_MS)); /* of hello: what stood before it is in hand */
+    frames_fini(&frames);
     kill(stage.broker.pid, SIGTERM);
     kill(stage.redis.process.pid, SIGCONT);
-    frames_t frames;
     bool assigned = false;
     for (cJSON *header = NULL; frames_recv(runner.sock, &frames, PATIENCE_MS); frames_fini(&frames)) {
         const char *kind = kind_of(&frames, &header);
@@ -66,6 +79,7 @@ static void what_was_claimed_is_given_before_its_runner_is_sent_away(void **stat
     }
     frames_fini(&frames);
     assert_true(assigned);
+    disconnected(client);
     runner_gone(&runner);
 }
 

@@ -6,13 +6,13 @@
 #include "redis.h"
 #include "rig.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 
-#define BROKERS 2
-#define SLOTS   4
-#define MANY    80
+#define BROKERS  2
+#define SLOTS    4
+#define MANY     80
+#define RESTS_MS 7000 /* longer than a spare link rests */
 
 static int rig_of(void **state, unsigned runners)
 {
@@ -47,25 +47,6 @@ static int rig_away(void **state)
 }
 
 /* ---- who is at home where ---- */
-
-static bool is_home(rig_t *rig, unsigned broker)
-{
-    double slots = 0;
-    rig_turn_to(rig, broker);
-    return metric_get(rig_endpoint(rig, "http"), "rhizome_broker_homed_slots", &slots) && slots > 0;
-}
-
-/* Turns to the one broker that is home of somebody, and returns which it is. */
-static unsigned turn_home(rig_t *rig)
-{
-    uint64_t deadline_ms = process_now_ms() + RIG_PATIENCE_MS;
-    for (unsigned i = 0;; i = (i + 1) % BROKERS) {
-        if (is_home(rig, i))
-            return i;
-        if (process_now_ms() > deadline_ms)
-            fail_msg("no broker is home");
-    }
-}
 
 static void await_home(rig_t *rig, unsigned broker, double slots)
 {
@@ -133,7 +114,7 @@ static void a_broker_that_joins_later_gets_its_share(void **state)
 static void a_runner_whose_home_is_killed_goes_on_at_another(void **state)
 {
     rig_t *rig = *state;
-    unsigned home = turn_home(rig);
+    unsigned home = rig_turn_home(rig);
     rig_submit(rig, "root", "before", "echo", "__sleep_ms:4000 x");
     await_running(rig, "before");
     rig_broker_end(rig, SIGKILL);
@@ -146,7 +127,7 @@ static void a_runner_whose_home_is_killed_goes_on_at_another(void **state)
 static void a_runner_whose_home_is_stopped_goes_on_at_another_and_hears_it_again_later(void **state)
 {
     rig_t *rig = *state;
-    unsigned home = turn_home(rig);
+    unsigned home = rig_turn_home(rig);
     pid_t stopped = rig_broker_pid(rig);
     rig_submit(rig, "root", "before", "echo", "__sleep_ms:4000 x");
     await_running(rig, "before");
@@ -170,7 +151,7 @@ static void a_runner_whose_home_is_stopped_goes_on_at_another_and_hears_it_again
 static void a_broker_that_is_started_again_is_found_again(void **state)
 {
     rig_t *rig = *state;
-    turn_home(rig);
+    rig_turn_home(rig);
     rig_broker_end(rig, SIGKILL);
     rig_broker_up(rig);
     metric_await(rig_endpoint(rig, "http"), "rhizome_broker_runners_linked", 1);
@@ -183,7 +164,7 @@ static void what_was_being_written_when_home_was_killed_is_written_once(void **s
     rig_t *rig = *state;
     int ends[MANY];
     char child[16];
-    unsigned home = turn_home(rig);
+    unsigned home = rig_turn_home(rig);
     rig_turn_to(rig, 1 - home);
     for (int i = 0; i < MANY; i++) {
         snprintf(child, sizeof child, "c%d", i);
@@ -227,27 +208,6 @@ static void a_runner_started_again_under_its_name_ends_its_old_incarnation_at_on
     completes(rig, "c4"); /* it had not begun */
 }
 
-static unsigned times(const char *path, const char *text)
-{
-    char line[1024];
-    unsigned n = 0;
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    while (fgets(line, sizeof line, file) != NULL)
-        n += strstr(line, text) != NULL;
-    fclose(file);
-    return n;
-}
-
-static void await_times(const char *path, const char *text, unsigned least)
-{
-    uint64_t deadline_ms = process_now_ms() + RIG_PATIENCE_MS;
-    while (times(path, text) < least) {
-        assert_true(process_now_ms() < deadline_ms);
-        poll(NULL, 0, 20);
-    }
-}
-
 static int one_broker(void **state)
 {
     static const char *flags[] = { "--runner-brokers", NULL, NULL };
@@ -267,23 +227,21 @@ static void a_broker_that_is_named_twice_is_one_and_the_operator_is_told_once(vo
     char log[512];
     rig_runner_up(rig);
     snprintf(log, sizeof log, "%s/runner-0.log", rig_dir(rig));
-    await_times(log, "are one broker: name it once", 1);
+    assert_true(process_log_has(log, "are one broker: name it once", 1, RIG_PATIENCE_MS));
     rig_submit(rig, "root", "c1", "echo", "x");
     completes(rig, "c1");
-    unsigned welcomes = times(log, "link.welcome"), refused = times(log, "link.refused");
-    assert_in_range(welcomes, 1, 4);             /* until both are known to be one */
-    uint64_t until_ms = process_now_ms() + 7000; /* longer than the spare one rests */
-    while (process_now_ms() < until_ms)
-        poll(NULL, 0, 100);
-    assert_int_equal(times(log, "link.welcome"), welcomes);
-    assert_int_equal(times(log, "link.refused"), refused);
-    assert_int_equal(times(log, "are one broker"), 1);
+    unsigned welcomes = process_log_count(log, "link.welcome"),
+             refused = process_log_count(log, "link.refused");
+    assert_in_range(welcomes, 1, 4); /* until both are known to be one */
+    assert_false(process_log_has(log, "link.welcome", welcomes + 1, RESTS_MS));
+    assert_int_equal(process_log_count(log, "link.refused"), refused);
+    assert_int_equal(process_log_count(log, "are one broker"), 1);
     rig_broker_end(rig, SIGKILL);
     rig_broker_up(rig);
-    await_times(log, "link.welcome", welcomes + 1);
+    assert_true(process_log_has(log, "link.welcome", welcomes + 1, RIG_PATIENCE_MS));
     rig_submit(rig, "root", "c2", "echo", "x");
     completes(rig, "c2");
-    assert_int_equal(times(log, "are one broker"), 1);
+    assert_int_equal(process_log_count(log, "are one broker"), 1);
 }
 
 /* clang-format off */
