@@ -71,11 +71,6 @@ static void on_dead(const char *incarnation, void *arg)
     links_dead(((broker_t *)arg)->links, incarnation);
 }
 
-static void on_requeued(void *arg)
-{
-    placement_recheck(((broker_t *)arg)->placement);
-}
-
 static void on_steered(const runner_t *from, const char *child, const char *id, bool live, void *arg)
 {
     control_on_steered(((broker_t *)arg)->control, from, child, id, live);
@@ -242,7 +237,7 @@ static void take_completion(broker_t *broker, const rz_reply_t *pairs)
     rz_free(child);
 }
 
-/* Another broker queued a job where nobody waited: ours may have room for it. */
+/* Somebody waits where nobody did, by another broker or given back: we may have room for it. */
 static void take_wake(broker_t *broker, const rz_reply_t *pairs)
 {
     if (rz_str_eq(pair_value(pairs, "broker"), broker->setup->name))
@@ -300,8 +295,8 @@ static void open_parts(broker_t *broker)
     broker->placement =
         placement_create(&(placement_parts_t){ broker->store, broker->roster, broker->dispatch,
                                                &broker->sender, &broker->counters, s->agents, s->queue_max });
-    broker->reaper = reaper_open(&(reaper_parts_t){ broker->loop, broker->store, &broker->counters,
-                                                    s->lease_ms, on_dead, on_requeued, broker });
+    broker->reaper = reaper_open(
+        &(reaper_parts_t){ broker->loop, broker->store, &broker->counters, s->lease_ms, on_dead, broker });
     broker->brokers = brokers_create(s->name, &broker->endpoints, s->advertise, broker->store);
     broker->timekeeper = timekeeper_open(&(timekeeper_parts_t){ .loop = broker->loop,
                                                                 .store = broker->store,

@@ -21,7 +21,7 @@
     X(claimed_with_submit, "Of those, assigned in the same step: a runner was free.")                        \
     X(doomed, "Jobs that nobody could ever run, ended when they were submitted.")                            \
     X(claimed, "Activations taken from the queue for a runner.")                                             \
-    X(wakes, "Times that another broker queued a job where nobody waited: all queues were looked at.")       \
+    X(wakes, "Times that it looked at all queues as somebody waits where nobody did before.")                \
     X(assigned, "Activations sent to a runner.")                                                             \
     X(reassigned, "Activations sent once more: the first time was lost.")                                    \
     X(unassignable, "Activations given back to the queue: their runner was gone.")                           \

@@ -41,10 +41,8 @@ static void on_reaped(rz_rc_t rc, uint64_t left, void *arg)
 {
     case_t *one = arg;
     reaper_t *reaper = one->reaper;
-    if (rc == RZ_OK) {
+    if (rc == RZ_OK)
         reaper->part.counters->reaped++;
-        reaper->part.on_requeued(reaper->part.arg);
-    }
     if (rc == RZ_OK && left > 0)
         rz_op_reap(reaper->part.store, one->incarnation, on_reaped, one);
     else

@@ -16,8 +16,6 @@ typedef struct {
     uint64_t lease_ms;
     /* An incarnation was found dead, or left: whoever is linked under it must be forgotten. */
     void (*on_dead)(const char *incarnation, void *arg);
-    /* Activations went back to their queues. */
-    void (*on_requeued)(void *arg);
     void *arg;
 } reaper_parts_t;
 

@@ -48,7 +48,7 @@
 --
 -- Wall time (TIME) is for showing and for the index only; no decision rests on it.
 
-local VERSION = '1.3' -- major: the 1 of rz1, what breaks; minor: what is added. The one place; programs read it from here
+local VERSION = '1.4' -- major: the 1 of rz1, what breaks; minor: what is added. The one place; programs read it from here
 local TERM = 4294967296 -- epochs of one term: those of the next begin above them
 
 local SESSION_MAX = 8388608 -- RZ_SESSION_MAX
@@ -242,15 +242,15 @@ local function class_shrink(class, n)
     return left
 end
 
--- Somebody waits where nobody did: brokers with room need not wait for their next look. Each hears its own jobs anyway, so
--- one alone is told nothing.
-local function wake(class)
-    if call('HLEN', P .. 'brokers') > 1 then
-        call('XADD', P .. 'wake', 'MAXLEN', '~', WAKES_MAX, '*', 'class', class, 'broker', who)
+-- Somebody waits where nobody did: brokers with room need not wait for their next look. by: the broker that knows, as it queued
+-- him; it is told nothing, and alone nobody is. '-': none knows.
+local function wake(class, by)
+    if by == '-' or call('HLEN', P .. 'brokers') > 1 then
+        call('XADD', P .. 'wake', 'MAXLEN', '~', WAKES_MAX, '*', 'class', class, 'broker', by)
     end
 end
 
--- In front: given back, it was first before. That wakes nobody: who gave it had a reason, and it would go round.
+-- In front: given back, it was first before. It does not go round: who gives back has no credit left for it.
 local function enqueue(child, t, front)
     local class = class_of(t)
     local ring = P .. 'q:' .. t[PRIORITY] .. '/' .. class
@@ -258,8 +258,8 @@ local function enqueue(child, t, front)
     if call(push, ring .. '/' .. t[PARENT], child .. ' ' .. t[ACTIVATION]) == 1 then
         call(push, ring, t[PARENT])
     end
-    if call('HINCRBY', P .. 'classes', class, 1) == 1 and not front then
-        wake(class)
+    if call('HINCRBY', P .. 'classes', class, 1) == 1 then
+        wake(class, front and '-' or who)
     end
     call('INCR', P .. 'n')
     if t[QUEUE] ~= '0' then

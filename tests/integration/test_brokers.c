@@ -233,6 +233,59 @@ static void hear(rig_sub_t *sub, const char *topic, said_event_t *out)
     }
 }
 
+/* ---- what goes back to its queue: the poll would come in ten minutes ---- */
+
+/* A runner that has begun a job with two attempts, and another beside it that is free. */
+static rig_sub_t *one_runs_at_the_first_of_two(void)
+{
+    said_event_t said_event;
+    rig_runner_up(rig);
+    rig_sub_t *sub = rig_subscribe(rig, "p/");
+    cJSON *reply = rig_ask(
+        rig,
+        "{\"op\":\"submit\",\"job\":{\"parent_session_id\":\"p\",\"child_session_id\":\"c\",\"max_attempts\":2,"
+        "\"require\":{\"profile\":\"echo\"},\"session\":{\"id\":\"c\",\"kind\":\"child\",\"messages\":"
+        "[{\"role\":\"user\",\"content\":\"__sleep_ms:60000 x\"}]}}}");
+    assert_string_equal(rig_text(reply, "code"), "OK");
+    cJSON_Delete(reply);
+    hear(sub, "p/c/sub_agent_started", &said_event);
+    rig_runner_up(rig);
+    return sub;
+}
+
+static void it_begins_again(rig_sub_t *sub)
+{
+    said_event_t said_event;
+    char status[32];
+    hear(sub, "p/c/sub_agent_started", &said_event);
+    cJSON_Delete(rig_ask(rig, "{\"op\":\"cancel\",\"child\":\"c\",\"now\":true}"));
+    rig_event_until_completed(sub, "c", status);
+    assert_string_equal(status, "cancelled");
+    rig_sub_close(&sub);
+}
+
+static void what_a_runner_gives_back_is_taken_at_once_by_another(void **state)
+{
+    (void)state;
+    rig_sub_t *sub = one_runs_at_the_first_of_two();
+    cJSON *reply = rig_ask(
+        rig, "{\"op\":\"runner_drain\",\"runner\":\"runner-0\",\"policy\":\"requeue\",\"deadline_ms\":1}");
+    assert_string_equal(rig_text(reply, "code"), "OK");
+    cJSON_Delete(reply);
+    it_begins_again(sub);
+}
+
+static void a_rerun_whose_pause_is_over_is_taken_at_once(void **state)
+{
+    (void)state;
+    pid_t pids[16];
+    rig_sub_t *sub = one_runs_at_the_first_of_two();
+    assert_true(process_descendants(rig_runner_pid(rig, 0), pids, 16) > 0);
+    kill(pids[0], SIGKILL); /* the runner; its keeper ends with it */
+    rig_runner_end(rig, 0, 0);
+    it_begins_again(sub);
+}
+
 /* Both hear it, as the same event; its header holds `id`. */
 static void both_hear(rig_sub_t *const sub[2], const char *topic, const char *id, const char *part)
 {
@@ -400,6 +453,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_runner_that_was_told_of_one_broker_links_to_one_that_comes_later, up, down),
     cmocka_unit_test_setup_teardown(a_runner_survives_the_only_broker_it_was_told_of, up, down),
     cmocka_unit_test_setup_teardown(a_job_queued_at_one_broker_is_taken_at_once_by_another_that_has_room, up_without_poll, down),
+    cmocka_unit_test_setup_teardown(what_a_runner_gives_back_is_taken_at_once_by_another, up_without_poll, down),
+    cmocka_unit_test_setup_teardown(a_rerun_whose_pause_is_over_is_taken_at_once, up_without_poll, down),
     cmocka_unit_test_setup_teardown(a_queue_that_grows_wakes_nobody_again, up_without_poll, down),
     cmocka_unit_test_setup_teardown(what_one_broker_originates_is_heard_at_every_broker_with_the_same_name, up, down),
     cmocka_unit_test_setup_teardown(whichever_broker_is_asked_the_answer_is_the_same, up, down),
