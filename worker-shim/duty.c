@@ -7,22 +7,26 @@ typedef struct {
 } edge_t;
 
 static const edge_t edges[DUTY_STATE_COUNT][DUTY_EVENT_COUNT] = {
-    [DUTY_FRESH][DUTY_ON_RUN] = { DUTY_BUSY, DUTY_TELL_RUN },
-    [DUTY_FRESH][DUTY_ON_END] = { DUTY_FAILED, DUTY_AWAIT_RUN },
-
     [DUTY_IDLE][DUTY_ON_RUN] = { DUTY_BUSY, DUTY_TELL_RUN },
-    [DUTY_IDLE][DUTY_ON_END] = { DUTY_GONE, DUTY_LEAVE },
+    [DUTY_IDLE][DUTY_ON_END] = { DUTY_AWAY, DUTY_AWAIT_RUN },
+
+    [DUTY_AWAY][DUTY_ON_RUN] = { DUTY_AGAIN, DUTY_START },
 
     [DUTY_BUSY][DUTY_ON_TERMINAL] = { DUTY_IDLE, DUTY_FINISH_AS_TOLD },
     [DUTY_BUSY][DUTY_ON_CANCEL] = { DUTY_STOPPING, DUTY_TELL_CANCEL },
     [DUTY_BUSY][DUTY_ON_END] = { DUTY_GONE, DUTY_FINISH_FAILED },
+    [DUTY_BUSY][DUTY_ON_LOST] = { DUTY_AGAIN, DUTY_START },
+
+    [DUTY_AGAIN][DUTY_ON_TERMINAL] = { DUTY_IDLE, DUTY_FINISH_AS_TOLD },
+    [DUTY_AGAIN][DUTY_ON_CANCEL] = { DUTY_STOPPING, DUTY_TELL_CANCEL },
+    [DUTY_AGAIN][DUTY_ON_END] = { DUTY_GONE, DUTY_FINISH_FAILED },
+    [DUTY_AGAIN][DUTY_ON_LOST] = { DUTY_GONE, DUTY_FINISH_FAILED },
 
     /* a run that completes nevertheless has completed: the parent judges that */
     [DUTY_STOPPING][DUTY_ON_TERMINAL] = { DUTY_IDLE, DUTY_FINISH_AS_TOLD },
     [DUTY_STOPPING][DUTY_ON_GRACE_OVER] = { DUTY_STOPPING, DUTY_STOP },
     [DUTY_STOPPING][DUTY_ON_END] = { DUTY_GONE, DUTY_FINISH_STOPPED },
-
-    [DUTY_FAILED][DUTY_ON_RUN] = { DUTY_GONE, DUTY_FINISH_FAILED },
+    [DUTY_STOPPING][DUTY_ON_LOST] = { DUTY_GONE, DUTY_FINISH_STOPPED },
 
     /* the worker is on its way out, and one more run waited behind the last */
     [DUTY_GONE][DUTY_ON_RUN] = { DUTY_GONE, DUTY_FINISH_FAILED },
@@ -34,6 +38,11 @@ duty_action_t duty_feed(duty_t *duty, duty_event_t event)
     if (edge->action != DUTY_NOTHING)
         duty->state = edge->next;
     return edge->action;
+}
+
+bool duty_serves(const duty_t *duty)
+{
+    return duty->state == DUTY_BUSY || duty->state == DUTY_AGAIN;
 }
 
 #define X(name) #name,

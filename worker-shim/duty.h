@@ -1,20 +1,25 @@
-/* duty.h - one program, one run after the other: what can happen to it, and what is then to be done.
+/* duty.h - one run after the other, one program for all of them if it lives: what can happen, and what is then to be done.
  *
- *      FRESH ──── RUN ────► BUSY ◄──── RUN ──── IDLE
- *        │ END               │ │ ── TERMINAL ──►│ ▲
- *        │            CANCEL │ │                │ │ TERMINAL
- *        ▼                   ▼ │                │ │
- *      FAILED           STOPPING ───────────────┼─┘   asked to end; the grace runs, then TERM and KILL
- *        │ RUN           END │ │ END            │ END
- *        ▼                   ▼ ▼                │
- *      GONE ◄────────────────┴─┴────────────────┘     no run can be served any more: the worker leaves
+ *        ┌─── END ──── IDLE ◄──── TERMINAL ────┐
+ *        ▼              │ RUN                  │
+ *      AWAY             ▼                      │
+ *        │            BUSY ─────────────────── ┤
+ *        │ RUN          │ LOST      CANCEL     │
+ *        │              ▼           ▼          │
+ *        └─────────► AGAIN ───► STOPPING ──────┘   asked to end; the grace runs, then TERM and KILL
+ *                       │ END, LOST  │ END
+ *                       ▼            ▼
+ *                     GONE ◄─────────┘             no run can be served any more: the worker leaves
  *
- * A program that fails before its first run (no such file, an import that is missing) waits for that run as
- * FAILED: the run then says why, however fast the one or the other was. Pure: duty_feed() changes the state and
- * answers which action follows; session.c acts. What a cell leaves empty does not matter there. */
+ * A run never pays for the one before, nor for a start that failed once. A program that ends between runs is away, and the
+ * next run has one of its own; one that ends before it has begun a run (session.c knows) loses it to a new one (AGAIN).
+ * Whoever ends in a run that it has begun has failed it. Pure: duty_feed() changes the state and answers
+ * which action follows; session.c acts. What a cell leaves empty does not matter there. */
 #pragma once
 
-#define DUTY_STATES(X) X(FRESH) X(IDLE) X(BUSY) X(STOPPING) X(FAILED) X(GONE)
+#include <stdbool.h>
+
+#define DUTY_STATES(X) X(IDLE) X(AWAY) X(BUSY) X(AGAIN) X(STOPPING) X(GONE)
 #define X(name)        DUTY_##name,
 typedef enum { DUTY_STATES(X) DUTY_STATE_COUNT } duty_state_t;
 #undef X
@@ -24,7 +29,8 @@ typedef enum { DUTY_STATES(X) DUTY_STATE_COUNT } duty_state_t;
     X(TERMINAL)   /* it said how the active run ended                                    */                  \
     X(CANCEL)     /* the active run is to end                                            */                  \
     X(GRACE_OVER) /* CANCEL_GRACE_MS later it had not ended it                           */                  \
-    X(END)        /* the program has ended                                               */
+    X(END)        /* the program has ended                                               */                  \
+    X(LOST)       /* the same, and it had not begun the active run                       */
 #define X(name) DUTY_ON_##name,
 typedef enum { DUTY_EVENTS(X) DUTY_EVENT_COUNT } duty_event_t;
 #undef X
@@ -32,19 +38,20 @@ typedef enum { DUTY_EVENTS(X) DUTY_EVENT_COUNT } duty_event_t;
 typedef enum {
     DUTY_NOTHING,
     DUTY_TELL_RUN,
+    DUTY_START,          /* another program, and tell it the run                        */
     DUTY_TELL_CANCEL,    /* and begin the grace                                         */
     DUTY_STOP,           /* TERM, then KILL                                             */
     DUTY_FINISH_AS_TOLD, /* the run's outcome is what the program said                  */
     DUTY_FINISH_FAILED,  /* error: why the program ended; then leave                    */
     DUTY_FINISH_STOPPED, /* cancelled; then leave                                       */
-    DUTY_AWAIT_RUN,      /* there is somebody to tell it to soon                        */
-    DUTY_LEAVE,          /* no run can be served any more                               */
+    DUTY_AWAIT_RUN,      /* there is none that could be hurt                            */
 } duty_action_t;
 
 typedef struct {
     duty_state_t state;
-} duty_t; /* zero is FRESH */
+} duty_t; /* zero is IDLE */
 
 duty_action_t duty_feed(duty_t *duty, duty_event_t event);
-const char *duty_state_name(duty_state_t state); /* "FRESH" */
-const char *duty_event_name(duty_event_t event); /* "RUN"   */
+bool duty_serves(const duty_t *duty);            /* a run is active, and nobody has asked it to end */
+const char *duty_state_name(duty_state_t state); /* "IDLE" */
+const char *duty_event_name(duty_event_t event); /* "RUN"  */

@@ -24,6 +24,7 @@ struct program {
     bool paused, exited, ended;
     bool destroyed; /* waiting for the last close callback only */
     unsigned handles;
+    size_t untaken; /* see program_untaken(); counted when the input is closed */
     program_end_t end;
     char buffer[READ_SIZE];
 };
@@ -43,10 +44,26 @@ static void close_handle(void *handle)
         uv_close(handle, on_handle_closed);
 }
 
+/* What lies in a pipe stays there when its reader is gone. */
+static size_t bytes_in(const uv_pipe_t *pipe)
+{
+    int fd, n = 0;
+    return uv_fileno((const uv_handle_t *)pipe, &fd) == 0 && ioctl(fd, FIONREAD, &n) == 0 ? (size_t)n : 0;
+}
+
+size_t program_untaken(const program_t *program)
+{
+    if (!program->input_open)
+        return program->untaken;
+    return bytes_in(&program->input) + uv_stream_get_write_queue_size((const uv_stream_t *)&program->input);
+}
+
 static void close_input(program_t *program)
 {
-    if (program->input_open)
+    if (program->input_open) {
+        program->untaken += program_untaken(program);
         close_handle(&program->input);
+    }
     program->input_open = false;
 }
 
@@ -153,11 +170,7 @@ void program_pause(program_t *program, bool paused)
 
 size_t program_unread(const program_t *program)
 {
-    int fd, unread = 0;
-    if (!program->output_open || uv_fileno((const uv_handle_t *)&program->output, &fd) != 0 ||
-        ioctl(fd, FIONREAD, &unread) != 0)
-        return 0;
-    return (size_t)unread;
+    return program->output_open ? bytes_in(&program->output) : 0;
 }
 
 /* ---- input ---- */
@@ -173,6 +186,7 @@ static void on_written(uv_write_t *request, int status)
     rz_free(request->data);
     if (status == 0 || status == UV_ECANCELED || !program->input_open)
         return;
+    program->untaken++; /* of this one at least; libuv does not say how much */
     close_input(program);
     program->listener.on_hangup(program->listener.arg, "closed its stdin");
 }

@@ -38,6 +38,9 @@ program_t *program_start(uv_loop_t *loop, const launch_t *what, const program_li
 /* Queues bytes for its stdin, copied. RZ_CLOSED: it was closed. RZ_FULL: it does not read; nothing was
  * queued. */
 rz_rc_t program_write(program_t *program, rz_str_t bytes);
+/* Bytes of what was told that it has not read; once its stdin is closed, what it had not read then: rather too few than too
+ * many. */
+size_t program_untaken(const program_t *program);
 /* TERM to the group, KILL after the grace; closes its stdin. */
 void program_stop(program_t *program, uint64_t grace_ms);
 void program_kill(program_t *program);               /* KILL to the group                             */

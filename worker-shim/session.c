@@ -2,7 +2,9 @@
  * starts once.
  *
  * The program is started before the worker registers: an interpreter comes up while the runner still waits for
- * the record and connects. What may happen to it is duty.h's table; here its actions are carried out. */
+ * the record and connects. What may happen to it is duty.h's table; here its actions are carried out.
+ *
+ * What is told of a run is kept until its program has read that and speaks: until then it may have to be told to another. */
 #include "base/log.h"
 #include "base/timer.h"
 #include "duty.h"
@@ -12,6 +14,7 @@
 #include "terminal.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define CANCEL_GRACE_MS 2000 /* from the cancel line to TERM                                   */
 #define KILL_GRACE_MS   (STOP_GRACE_MS - CANCEL_GRACE_MS) /* in all no longer than `command`   */
@@ -25,9 +28,10 @@ struct lasting {
     execution_t *active;   /* NULL between runs                                           */
     uint64_t run;          /* the number of the active run, or of the last one            */
     rz_timer_t *grace;     /* runs from a cancel on                                       */
-    rz_str_t frame;        /* lent while a run begins                                     */
+    rz_buf_t told;         /* lines of the active run, as long as they may be told again  */
     const outcome_t *said; /* lent while a terminal is taken                            */
     bool late_told;        /* during this run                                             */
+    bool served;           /* its program has ended a run before                          */
     bool left, closing;
 };
 
@@ -38,31 +42,27 @@ struct execution {
 
 /* ---- telling ---- */
 
-static rz_rc_t tell(lasting_t *session, rz_buf_t *line)
+/* When its stdin is closed its end is near: it was seen to close it, or to exit. */
+static void tell_the_run(lasting_t *session)
 {
-    rz_rc_t rc = talk_tell(session->talk, rz_buf_str(line));
-    rz_buf_fini(line);
-    return rc;
+    rz_str_t lines = rz_buf_str(&session->told);
+    size_t run = (size_t)((const char *)memchr(lines.p, '\n', lines.n) - lines.p) + 1;
+    talk_begin_run(session->talk);
+    if (talk_tell(session->talk, (rz_str_t){ lines.p, run }) == RZ_FULL)
+        talk_break(session->talk, "does not read its stdin");
+    else if (run < lines.n)
+        talk_tell(session->talk, (rz_str_t){ lines.p + run, lines.n - run });
 }
 
-/* When its stdin is closed its end is near: it was seen to close it, or to exit. */
-static void begin_run(lasting_t *session)
-{
-    rz_buf_t line = { 0 };
-    session->run++;
-    session->late_told = false;
-    tell_run(&line, session->frame, session->run);
-    talk_begin_run(session->talk);
-    if (tell(session, &line) == RZ_FULL)
-        talk_break(session->talk, "does not read its stdin");
-}
+static void start_again(lasting_t *session);
 
 /* One that does not read does not hear this either: the grace deals with it. */
 static void ask_to_stop(lasting_t *session)
 {
     rz_buf_t line = { 0 };
     tell_cancel(&line, session->run);
-    tell(session, &line);
+    talk_tell(session->talk, rz_buf_str(&line));
+    rz_buf_fini(&line);
     rz_timer_start(session->grace, CANCEL_GRACE_MS, 0);
 }
 
@@ -74,6 +74,7 @@ static void finish(lasting_t *session, const outcome_t *outcome)
     execution_t *run = session->active;
     session->active = NULL;
     rz_timer_stop(session->grace);
+    rz_buf_fini(&session->told);
     if (session->talk != NULL)
         talk_end_run(session->talk);
     run->sink.finish(run->sink.arg, outcome);
@@ -98,7 +99,10 @@ static void act(lasting_t *session, duty_action_t action)
 {
     switch (action) {
     case DUTY_TELL_RUN:
-        begin_run(session);
+        tell_the_run(session);
+        break;
+    case DUTY_START:
+        start_again(session);
         break;
     case DUTY_TELL_CANCEL:
         ask_to_stop(session);
@@ -114,9 +118,6 @@ static void act(lasting_t *session, duty_action_t action)
         break;
     case DUTY_FINISH_STOPPED:
         finish_and_leave(session, RZ_WORKER_CANCELLED, NULL);
-        break;
-    case DUTY_LEAVE:
-        leave(session);
         break;
     case DUTY_NOTHING:
     case DUTY_AWAIT_RUN:
@@ -138,6 +139,8 @@ static void feed(lasting_t *session, duty_event_t event)
 static void on_event(void *arg, rz_str_t event)
 {
     lasting_t *session = arg;
+    if (session->told.len > 0 && talk_took_run(session->talk))
+        rz_buf_fini(&session->told);
     session->active->sink.event(session->active->sink.arg, event);
 }
 
@@ -146,12 +149,13 @@ static size_t on_backlog(void *arg)
 {
     lasting_t *session = arg;
     const execution_t *run = session->active;
-    return run != NULL && session->duty.state == DUTY_BUSY ? run->sink.backlog(run->sink.arg) : 0;
+    return run != NULL && duty_serves(&session->duty) ? run->sink.backlog(run->sink.arg) : 0;
 }
 
 static void end_run(lasting_t *session, const outcome_t *outcome)
 {
     session->said = outcome;
+    session->served = true;
     feed(session, DUTY_ON_TERMINAL);
     session->said = NULL;
 }
@@ -211,21 +215,31 @@ static void free_session(lasting_t *session)
 {
     talk_close(&session->talk);
     rz_timer_close(&session->grace);
+    rz_buf_fini(&session->told);
     rz_free(session->why);
     rz_free(session);
 }
 
+/* What it has not read it cannot have begun. Nor has one that was done with another run, and leaves as if nothing were left to
+ * do, begun what it says nothing of: a thread of it may still have read. */
+static bool has_lost_run(const lasting_t *session, bool clean)
+{
+    bool is_silent = session->told.len > 0;
+    return is_silent && (!talk_took_run(session->talk) || (clean && session->served));
+}
+
 static void on_end(void *arg, bool clean, const char *why)
 {
-    (void)clean; /* a program that serves many runs is never done */
     lasting_t *session = arg;
     if (session->closing) {
         free_session(session);
         return;
     }
+    bool lost = has_lost_run(session, clean);
+    rz_free(session->why);
     session->why = rz_strdup(why);
     talk_close(&session->talk);
-    feed(session, DUTY_ON_END);
+    feed(session, lost ? DUTY_ON_LOST : DUTY_ON_END);
 }
 
 static void on_grace_over(void *arg)
@@ -233,22 +247,38 @@ static void on_grace_over(void *arg)
     feed(arg, DUTY_ON_GRACE_OVER);
 }
 
-static lasting_t *session_open(const setting_t *setting)
+static void start(lasting_t *session)
 {
-    lasting_t *session = rz_alloc(sizeof(*session));
-    session->setting = setting;
-    session->grace = rz_timer_open(setting->loop, on_grace_over, session);
     talk_listener_t listener = { .on_event = on_event,
                                  .on_terminal = on_terminal,
                                  .on_end = on_end,
                                  .backlog = on_backlog,
                                  .arg = session };
     rz_err_t err = { 0 };
-    session->talk = talk_open(setting, &listener, &err);
-    if (session->talk == NULL) {
-        session->why = rz_strdup(err.text);
-        feed(session, DUTY_ON_END);
-    }
+    session->served = false;
+    session->talk = talk_open(session->setting, &listener, &err);
+    if (session->talk != NULL)
+        return;
+    rz_free(session->why);
+    session->why = rz_strdup(err.text);
+    feed(session, DUTY_ON_END);
+}
+
+/* It has the whole run before it from the beginning. */
+static void start_again(lasting_t *session)
+{
+    rz_log_warn("session.started_again", "run=%" PRIu64 " reason=\"%s\"", session->run, session->why);
+    start(session);
+    if (session->talk != NULL)
+        tell_the_run(session);
+}
+
+static lasting_t *session_open(const setting_t *setting)
+{
+    lasting_t *session = rz_alloc(sizeof(*session));
+    session->setting = setting;
+    session->grace = rz_timer_open(setting->loop, on_grace_over, session);
+    start(session);
     return session;
 }
 
@@ -281,9 +311,10 @@ static void session_start(execution_t *run, const rz_parent_frame_t *frame, rz_s
     (void)frame;
     lasting_t *session = run->session;
     session->active = run;
-    session->frame = bytes;
+    session->run++;
+    session->late_told = false;
+    tell_run(&session->told, bytes, session->run);
     feed(session, DUTY_ON_RUN);
-    session->frame = (rz_str_t){ 0 };
 }
 
 static void session_steer(execution_t *run, const char *text)
@@ -291,11 +322,13 @@ static void session_steer(execution_t *run, const char *text)
     lasting_t *session = run->session;
     rz_buf_t line = { 0 };
     tell_message(&line, text, session->run);
-    size_t n = line.len;
-    rz_rc_t rc = session->duty.state == DUTY_BUSY ? tell(session, &line) : RZ_STATE;
+    rz_rc_t rc = duty_serves(&session->duty) ? talk_tell(session->talk, rz_buf_str(&line)) : RZ_STATE;
+    bool again = session->told.len > 0 && (rc == RZ_OK || rc == RZ_CLOSED);
+    if (again)
+        rz_buf_put(&session->told, line.data, line.len);
+    else if (rc != RZ_OK)
+        rz_log_warn("steering.dropped", "reason=%s bytes=%zu", rz_rc_name(rc), line.len);
     rz_buf_fini(&line);
-    if (rc != RZ_OK)
-        rz_log_warn("steering.dropped", "reason=%s bytes=%zu", rz_rc_name(rc), n);
 }
 
 static void session_cancel(execution_t *run)

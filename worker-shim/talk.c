@@ -29,6 +29,8 @@ struct talk {
     bool stray;     /* what was heard last belongs to no run                              */
     bool begun;     /* and was a line without its end                                     */
     bool told;      /* that something belongs to no run; once between two begins and ends */
+    bool run_told;  /* the line of this run was written, or is about to be                */
+    size_t behind;  /* bytes told behind it                                               */
     bool doubted;   /* that a line was malformed; once a run                              */
 };
 
@@ -44,6 +46,8 @@ void talk_begin_run(talk_t *talk)
     talk->in_run = true;
     talk->told = false;
     talk->doubted = false;
+    talk->run_told = false;
+    talk->behind = 0;
     talk->stale = talk->unheard + program_unread(talk->program);
     transcript_begin(&talk->transcript);
 }
@@ -236,7 +240,18 @@ void talk_break(talk_t *talk, const char *reason)
 
 rz_rc_t talk_tell(talk_t *talk, rz_str_t line)
 {
-    return program_write(talk->program, line);
+    rz_rc_t rc = program_write(talk->program, line);
+    if (rc != RZ_OK)
+        return rc;
+    if (talk->run_told)
+        talk->behind += line.n;
+    talk->run_told = true;
+    return RZ_OK;
+}
+
+bool talk_took_run(const talk_t *talk)
+{
+    return is_broken(talk) || (talk->run_told && program_untaken(talk->program) <= talk->behind);
 }
 
 void talk_result(const talk_t *talk, rz_buf_t *json)

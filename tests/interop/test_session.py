@@ -411,10 +411,9 @@ async def case_an_exit_without_a_terminal_is_an_error_too():
 async def case_a_last_line_may_be_the_terminal():
     with session("run = hear(); os.write(1, b'{\"kind\":\"terminal\",\"status\":\"completed\",\"result\":\"r\"}')") as w:
         link = await Link.open(w.endpoint())
-        await link.run("x")
-        same(await link.frames(), [completed("r")])
-        await ended(link)
-        left(w, "exited with status 0")
+        for _ in range(2):
+            await link.run("x")
+            same(await link.frames(), [completed("r")])
 
 
 async def case_of_earlier_runs_nothing_stands_in_the_last_words():
@@ -427,21 +426,64 @@ async def case_of_earlier_runs_nothing_stands_in_the_last_words():
         same(await link.frames(), [failed(f"{PYTHON} exited with status 4")])
 
 
-async def case_a_death_between_runs_closes_the_connection():
+async def case_after_a_death_between_runs_the_next_run_has_another_program():
     with session(PIDS) as w:
         link = await Link.open(w.endpoint())
         await link.run("x")
         await link.frames()
-        os.kill(the_program(w), signal.SIGKILL)
+        pid = the_program(w)
+        os.kill(pid, signal.SIGKILL)
+        until("its end", lambda: not alive(pid))
+        await link.run("x")
+        same((await link.frames())[-1]["status"], "completed")
+        assert the_program(w) != pid
+
+
+async def case_a_program_that_exits_behind_its_terminal_costs_the_next_run_nothing():
+    with session("run = hear(); done(run, str(run['run'])); os._exit(0)") as w:
+        link = await Link.open(w.endpoint())
+        for n in range(1, 41):
+            await link.run("x")
+            same(await link.frames(), [completed(str(n))])
+
+
+async def case_nor_does_one_whose_thread_reads_on_while_it_exits():
+    source = """
+import queue, threading
+lines = queue.Queue()
+threading.Thread(target=lambda: [lines.put(line) for line in sys.stdin], daemon=True).start()
+run = json.loads(lines.get())
+done(run, str(run["run"]))
+time.sleep(0.02)
+sys.exit(0)
+"""
+    with session(source) as w:
+        link = await Link.open(w.endpoint())
+        for n in range(1, 21):
+            await link.run("x")
+            same(await link.frames(), [completed(str(n))])
+
+
+async def case_steering_comes_along_to_the_other_program():
+    source = "run = hear(); done(run, str(run['run'])) if run['run'] == 1 else done(run, hear()['text'])\nif run['run'] == 1: time.sleep(0.5); os._exit(0)"
+    with session(source) as w:
+        link = await Link.open(w.endpoint())
+        await link.run("x")
+        same(await link.frames(), [completed("1")])
+        await link.run("x")
+        await link.send(kind="message", text="and this")
+        same(await link.frames(), [completed("and this")])
+
+
+async def case_a_run_that_was_read_is_given_to_no_other_program():
+    with session("run = hear(); done(run, 'r') if run['run'] == 1 else os._exit(6); hear(); os._exit(7)") as w:
+        link = await Link.open(w.endpoint())
+        await link.run("x")
+        same(await link.frames(), [completed("r")])
+        await link.run("x")
+        same(await link.frames(), [failed(f"{PYTHON} exited with status 7")])
         await ended(link)
-        left(w, "was killed by signal 9")
-
-
-async def case_a_death_with_nobody_connected_ends_the_worker():
-    with session(PIDS) as w:
-        await one_run(w.endpoint(), "x")
-        os.kill(the_program(w), signal.SIGKILL)
-        left(w, "was killed by signal 9")
+        left(w, "exited with status 7")
 
 
 async def case_a_program_that_cannot_be_executed_is_told_to_the_first_run():
@@ -486,13 +528,15 @@ async def case_a_line_without_end_is_an_error():
         left(w, "wrote a line longer than 262144 bytes")
 
 
-async def case_a_line_without_end_between_runs_ends_the_worker():
+async def case_a_line_without_end_between_runs_ends_the_program():
     with session("run = hear(); done(run, 'r'); os.write(1, b'x' * (256 * 1024 + 1)); time.sleep(1000)") as w:
         link = await Link.open(w.endpoint())
-        await link.run("x")
-        same(await link.frames(), [completed("r")])
-        await ended(link)
-        left(w, "wrote a line longer than 262144 bytes")
+        pid = the_program(w)
+        for _ in range(2):
+            await link.run("x")
+            same(await link.frames(), [completed("r")])
+            until("its end", lambda: not alive(pid))
+        assert b"wrote a line longer than 262144 bytes" in w.stderr()
 
 
 async def case_a_closed_stdout_is_an_error():
