@@ -10,7 +10,9 @@
 
 #define PRLIMIT   "/usr/bin/prlimit"
 #define SETPRIV   "/usr/bin/setpriv"
-#define WORDS_MAX (BOUNDS + 8) /* of both, before the worker's own */
+#define SHELL     "/bin/sh"
+#define ENTER     "echo 0 >\"$0\" && exec \"$@\""
+#define WORDS_MAX (BOUNDS + 12) /* of all, before the worker's own */
 
 static const struct {
     const char *key, *flag; /* the flag is prlimit's */
@@ -74,6 +76,16 @@ static char *word(const char *flag, unsigned long long number)
     return rz_buf_take(&text, NULL);
 }
 
+static size_t put_shell(const char *door, char **out)
+{
+    size_t n = 0;
+    out[n++] = rz_strdup(SHELL);
+    out[n++] = rz_strdup("-c");
+    out[n++] = rz_strdup(ENTER);
+    out[n++] = rz_strdup(door);
+    return n;
+}
+
 static size_t put_prlimit(const confinement_t *confinement, char **out)
 {
     size_t n = 0;
@@ -96,14 +108,16 @@ static size_t put_setpriv(const confinement_t *confinement, char **out)
     return n;
 }
 
-char **confinement_argv(const confinement_t *confinement, char *const *argv)
+char **confinement_argv(const confinement_t *confinement, const char *door, char *const *argv)
 {
     size_t n = 0, at = 0;
     while (argv[n] != NULL)
         n++;
     char **made = rz_alloc((WORDS_MAX + n + 1) * sizeof *made);
+    if (door != NULL)
+        at += put_shell(door, made);
     if (confinement->other_user) {
-        at += put_prlimit(confinement, made);
+        at += put_prlimit(confinement, made + at);
         at += put_setpriv(confinement, made + at);
     }
     for (size_t i = 0; i < n; i++)

@@ -8,7 +8,8 @@
  * posix_spawn has no place for these steps, and fork would copy the runner with its keys into a process that then becomes
  * somebody else. So the bounds of a worker of our own user are set from outside, when it has started and not been told
  * anything yet; one of another user is started by prlimit and setpriv (util-linux), which bound it and become it: from
- * outside only CAP_SYS_RESOURCE could, which containers do not have. */
+ * outside only CAP_SYS_RESOURCE could, which containers do not have. Into its control group it is brought by a shell that goes
+ * there and becomes it: moved from outside, it could have started something by then that stays here. */
 #pragma once
 
 #include "base/config.h"
@@ -31,8 +32,9 @@ typedef struct {
 /* RZ_BAD_FIELD, RZ_NOT_ALLOWED: a user that does not exist, is root, or whom we cannot become. */
 rz_rc_t confinement_read(const rz_config_t *config, confinement_t *out, rz_err_t *err);
 
-/* The command line that starts argv as it is confined; the caller frees it with confinement_argv_free(). */
-char **confinement_argv(const confinement_t *confinement, char *const *argv);
+/* The command line that starts argv as it is confined; the caller frees it with confinement_argv_free(). door: of the control
+ * group that it enters before anything else (tree.h), NULL: none. */
+char **confinement_argv(const confinement_t *confinement, const char *door, char *const *argv);
 void confinement_argv_free(char ***argv);
 /* Bounds the process that was just started so. 0 or errno; one that has ended already is no failure. */
 int confinement_bound(const confinement_t *confinement, pid_t pid);

@@ -420,8 +420,8 @@ static const worker_events_t worker_events = { .on_ready = on_ready,
 
 /* ---- life ---- */
 
-crew_t *crew_open(uv_loop_t *loop, rz_ws_context_t *ws, fabric_t *fabric, const settings_t *settings,
-                  const crew_events_t *events, void *arg)
+crew_t *crew_open(uv_loop_t *loop, rz_ws_context_t *ws, fabric_t *fabric, tree_t *tree,
+                  const settings_t *settings, const crew_events_t *events, void *arg)
 {
     crew_t *crew = rz_alloc(sizeof *crew);
     pool_limits_t limits = { .per_key = settings->idle_per_key,
@@ -431,6 +431,7 @@ crew_t *crew_open(uv_loop_t *loop, rz_ws_context_t *ws, fabric_t *fabric, const 
     crew->env = (worker_env_t){ .loop = loop,
                                 .ws = ws,
                                 .fabric = fabric,
+                                .tree = tree,
                                 .confinement = &settings->confinement,
                                 .register_ms = settings->register_ms,
                                 .events = &worker_events,

@@ -37,8 +37,8 @@ typedef struct {
     void (*on_empty)(void *arg); /* after crew_stop(): the last worker is reaped */
 } crew_events_t;
 
-crew_t *crew_open(uv_loop_t *loop, rz_ws_context_t *ws, fabric_t *fabric, const settings_t *settings,
-                  const crew_events_t *events, void *arg);
+crew_t *crew_open(uv_loop_t *loop, rz_ws_context_t *ws, fabric_t *fabric, tree_t *tree,
+                  const settings_t *settings, const crew_events_t *events, void *arg);
 void crew_close(crew_t **crew); /* after on_empty */
 
 /* A parked worker at once, or NULL: then on_worker or on_none follows, or crew_withdraw() ends it. */

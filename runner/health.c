@@ -115,6 +115,9 @@ static void put_workers(const runner_t *runner, rz_buf_t *out)
     rz_metric_sample(out, starts, "kind", "warm", (double)stats.warm);
     rz_metric_sample(out, starts, "kind", "cold", (double)stats.cold);
     rz_metric_sample(out, starts, "kind", "failed", (double)stats.failed);
+    gauge(out, "rhizome_runner_cgroups",
+          "1 when each worker has a control group of its own, 0 when signals reach it.",
+          tree_is_grouped(runner->tree));
     counter(out, "rhizome_runner_recycled_workers_total",
             "Workers retired because worn, or of a program or credential of before.", stats.recycled);
     counter(out, "rhizome_runner_late_frames_total", "Frames of workers without a run.", stats.late_frames);

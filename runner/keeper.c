@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/notify.h"
-#include "procs.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -102,9 +101,9 @@ static void watch(keeper_t *keeper)
     }
 }
 
-static void sweep(void)
+static void sweep(const tree_t *tree)
 {
-    size_t killed = procs_sweep();
+    size_t killed = tree_sweep(tree);
     if (killed > 0)
         rz_log_warn("keeper.swept", "processes=%zu", killed);
 }
@@ -118,13 +117,13 @@ static int exit_code(const keeper_t *keeper)
     return WEXITSTATUS(keeper->status);
 }
 
-_Noreturn static void keep(pid_t runner, int beats, const sigset_t *watched)
+_Noreturn static void keep(pid_t runner, int beats, const sigset_t *watched, const tree_t *tree)
 {
     keeper_t keeper = { .runner = runner, .beats = beats, .looked_ms = rz_now_ms() };
     keeper.signals = signalfd(-1, watched, SFD_CLOEXEC | SFD_NONBLOCK);
     if (keeper.signals >= 0)
         watch(&keeper);
-    sweep();
+    sweep(tree);
     _exit(exit_code(&keeper));
 }
 
@@ -140,7 +139,7 @@ static void become_runner(pid_t keeper, const sigset_t *before)
         _exit(70);
 }
 
-int keeper_fork(int ready_fd, rz_err_t *err)
+int keeper_fork(int ready_fd, const tree_t *tree, rz_err_t *err)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
@@ -168,7 +167,7 @@ int keeper_fork(int ready_fd, rz_err_t *err)
         close(pair[1]);
         if (ready_fd >= 0)
             close(ready_fd);
-        keep(runner, pair[0], &watched);
+        keep(runner, pair[0], &watched, tree);
     }
     close(pair[0]);
     become_runner(keeper, &before);

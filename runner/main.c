@@ -112,14 +112,21 @@ static void raise_file_limit(size_t slots)
 static int run_kept(const settings_t *settings, int ready_fd)
 {
     rz_err_t err = { 0 };
+    int code = EXIT_BUG;
+    tree_t *tree = tree_open(settings->cgroups, &err);
+    if (tree == NULL) {
+        fprintf(stderr, "rhizome-runner: %s\n", err.text);
+        return EXIT_CONFIG;
+    }
     /* asked here, for it is the keeper that the manager knows */
     runner_fds_t fds = { .ready_fd = ready_fd, .feed_ms = rz_notify_interval_ms() };
-    fds.keeper_fd = keeper_fork(ready_fd, &err);
-    if (fds.keeper_fd < 0) {
+    fds.keeper_fd = keeper_fork(ready_fd, tree, &err);
+    if (fds.keeper_fd < 0)
         rz_log_error("keeper.fork", "error=%s", err.text);
-        return EXIT_BUG;
-    }
-    return runner_run(settings, &fds);
+    else
+        code = runner_run(settings, &fds, tree);
+    tree_close(&tree);
+    return code;
 }
 
 /* The runner itself reads the file behind the fork, so that its keeper never holds a key. */

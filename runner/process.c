@@ -2,7 +2,6 @@
 #include "process.h"
 
 #include "base/log.h"
-#include "procs.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -22,6 +21,7 @@
 struct process {
     pid_t pid;
     int pidfd;
+    branch_t *branch; /* what it is the first of */
     bool ended;
     void (*on_stderr)(const char *bytes, size_t n, void *arg);
     void (*on_exit)(const char *status, void *arg);
@@ -71,10 +71,19 @@ static void setup_fini(setup_t *setup)
     posix_spawnattr_destroy(&setup->attr);
 }
 
+/* What a shell is to become is not found missing by whoever starts the shell. */
+static bool can_run(const char *program)
+{
+    return strchr(program, '/') == NULL || access(program, X_OK) == 0;
+}
+
 static int start(process_t *process, const process_options_t *options, int stdin_fd, int stderr_fd)
 {
     setup_t setup;
-    char **argv = confinement_argv(options->confinement, options->argv);
+    const char *door = branch_door(process->branch);
+    if (door != NULL && !can_run(options->argv[0]))
+        return errno;
+    char **argv = confinement_argv(options->confinement, door, options->argv);
     int sys = setup_init(&setup, stdin_fd, stderr_fd);
     if (sys == 0)
         sys = posix_spawnp(&process->pid, argv[0], &setup.actions, &setup.attr, argv, options->envp);
@@ -235,16 +244,21 @@ process_t *process_open(uv_loop_t *loop, const process_options_t *options, rz_er
     process->on_stderr = options->on_stderr;
     process->on_exit = options->on_exit;
     process->arg = options->arg;
+    process->branch = branch_open(options->tree, err);
+    if (process->branch == NULL)
+        goto undo_process;
     int sys = start(process, options, in[0], out[1]);
     if (sys != 0) {
         rz_fail_sys(err, sys, "%s", options->argv[0]);
-        goto undo_process;
+        goto undo_branch;
     }
     close(in[0]);
     close(out[1]);
     watch(process, loop, in[1], out[0]);
     feed(process, options->input);
     return process;
+undo_branch:
+    branch_close(&process->branch, 0);
 undo_process:
     rz_free(process);
     close(out[0]);
@@ -273,6 +287,12 @@ void process_signal(const process_t *process, int signum)
         kill(-process->pid, signum);
 }
 
+void process_kill(const process_t *process)
+{
+    if (!process->ended)
+        branch_kill(process->branch, process->pid);
+}
+
 void process_close(process_t **process_ref)
 {
     process_t *process = *process_ref;
@@ -280,7 +300,7 @@ void process_close(process_t **process_ref)
         return;
     assert(process->ended);
     *process_ref = NULL;
-    procs_kill_session(process->pid);
+    branch_close(&process->branch, process->pid);
     close_handle((uv_handle_t *)&process->exit_poll);
     close_handle((uv_handle_t *)&process->in);
     close_handle((uv_handle_t *)&process->err);

@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "keeper.h"
-#include "procs.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -147,6 +146,7 @@ static void on_slow(void *arg)
     runner_freeze_tick(runner);
     refresh_credentials(&runner->house);
     crew_reap_orphans(runner->house.crew);
+    tree_tidy(runner->tree);
     if (runner->phase < PHASE_DRAINING)
         crew_expire(runner->house.crew, runner_now(runner));
 }
@@ -194,8 +194,8 @@ static rz_rc_t open_parts(runner_t *runner, rz_err_t *err)
         links_open(&runner->loop, runner->zctx, runner->settings, &runner_links_events, runner, err);
     if (house->links == NULL)
         return err->rc;
-    house->crew =
-        crew_open(&runner->loop, runner->ws, runner->fabric, runner->settings, &runner->crew_events, runner);
+    house->crew = crew_open(&runner->loop, runner->ws, runner->fabric, runner->tree, runner->settings,
+                            &runner->crew_events, runner);
     runner->health = runner_health_open(runner, err);
     return runner->health != NULL ? RZ_OK : err->rc;
 }
@@ -288,16 +288,16 @@ static int fail_to_open(runner_t *runner, const rz_err_t *err)
 }
 
 /* The keeper would do it as well, if it is still there. */
-static void sweep(void)
+static void sweep(const tree_t *tree)
 {
-    size_t killed = procs_sweep();
+    size_t killed = tree_sweep(tree);
     if (killed > 0)
         rz_log_warn("runner.swept", "processes=%zu", killed);
 }
 
-int runner_run(const settings_t *settings, const runner_fds_t *fds)
+int runner_run(const settings_t *settings, const runner_fds_t *fds, tree_t *tree)
 {
-    runner_t runner = { .settings = settings, .fds = *fds };
+    runner_t runner = { .settings = settings, .fds = *fds, .tree = tree };
     rz_err_t err = { 0 };
     signal(SIGPIPE, SIG_IGN);
     uv_loop_init(&runner.loop);
@@ -316,6 +316,6 @@ int runner_run(const settings_t *settings, const runner_fds_t *fds)
     uv_run(&runner.loop, UV_RUN_DEFAULT);
     free_parts(&runner);
     uv_loop_close(&runner.loop);
-    sweep();
+    sweep(tree);
     return runner.exit_code;
 }

@@ -6,6 +6,7 @@
 
 #include "base/rc.h"
 #include "settings.h"
+#include "tree.h"
 
 typedef struct {
     int keeper_fd;    /* beat here; end of file = the keeper is gone. -1: none                          */
@@ -13,5 +14,5 @@ typedef struct {
     uint64_t feed_ms; /* how often the service manager wants to hear of progress at least; 0: it does not */
 } runner_fds_t;
 
-/* Runs until it is told to end; returns the exit code of the program. */
-int runner_run(const settings_t *settings, const runner_fds_t *fds);
+/* Runs until it is told to end; returns the exit code of the program. Then nothing is left in the tree. */
+int runner_run(const settings_t *settings, const runner_fds_t *fds, tree_t *tree);

@@ -2,11 +2,9 @@
 #include "runner_inner.h"
 
 #include "base/log.h"
-#include "procs.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <unistd.h>
 
 static void set_deadline(runner_t *runner, uint64_t from_ms, uint64_t length_ms)
 {
@@ -49,13 +47,12 @@ static void hold(runner_t *runner)
     set_deadline(runner, runner_now(runner), runner->settings->hold_max_ms);
 }
 
-/* No stopped process can start another, and none that is started now would be stopped: so first no more are. All that
- * workers left behind are below us too (keeper.h). */
+/* Where signals do it, one that is started now would not be stopped: so first no more are. */
 static void freeze(runner_t *runner)
 {
     crew_freeze(runner->house.crew, true);
     house_stand_still(&runner->house, true);
-    size_t stopped = procs_stop_descendants(getpid());
+    size_t stopped = tree_freeze(runner->tree);
     runner->freeze.since_ms = runner_now(runner);
     runner->freeze.count++;
     rz_log_warn("runner.frozen", "held=%zu processes=%zu hold_max_ms=%" PRIu64, held_count(runner->held),
@@ -65,7 +62,7 @@ static void freeze(runner_t *runner)
 
 static void thaw(runner_t *runner)
 {
-    size_t continued = procs_continue_descendants(getpid());
+    size_t continued = tree_thaw(runner->tree);
     house_stand_still(&runner->house, false);
     crew_freeze(runner->house.crew, false);
     runner->credit_due = true;

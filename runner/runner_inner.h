@@ -25,6 +25,7 @@ typedef struct {
 typedef struct runner {
     const settings_t *settings;
     runner_fds_t fds;
+    tree_t *tree;
     uv_loop_t loop;
     void *zctx;
     rz_ws_context_t *ws;

@@ -4,6 +4,7 @@
 #include "base/config.h"
 #include "base/key.h"
 #include "confinement.h"
+#include "tree.h"
 #include "wire/agents.h"
 #include "wire/drain.h"
 
@@ -26,6 +27,7 @@ typedef struct {
     char credentials[4096];                 /* path of the file, see credentials.h; "": none           */
     char default_provider[RZ_NAME_MAX + 1]; /* of children whose session names none; "": none          */
     confinement_t confinement;              /* of workers */
+    tree_wish_t cgroups;                    /* how all that descends from us is reached                 */
     rz_key_t key;                           /* on the network; zero: none, everything is in the clear   */
     bool needs_credential;                  /* a named provider without one: an error, not a warning   */
 } settings_t;

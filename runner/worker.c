@@ -68,7 +68,7 @@ static void do_kill(worker_t *worker, const news_t *news)
     worker->user = NULL;
     folder_unwatch(worker->folder);
     rz_timer_stop(worker->timer);
-    process_signal(worker->process, SIGKILL);
+    process_kill(worker->process);
     if (worker->ws != NULL)
         rz_ws_abort(worker->ws);
     if (worker->state == WORKER_ENDED)
@@ -303,6 +303,7 @@ static process_t *spawn_worker(worker_t *worker, const worker_plan_t *plan, rz_e
                                   .envp = plan->envp,
                                   .input = rz_buf_str(&spec),
                                   .confinement = worker->env->confinement,
+                                  .tree = worker->env->tree,
                                   .on_stderr = on_stderr,
                                   .on_exit = on_exit,
                                   .arg = worker };

@@ -10,6 +10,7 @@
 #include "base/ws.h"
 #include "binary.h"
 #include "fabric.h"
+#include "tree.h"
 #include "wire/provision.h"
 #include "worker_life.h"
 
@@ -17,11 +18,10 @@ typedef struct worker worker_t;
 
 typedef enum { WORKER_NO_START, WORKER_NO_CONNECTION } worker_failure_t;
 
-/* How a worker is made to go; both reach its whole process group. What is left of its session when it has exited is
- * killed in any case. */
+/* How a worker is made to go. What is left of its branch (tree.h) when it has exited is killed in any case. */
 typedef enum {
-    WORKER_KILL,      /* SIGKILL at once                               */
-    WORKER_TERMINATE, /* Close and SIGTERM; SIGKILL to what is left after 1 s */
+    WORKER_KILL,      /* its branch, at once                                                         */
+    WORKER_TERMINATE, /* Close, and SIGTERM to its process group; after 1 s its branch is killed too */
 } worker_ending_t;
 
 typedef struct {
@@ -40,6 +40,7 @@ typedef struct {
     rz_ws_context_t *ws;
     fabric_t *fabric;
     const confinement_t *confinement;
+    tree_t *tree;
     uint64_t register_ms; /* from spawn to record                                  */
     const worker_events_t *events;
     void *arg;

@@ -51,7 +51,7 @@ typedef enum { WORKER_EVENTS_MAP(X) WORKER_EVENTS } worker_event_t;
     X(FAIL_CONNECT) /* tell that it could not be reached, then kill                         */               \
     X(LOSE)         /* tell that it is lost, then kill                                      */               \
     X(ASK)          /* Close, SIGTERM, a deadline                                           */               \
-    X(KILL)         /* SIGKILL to the group, the connection cut                             */               \
+    X(KILL)         /* its branch, the connection cut                                       */               \
     X(WAIT)         /* for the other of the two                                             */               \
     X(LINGER)       /* until the loop turns                                                 */               \
     X(FREE)

@@ -92,6 +92,7 @@ const rz_setting_t rz_settings[] = {
     INT("runner.limits.processes", "0", 0, 4194304, "processes and threads of the workers' user; 0: no bound of ours"),
     INT("runner.limits.file_mb", "0", 0, 1073741824, "largest file that a worker's process may write, MiB; 0: any"),
     INT("runner.limits.memory_mb", "0", 0, 1073741824, "address space of each process of a worker, MiB; 0: any"),
+    { "runner.cgroups", RZ_SETTING_WISH, "auto", 0, 0, "whether each worker gets a control group of its own: auto (where they are delegated), on (or no start), off (signals)" },
     { "runner.cordoned", RZ_SETTING_BOOL, "false", 0, 0, "whether it begins cordoned: linked, and without new work until `rhizome runner uncordon`" },
     INT("runner.drain_secs", "300", 0, 31536000, "how long a drain waits for what runs before runner.drain_policy decides, s"),
     { "runner.drain_policy", RZ_SETTING_POLICY, "wait", 0, 0, "then: wait (on, for ever), requeue (rerun elsewhere what has an attempt left, stop the rest) or cancel" },
@@ -122,6 +123,7 @@ static const char *const *words_of(rz_setting_kind_t kind)
     static const char *const levels[] = { "debug", "info", "warn", "error", "off", NULL };
     static const char *const policies[] = { "wait", "requeue", "cancel", NULL };
     static const char *const severities[] = { "error", "warn", NULL };
+    static const char *const wishes[] = { "auto", "on", "off", NULL };
     switch (kind) {
     case RZ_SETTING_LEVEL:
         return levels;
@@ -129,6 +131,8 @@ static const char *const *words_of(rz_setting_kind_t kind)
         return policies;
     case RZ_SETTING_SEVERITY:
         return severities;
+    case RZ_SETTING_WISH:
+        return wishes;
     default:
         return NULL;
     }
@@ -217,6 +221,7 @@ static bool is_sound(rz_setting_kind_t kind, const char *text)
     case RZ_SETTING_LEVEL:
     case RZ_SETTING_POLICY:
     case RZ_SETTING_SEVERITY:
+    case RZ_SETTING_WISH:
         return is_word(words_of(kind), text);
     case RZ_SETTING_TEXTS:
         return *text != '\0';
@@ -348,6 +353,7 @@ void rz_setting_allowed(const rz_setting_t *setting, rz_buf_t *out)
     case RZ_SETTING_LEVEL:
     case RZ_SETTING_POLICY:
     case RZ_SETTING_SEVERITY:
+    case RZ_SETTING_WISH:
         put_words(words_of(setting->kind), out);
         break;
     case RZ_SETTING_ID:

@@ -14,6 +14,7 @@ typedef enum {
     RZ_SETTING_LEVEL,    /* one of some words: a log level,                 */
     RZ_SETTING_POLICY,   /* what a drain does at its deadline,              */
     RZ_SETTING_SEVERITY, /* how bad it is                                   */
+    RZ_SETTING_WISH,     /* of what may not be there                        */
     RZ_SETTING_INT,      /* min to max                                      */
     RZ_SETTING_BOOL,     /* true or false                                   */
     RZ_SETTING_TEXTS,    /* lists; in environment and flags comma separated */

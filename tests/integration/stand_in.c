@@ -498,6 +498,13 @@ void stand_in_as(unsigned uid)
     runs_as = uid;
 }
 
+static const char *runs_within;
+
+void stand_in_within(const char *group)
+{
+    runs_within = group;
+}
+
 static void hand_over(const char *path)
 {
     if (runs_as != 0)
@@ -531,28 +538,34 @@ static void start_runner(stand_in_t *s, const char *const *flags)
              bin != NULL ? bin : RZ_SOURCE_DIR "/build/asan/bin");
     snprintf(state, sizeof state, "%s/state", s->dir);
     snprintf(log, sizeof log, "%s/runner.log", s->dir);
-    char reuid[32], regid[32];
+    char reuid[32], regid[32], door[512];
     snprintf(reuid, sizeof reuid, "--reuid=%u", runs_as);
     snprintf(regid, sizeof regid, "--regid=%u", runs_as);
-    const char *argv[48] = { "setpriv",
-                             reuid,
-                             regid,
-                             "--clear-groups",
-                             program,
-                             "--config",
-                             s->config,
-                             "--runner-name",
-                             "r-1",
-                             "--log-level",
-                             getenv("RZ_DEBUG") != NULL ? "debug" : "info",
-                             "--runner-brokers",
-                             s->endpoint,
-                             "--runner-state-dir",
-                             state };
-    size_t n = keyring_flags(argv, 15, "runner");
-    while (flags != NULL && *flags != NULL)
-        argv[n++] = *flags++;
-    process_start(&s->runner, runs_as != 0 ? argv : argv + 4, log, 1);
+    snprintf(door, sizeof door, "%s/cgroup.procs", runs_within != NULL ? runs_within : "");
+    const char *const enter[] = { "sh", "-c", "echo 0 >\"$0\" && exec \"$@\"", door, NULL };
+    const char *const become[] = { "setpriv", reuid, regid, "--clear-groups", NULL };
+    const char *const run[] = { program,
+                                "--config",
+                                s->config,
+                                "--runner-name",
+                                "r-1",
+                                "--log-level",
+                                getenv("RZ_DEBUG") != NULL ? "debug" : "info",
+                                "--runner-brokers",
+                                s->endpoint,
+                                "--runner-state-dir",
+                                state,
+                                NULL };
+    const char *keys[8] = { NULL };
+    keyring_flags(keys, 0, "runner");
+    const char *const *const parts[] = { runs_within != NULL ? enter : NULL, runs_as != 0 ? become : NULL,
+                                         run, keys, flags };
+    const char *argv[56] = { NULL };
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        for (const char *const *word = parts[i]; word != NULL && *word != NULL; word++)
+            argv[n++] = *word;
+    process_start(&s->runner, argv, log, 1);
 }
 
 /* The runner's PUB learns of our subscription a moment after it connected: asked until its answer arrives. */

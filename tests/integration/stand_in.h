@@ -71,6 +71,8 @@ extern uint64_t stand_in_version;
 void stand_in_up(stand_in_t *s, const char *members, const char *const *flags);
 /* The runners that are started from here on belong to this user, and so does what they are given; takes a root. 0: to ours. */
 void stand_in_as(unsigned uid);
+/* They are started in this control group; NULL: in ours. Lent until the last is started. */
+void stand_in_within(const char *group);
 /* Sends the signal (0: none), plays on until the runner's keeper has exited, and returns its exit code or
  * 128+signal. stand_in_down: with TERM; then nothing may be left of it. */
 int stand_in_end(stand_in_t *s, int signum);

@@ -18,6 +18,7 @@ KINDS = {
     "RZ_SETTING_URL": {"type": "string", "pattern": "^unix:.+$"},  # one of its forms
     "RZ_SETTING_LEVEL": {"enum": ["debug", "info", "warn", "error", "off"]},
     "RZ_SETTING_POLICY": {"enum": ["wait", "requeue", "cancel"]}, "RZ_SETTING_SEVERITY": {"enum": ["error", "warn"]},
+    "RZ_SETTING_WISH": {"enum": ["auto", "on", "off"]},
     "RZ_SETTING_TEXTS": {"type": "array", "maxItems": 256, "items": {**TEXT, "minLength": 1}},
     "RZ_SETTING_IDS": {"type": "array", "maxItems": 256, "items": ID},
     "RZ_SETTING_ENDPOINTS": {"type": "array", "maxItems": 256, "items": ENDPOINT},

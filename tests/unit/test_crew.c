@@ -18,6 +18,7 @@ typedef struct {
     settings_t settings;
     rz_ws_context_t *ws;
     fabric_t *fabric;
+    tree_t *tree;
     crew_t *crew;
     seeker_t seeker;
     worker_t *served; /* by on_worker */
@@ -134,7 +135,8 @@ static int stage_up(void **state)
     stage.ws = rz_ws_context_open(&stage.loop, &err);
     stage.fabric = fabric_open(stage.dir, &stage.settings.confinement, &err);
     assert_true(stage.ws != NULL && stage.fabric != NULL);
-    stage.crew = crew_open(&stage.loop, stage.ws, stage.fabric, &stage.settings, &events, NULL);
+    stage.tree = tree_open(TREE_OFF, &err);
+    stage.crew = crew_open(&stage.loop, stage.ws, stage.fabric, stage.tree, &stage.settings, &events, NULL);
     stage.seeker = (seeker_t){ .pool_key = KEY, .user = &stage };
     return 0;
 }
@@ -158,6 +160,7 @@ static int stage_down(void **state)
     rz_ws_context_close(&stage.ws);
     uv_run(&stage.loop, UV_RUN_DEFAULT);
     crew_close(&stage.crew);
+    tree_close(&stage.tree);
     fabric_close(&stage.fabric);
     assert_int_equal(uv_loop_close(&stage.loop), 0);
     return rmdir(stage.dir);

@@ -56,6 +56,18 @@ static void another_word_for_it_is_refused_with_the_allowed_ones(void **state)
     }
 }
 
+static void control_groups_are_used_where_they_can_be_had_unless_configured(void **state)
+{
+    (void)state;
+    settings_t settings;
+    assert_int_equal(settings_of(NULL, &settings, NULL), RZ_OK);
+    assert_int_equal(settings.cgroups, TREE_AUTO);
+    assert_int_equal(settings_of("--runner-cgroups=on", &settings, NULL), RZ_OK);
+    assert_int_equal(settings.cgroups, TREE_ON);
+    assert_int_equal(settings_of("--runner-cgroups=off", &settings, NULL), RZ_OK);
+    assert_int_equal(settings.cgroups, TREE_OFF);
+}
+
 static void a_default_provider_is_a_short_name(void **state)
 {
     (void)state;
@@ -73,6 +85,7 @@ static void a_default_provider_is_a_short_name(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_missing_credential_is_an_error_unless_configured),
     cmocka_unit_test(another_word_for_it_is_refused_with_the_allowed_ones),
+    cmocka_unit_test(control_groups_are_used_where_they_can_be_had_unless_configured),
     cmocka_unit_test(a_default_provider_is_a_short_name),
 };
 

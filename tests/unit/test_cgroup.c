@@ -1,0 +1,85 @@
+/* test_cgroup.c - where the control group of a process is, as /proc tells it. */
+#include "cgroup.h"
+#include "facts.h"
+
+#define UNIFIED "24 23 0:21 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
+#define LEGACY  "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
+
+static void is_at(const char *membership, const char *mounts, const char *expected)
+{
+    char path[PATH_MAX];
+    rz_err_t err = { 0 };
+    if (cgroup_locate(membership, mounts, path, &err) != RZ_OK)
+        fail_msg("%s", err.text);
+    assert_string_equal(path, expected);
+}
+
+static void is_nowhere(const char *membership, const char *mounts, const char *why)
+{
+    char path[PATH_MAX];
+    rz_err_t err = { 0 };
+    assert_int_equal(cgroup_locate(membership, mounts, path, &err), RZ_NOT_FOUND);
+    assert_non_null(strstr(err.text, why));
+}
+
+static void it_lies_below_the_mount_point(void **state)
+{
+    (void)state;
+    is_at("0::/system.slice/rhizome-runner.service\n", UNIFIED,
+          "/sys/fs/cgroup/system.slice/rhizome-runner.service");
+    is_at("0::/\n", UNIFIED, "/sys/fs/cgroup");
+}
+
+static void beside_version_one_it_is_found_too(void **state)
+{
+    (void)state;
+    is_at("5:cpu:/a\n1:name=systemd:/b\n0::/c\n",
+          LEGACY "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n", "/sys/fs/cgroup/unified/c");
+}
+
+/* As in a container whose mount shows a part of the hierarchy alone. */
+static void what_is_mounted_may_begin_further_down(void **state)
+{
+    (void)state;
+    static const char part[] = "24 23 0:21 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup rw\n";
+    is_at("0::/docker/abc/inner\n", part, "/sys/fs/cgroup/inner");
+    is_at("0::/docker/abc\n", part, "/sys/fs/cgroup");
+    is_nowhere("0::/docker/abcd\n", part, "is mounted nowhere");
+    is_at("0::/docker/abcd\n", "24 23 0:21 /docker/abc /c ro - cgroup2 cgroup rw\n" UNIFIED,
+          "/sys/fs/cgroup/docker/abcd");
+}
+
+static void a_mount_point_may_hold_a_space(void **state)
+{
+    (void)state;
+    is_at("0::/x\n", "24 23 0:21 / /my\\040groups rw - cgroup2 cgroup2 rw\n", "/my groups/x");
+}
+
+static void who_is_in_none_that_can_be_seen_is_told_so(void **state)
+{
+    (void)state;
+    is_nowhere("", UNIFIED, "no control group of version 2");
+    is_nowhere("5:cpu:/a\n", UNIFIED, "no control group of version 2");
+    is_nowhere("0::/../outside\n", UNIFIED, "no control group of version 2");
+    is_nowhere("0::/a\n", LEGACY, "is mounted nowhere");
+    is_nowhere("0::/a\n", "", "is mounted nowhere");
+}
+
+static void one_that_is_not_there_is_empty_and_removed(void **state)
+{
+    (void)state;
+    assert_true(cgroup_await_empty("/nonexistent/group", 0));
+    assert_int_equal(cgroup_remove("/nonexistent/group"), 0);
+    assert_int_equal(cgroup_count("/nonexistent/group"), 0);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(it_lies_below_the_mount_point),
+    cmocka_unit_test(beside_version_one_it_is_found_too),
+    cmocka_unit_test(what_is_mounted_may_begin_further_down),
+    cmocka_unit_test(a_mount_point_may_hold_a_space),
+    cmocka_unit_test(who_is_in_none_that_can_be_seen_is_told_so),
+    cmocka_unit_test(one_that_is_not_there_is_empty_and_removed),
+};
+
+RZ_FACTS(tests)
