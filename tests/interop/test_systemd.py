@@ -19,7 +19,11 @@ PATIENCE_S = 60
 BOOT_S = 240
 REPORT = pathlib.Path("/root/report.txt")
 CONFIGS = {"broker.json": {"broker": {"name": "b1"}, "redis": {"url": "unix:/run/store/redis.sock"}},
-           "runner.json": {"runner": {"name": "r1"}}}
+           "runner.json": {"runner": {"name": "r1", "freeze_ms": 1000}, "externalAgents": {"family": {
+               "agent_id": "family", "protocol": "actor", "permission_profile": "p", "executor": "command",
+               "command": "/usr/local/bin/family", "args": ["/run/rhizome-runner/left"]}}}}
+GROUP = pathlib.Path("/sys/fs/cgroup/system.slice/rhizome-runner.service")
+GONE_S = 5
 UNITS = {
     "store.service": """[Service]
 RuntimeDirectory=store
@@ -59,16 +63,37 @@ def show(unit, name):
     return sh(f"systemctl show {unit} -p {name} --value").strip()
 
 
-def until(what, look):
-    deadline = time.monotonic() + PATIENCE_S
+def until(what, look, patience_s=PATIENCE_S):
+    deadline = time.monotonic() + patience_s
     while not look():
-        assert time.monotonic() < deadline, f"not within {PATIENCE_S} s: {what}\n{sh('journalctl -n 40 --no-pager', None)}"
+        assert time.monotonic() < deadline, f"not within {patience_s} s: {what}\n{sh('journalctl -n 40 --no-pager', None)}"
         time.sleep(0.05)  # systemd tells nobody without a bus
 
 
 def runs_a_child(text):
     said = sh(f"rhizome run --control {CONTROL} --executor echo '{text}'")
     assert f"echo: {text}" in said, said
+
+
+def leave_behind(child):
+    """Runs a child whose program leaves a process behind that was forked twice, has a session of its own and is deaf to TERM."""
+    told = pathlib.Path("/run/rhizome-runner/left")
+    told.unlink(missing_ok=True)
+    shutil.copy(TOP / "tests" / "integration" / "family.sh", "/usr/local/bin/family")
+    job = {"parent_session_id": "p", "child_session_id": child, "require": {"profile": "family"},
+           "session": {"id": child, "kind": "child", "messages": [{"role": "user", "content": "x"}]}}
+    sh(f"rhizome submit --control {CONTROL} '{json.dumps(job)}'")
+    until("it is left behind", lambda: told.exists() and told.read_text())
+    return int(told.read_text())
+
+
+def is_there(pid):
+    stat = pathlib.Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] not in "ZX"
+
+
+def group_of(pid):
+    return pathlib.Path(f"/proc/{pid}/cgroup").read_text().rpartition("::")[2].strip().removeprefix("/system.slice/rhizome-runner.service")
 
 
 def the_commands_of_the_page_install_and_start_both():
@@ -97,19 +122,45 @@ def a_child_is_run_by_a_worker_of_the_units_user():
     assert workers and set(workers) == {"rhizome"}, workers
 
 
+def each_worker_has_a_control_group_of_its_own_and_who_left_its_session_dies_with_it():
+    left = leave_behind("ch-1")
+    assert group_of(show("rhizome-runner", "MainPID")) == "/daemon", sh("journalctl -u rhizome-runner -n 20 --no-pager")
+    group = group_of(left)
+    assert re.fullmatch(r"/workers/\d+", group), group
+    sh(f"rhizome cancel --control {CONTROL} --now ch-1")
+    until("its death", lambda: not is_there(left), GONE_S)
+    until("the end of its group", lambda: not pathlib.Path(f"{GROUP}{group}").exists(), GONE_S)
+    assert show("rhizome-runner", "NRestarts") == "0"
+
+
+def while_no_broker_is_there_every_process_is_frozen():
+    left = leave_behind("ch-2")
+    events = GROUP / "workers" / "cgroup.events"
+    sh("systemctl stop rhizome-broker")
+    until("all stand still", lambda: "frozen 1" in events.read_text())
+    assert group_of(left).startswith("/workers/") and is_there(left)
+    sh("systemctl start rhizome-broker")
+    until("they go on", lambda: "frozen 0" in events.read_text())
+    sh(f"rhizome cancel --control {CONTROL} --now ch-2")
+    until("its death", lambda: not is_there(left), GONE_S)
+
+
 def a_broker_that_hangs_is_started_again_and_the_runner_finds_it():
     os.kill(int(show("rhizome-broker", "MainPID")), signal.SIGSTOP)
     until("the watchdog starts it again", lambda: show("rhizome-broker", "NRestarts") == "1")
     until("it is ready", lambda: show("rhizome-broker", "ActiveState") == "active")
     until("its runner is back", lambda: "runners linked: 1" in show("rhizome-broker", "StatusText"))
+    until("it takes work", lambda: "linked to b1" in show("rhizome-runner", "StatusText"))
     assert show("rhizome-runner", "NRestarts") == "0"
     runs_a_child("hello again")
 
 
 def a_killed_runner_is_started_again_and_leaves_nobody():
+    left = leave_behind("ch-3")
     before = sh("pgrep -x rhizome-worker", None).split()
     assert before
     os.kill(int(show("rhizome-runner", "MainPID")), signal.SIGKILL)
+    until("nobody is left", lambda: not is_there(left), GONE_S)
     until("it is started again", lambda: show("rhizome-runner", "NRestarts") == "1" and show("rhizome-runner", "ActiveState") == "active")
     assert not set(before) & set(sh("pgrep -x rhizome-worker", None).split())
     until("it is linked", lambda: "runners linked: 1" in show("rhizome-broker", "StatusText"))
@@ -129,6 +180,8 @@ def workers_can_have_a_user_of_their_own_as_the_unit_says():
     runs_a_child("as somebody else")
     assert set(sh("ps -o user= -C rhizome-worker").split()) == {"daemon"}
     assert set(sh("ps -o user= -C rhizome-runner").split()) == {"root"}
+    for worker in sh("pgrep -x rhizome-worker").split():
+        assert group_of(worker).startswith("/workers/"), sh("journalctl -u rhizome-runner -n 20 --no-pager")
 
 
 def a_stop_ends_both_cleanly_and_leaves_nobody():
@@ -146,6 +199,7 @@ def a_wrong_configuration_is_told_once_and_not_tried_again():
 
 
 FACTS = (the_commands_of_the_page_install_and_start_both, both_are_ready_and_say_so, a_child_is_run_by_a_worker_of_the_units_user,
+         each_worker_has_a_control_group_of_its_own_and_who_left_its_session_dies_with_it, while_no_broker_is_there_every_process_is_frozen,
          a_broker_that_hangs_is_started_again_and_the_runner_finds_it, a_killed_runner_is_started_again_and_leaves_nobody,
          workers_can_have_a_user_of_their_own_as_the_unit_says, a_stop_ends_both_cleanly_and_leaves_nobody, a_wrong_configuration_is_told_once_and_not_tried_again)
 
@@ -193,10 +247,12 @@ class Machine:
             path.write_text(text)
 
     def boot(self):
-        """The checkout is bound, for it may lie in a folder that the container has anew, such as /tmp."""
+        """The checkout is bound, for it may lie in a folder that the container has anew, such as /tmp. Control groups are of version 2
+        alone, as Debian 12 has them, whatever this machine has."""
         command = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network", f"--bind-ro={TOP}", "-D", str(self.root), "-b",
                    "systemd.unit=proof.target"]
-        return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=BOOT_S)
+        unified = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
+        return subprocess.run(command, env=unified, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=BOOT_S)
 
     def close(self):
         for where in self.mounted:

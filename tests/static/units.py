@@ -18,7 +18,7 @@ BOTH = {"Type": "notify", "NotifyAccess": "main", "Restart": "always", "RestartP
         "NoNewPrivileges": "yes", "TimeoutStartSec": "infinity"}
 EXPECTED = {
     "rhizome-broker.service": {**BOTH, "ProtectSystem": "strict", "SystemCallFilter": "@system-service ~@privileged"},
-    "rhizome-runner.service": {**BOTH, "KillMode": "mixed", "OOMPolicy": "continue", "Restart": "on-failure", "TimeoutStopSec": "infinity"},
+    "rhizome-runner.service": {**BOTH, "KillMode": "mixed", "Delegate": "yes", "ReadWritePaths": "-/sys/fs/cgroup/system.slice/%n", "OOMPolicy": "continue", "Restart": "on-failure", "TimeoutStopSec": "infinity"},
 }
 EXPOSED = {"rhizome-broker.service": 2.0, "rhizome-runner.service": 3.0}  # at most, of 10
 
