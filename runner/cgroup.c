@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -243,6 +244,44 @@ size_t cgroup_count(const char *group)
     if (dir != NULL)
         closedir(dir);
     return n;
+}
+
+/* ---- bounds ---- */
+
+/* What a group may give on to those below it stands there: "cpu memory pids". */
+static bool offers(const char *group, const char *controller)
+{
+    rz_buf_t list = { 0 };
+    bool found = false;
+    if (read_of(group, "cgroup.controllers", &list))
+        for (char *rest = list.data, *word; !found && (word = strtok_r(rest, " \n", &rest)) != NULL;)
+            found = strcmp(word, controller) == 0;
+    rz_buf_fini(&list);
+    return found;
+}
+
+int cgroup_enable(const char *group, const char *controller)
+{
+    char text[64];
+    snprintf(text, sizeof text, "+%s", controller);
+    return offers(group, controller) ? write_to(group, "cgroup.subtree_control", text) : ENOENT;
+}
+
+int cgroup_bound(const char *group, const char *name, uint64_t number)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%" PRIu64, number);
+    return write_to(group, name, text);
+}
+
+/* "oom_kill <n>" on a line of its own. */
+bool cgroup_was_short_of_memory(const char *group)
+{
+    rz_buf_t events = { 0 };
+    const char *line = read_of(group, "memory.events", &events) ? strstr(events.data, "\noom_kill ") : NULL;
+    bool killed = line != NULL && strtoull(line + strlen("\noom_kill "), NULL, 10) > 0;
+    rz_buf_fini(&events);
+    return killed;
 }
 
 /* ---- what is done to it ---- */

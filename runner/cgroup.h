@@ -28,6 +28,13 @@ bool cgroup_make(const char *group, const char *name, char out[PATH_MAX]);
 bool cgroup_await_empty(const char *group, int patience_ms);
 size_t cgroup_count(const char *group); /* processes in the groups directly below it */
 
+/* Lets the groups below it be bounded by this controller ("memory"). 0 or errno; ENOENT: it is not delegated to us. */
+int cgroup_enable(const char *group, const char *controller);
+/* Writes a bound of a group: "memory.max", "pids.max". 0 or errno. */
+int cgroup_bound(const char *group, const char *name, uint64_t number);
+/* Whether the kernel killed one of its processes because the group had taken all memory that it may. */
+bool cgroup_was_short_of_memory(const char *group);
+
 /* Each is 0 or errno. */
 int cgroup_enter(const char *group);               /* this process: all its threads      */
 int cgroup_kill(const char *group);                /* SIGKILL to all in it and below it  */

@@ -113,7 +113,7 @@ static int run_kept(const settings_t *settings, int ready_fd)
 {
     rz_err_t err = { 0 };
     int code = EXIT_BUG;
-    tree_t *tree = tree_open(settings->cgroups, &err);
+    tree_t *tree = tree_open(&settings->tree, &err);
     if (tree == NULL) {
         fprintf(stderr, "rhizome-runner: %s\n", err.text);
         return EXIT_CONFIG;

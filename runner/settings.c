@@ -62,7 +62,7 @@ static void set_cgroups(settings_t *s, const rz_config_t *config)
     unsigned i = 0;
     while (tree_wishes[i + 1] != NULL && strcmp(text, tree_wishes[i]) != 0)
         i++;
-    s->cgroups = (tree_wish_t)i;
+    s->tree.wish = (tree_wish_t)i;
 }
 
 static rz_rc_t set_texts(settings_t *s, const rz_config_t *config, rz_err_t *err)
@@ -108,6 +108,8 @@ static void set_numbers_and_words(settings_t *s, const rz_config_t *config)
     s->hold_max_ms = (uint64_t)rz_config_int(config, "runner.hold_max_secs") * 1000;
     s->recycle_runs = (uint64_t)rz_config_int(config, "runner.recycle_runs");
     s->recycle_bytes = (uint64_t)rz_config_int(config, "runner.recycle_mb") << 20;
+    s->tree.memory_bytes = (uint64_t)rz_config_int(config, "runner.limits.worker_memory_mb") << 20;
+    s->tree.processes = (uint64_t)rz_config_int(config, "runner.limits.worker_processes");
     s->event_max = (size_t)rz_config_int(config, "limits.event_bytes");
 }
 

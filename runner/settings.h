@@ -27,7 +27,7 @@ typedef struct {
     char credentials[4096];                 /* path of the file, see credentials.h; "": none           */
     char default_provider[RZ_NAME_MAX + 1]; /* of children whose session names none; "": none          */
     confinement_t confinement;              /* of workers */
-    tree_wish_t cgroups;                    /* how all that descends from us is reached                 */
+    tree_options_t tree;                    /* how all that descends from us is reached                 */
     rz_key_t key;                           /* on the network; zero: none, everything is in the clear   */
     bool needs_credential;                  /* a named provider without one: an error, not a warning   */
 } settings_t;

@@ -9,12 +9,22 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define STALE_MS 5000 /* for a predecessor to be gone, and for what it left from SIGKILL to its end */
 #define GONE_MS  1000 /* the same for ours, whose end was seen in /proc already          */
 
 const char *const tree_wishes[] = { [TREE_AUTO] = "auto", [TREE_ON] = "on", [TREE_OFF] = "off", NULL };
+
+/* Of a branch as a whole. */
+enum { BRANCH_MEMORY, BRANCH_PROCESSES, BRANCH_BOUNDS };
+static const struct {
+    const char *key, *controller, *file;
+} bounds[BRANCH_BOUNDS] = {
+    [BRANCH_MEMORY] = { "runner.limits.worker_memory_mb", "memory", "memory.max" },
+    [BRANCH_PROCESSES] = { "runner.limits.worker_processes", "pids", "pids.max" },
+};
 
 struct branch {
     tree_t *tree;
@@ -24,7 +34,8 @@ struct branch {
 
 struct tree {
     bool grouped;
-    char workers[PATH_MAX]; /* the group of all branches */
+    uint64_t bound[BRANCH_BOUNDS]; /* 0: none */
+    char workers[PATH_MAX];        /* the group of all branches */
     unsigned long next;
     branch_t *leaving; /* closed, and somebody may be in them yet */
 };
@@ -63,35 +74,61 @@ static rz_rc_t divide(tree_t *tree, const char *own, rz_err_t *err)
     return sys == 0 ? RZ_OK : rz_fail_sys(err, sys, "entering %.150s", daemon);
 }
 
+/* Its own group must be left by then: one that has controllers on has no members but groups. */
+static rz_rc_t allow_bounds(const tree_t *tree, const char *own, rz_err_t *err)
+{
+    for (size_t i = 0; i < BRANCH_BOUNDS; i++) {
+        if (tree->bound[i] == 0)
+            continue;
+        int sys = cgroup_enable(own, bounds[i].controller);
+        if (sys == 0)
+            sys = cgroup_enable(tree->workers, bounds[i].controller);
+        if (sys != 0)
+            return rz_fail(err, RZ_NOT_ALLOWED, "the controller %s is not delegated to %.100s: %s",
+                           bounds[i].controller, own, strerror(sys));
+    }
+    return RZ_OK;
+}
+
 static rz_rc_t group(tree_t *tree, tree_wish_t wish, rz_err_t *err)
 {
     char own[PATH_MAX];
+    if (wish == TREE_OFF)
+        return rz_fail(err, RZ_NOT_ALLOWED, "runner.cgroups is off");
     rz_rc_t rc = cgroup_of_self(own, err);
     if (rc == RZ_OK)
         rc = cgroup_check_ours(own, wish == TREE_ON, err);
-    return rc == RZ_OK ? divide(tree, own, err) : rc;
+    if (rc == RZ_OK)
+        rc = divide(tree, own, err);
+    return rc == RZ_OK ? allow_bounds(tree, own, err) : rc;
 }
 
-tree_t *tree_open(tree_wish_t wish, rz_err_t *err)
+/* Because of which setting signals will not do; NULL: they will. */
+static const char *demanded_by(const tree_t *tree, tree_wish_t wish)
+{
+    for (size_t i = 0; i < BRANCH_BOUNDS; i++)
+        if (tree->bound[i] != 0)
+            return bounds[i].key;
+    return wish == TREE_ON ? "runner.cgroups" : NULL;
+}
+
+tree_t *tree_open(const tree_options_t *options, rz_err_t *err)
 {
     rz_err_t why = { 0 };
     tree_t *tree = rz_alloc(sizeof *tree);
-    if (wish == TREE_OFF) {
-        rz_log_info("tree.by_signals", "why=\"runner.cgroups is off\"");
-        return tree;
-    }
-    tree->grouped = group(tree, wish, &why) == RZ_OK;
+    tree->bound[BRANCH_MEMORY] = options->memory_bytes;
+    tree->bound[BRANCH_PROCESSES] = options->processes;
+    const char *demand = demanded_by(tree, options->wish);
+    tree->grouped = group(tree, options->wish, &why) == RZ_OK;
     if (tree->grouped) {
         rz_log_info("tree.by_control_group", "workers=%s", tree->workers);
-        return tree;
-    }
-    if (wish == TREE_AUTO) {
+    } else if (demand == NULL) {
         rz_log_info("tree.by_signals", "why=\"%s\"", why.text);
-        return tree;
+    } else {
+        rz_fail_field(err, why.rc, demand, "takes control groups: %s", why.text);
+        tree_close(&tree);
     }
-    rz_fail_field(err, why.rc, "runner.cgroups", "%s", why.text);
-    tree_close(&tree);
-    return NULL;
+    return tree;
 }
 
 static void free_branch(branch_t *branch)
@@ -163,6 +200,18 @@ void tree_tidy(tree_t *tree)
 
 /* ---- one worker ---- */
 
+/* 0 or errno. */
+static int make_group(const tree_t *tree, const char *name, char out[PATH_MAX])
+{
+    if (!cgroup_make(tree->workers, name, out))
+        return errno;
+    int sys = 0;
+    for (size_t i = 0; i < BRANCH_BOUNDS && sys == 0; i++)
+        if (tree->bound[i] != 0)
+            sys = cgroup_bound(out, bounds[i].file, tree->bound[i]);
+    return sys;
+}
+
 branch_t *branch_open(tree_t *tree, rz_err_t *err)
 {
     char name[32], path[PATH_MAX];
@@ -171,8 +220,9 @@ branch_t *branch_open(tree_t *tree, rz_err_t *err)
     if (!tree->grouped)
         return branch;
     snprintf(name, sizeof name, "%lu", tree->next++);
-    if (!cgroup_make(tree->workers, name, path)) {
-        rz_fail_sys(err, errno, "control group %.150s/%s", tree->workers, name);
+    int sys = make_group(tree, name, path);
+    if (sys != 0) {
+        rz_fail_sys(err, sys, "control group %.150s/%s", tree->workers, name);
         free_branch(branch);
         return NULL;
     }
@@ -186,6 +236,11 @@ branch_t *branch_open(tree_t *tree, rz_err_t *err)
 const char *branch_door(const branch_t *branch)
 {
     return branch->door;
+}
+
+bool branch_was_short_of_memory(const branch_t *branch)
+{
+    return branch->group != NULL && cgroup_was_short_of_memory(branch->group);
 }
 
 /* One that has not entered its group yet is in its process group. */

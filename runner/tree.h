@@ -19,20 +19,24 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
-typedef enum {
-    TREE_AUTO,
-    TREE_ON,
-    TREE_OFF
-} tree_wish_t;                          /* control groups: if they can be had, else not at all, never */
+/* Control groups: where they can be had; or it cannot be opened; never. */
+typedef enum { TREE_AUTO, TREE_ON, TREE_OFF } tree_wish_t;
 extern const char *const tree_wishes[]; /* "auto", "on", "off", NULL */
+
+typedef struct {
+    tree_wish_t wish;
+    uint64_t memory_bytes, processes; /* of each branch, together; 0: any. Only groups can be bounded so */
+} tree_options_t;
 
 typedef struct tree tree_t;
 typedef struct branch branch_t;
 
-/* Moves this process to <own>/daemon, if so. NULL and err: TREE_ON, and they cannot be had. Logs which way it is, and why. */
-tree_t *tree_open(tree_wish_t wish, rz_err_t *err);
+/* Moves this process to <own>/daemon, if so. NULL and err: they are wanted, by TREE_ON or for a bound, and cannot be had.
+ * Logs which way it is, and why. */
+tree_t *tree_open(const tree_options_t *options, rz_err_t *err);
 void tree_close(tree_t **tree);
 bool tree_is_grouped(const tree_t *tree);
 /* Stands still, or goes on; returns how many processes there were. Start none while it stands still. */
@@ -48,6 +52,8 @@ void tree_tidy(tree_t *tree);
 branch_t *branch_open(tree_t *tree, rz_err_t *err);
 /* A file to which its first process must write "0" before it does anything else; NULL: none. Lent. */
 const char *branch_door(const branch_t *branch);
+/* The kernel killed one of its processes because it took more memory than it may. */
+bool branch_was_short_of_memory(const branch_t *branch);
 /* leader: the first process, whose session has its number; it is not reaped yet, for otherwise the number could be
  * another's. */
 void branch_kill(const branch_t *branch, pid_t leader);

@@ -138,9 +138,20 @@ static void do_drain(worker_t *worker, const news_t *news)
     rz_timer_start(worker->timer, DRAIN_MS, 0);
 }
 
+/* Why it is lost, and what the kernel knows besides. */
+static const char *explain(const worker_t *worker, const char *why, char out[REASON_MAX])
+{
+    bool short_of_memory = process_was_short_of_memory(worker->process);
+    snprintf(out, REASON_MAX, "%s%s", why,
+             short_of_memory ? ": out of memory (runner.limits.worker_memory_mb)" : "");
+    return out;
+}
+
 static void do_fail_start(worker_t *worker, const news_t *news)
 {
-    worker->env->events->on_failed(worker, WORKER_NO_START, news->why, worker->env->arg);
+    char why[REASON_MAX];
+    worker->env->events->on_failed(worker, WORKER_NO_START, explain(worker, news->why, why),
+                                   worker->env->arg);
     do_kill(worker, news);
 }
 
@@ -152,7 +163,8 @@ static void do_fail_connect(worker_t *worker, const news_t *news)
 
 static void do_lose(worker_t *worker, const news_t *news)
 {
-    worker->env->events->on_lost(worker, news->why, worker->env->arg);
+    char why[REASON_MAX];
+    worker->env->events->on_lost(worker, explain(worker, news->why, why), worker->env->arg);
     do_kill(worker, news);
 }
 

@@ -92,6 +92,8 @@ const rz_setting_t rz_settings[] = {
     INT("runner.limits.processes", "0", 0, 4194304, "processes and threads of the workers' user; 0: no bound of ours"),
     INT("runner.limits.file_mb", "0", 0, 1073741824, "largest file that a worker's process may write, MiB; 0: any"),
     INT("runner.limits.memory_mb", "0", 0, 1073741824, "address space of each process of a worker, MiB; 0: any"),
+    INT("runner.limits.worker_memory_mb", "0", 0, 1073741824, "memory of a worker with all that it starts, MiB; takes its control group; 0: any"),
+    INT("runner.limits.worker_processes", "0", 0, 4194304, "processes and threads of a worker with all that it starts; takes its control group; 0: any"),
     { "runner.cgroups", RZ_SETTING_WISH, "auto", 0, 0, "whether each worker gets a control group of its own: auto (where they are delegated), on (or no start), off (signals)" },
     { "runner.cordoned", RZ_SETTING_BOOL, "false", 0, 0, "whether it begins cordoned: linked, and without new work until `rhizome runner uncordon`" },
     INT("runner.drain_secs", "300", 0, 31536000, "how long a drain waits for what runs before runner.drain_policy decides, s"),

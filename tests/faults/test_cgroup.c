@@ -22,7 +22,7 @@ static stand_in_t s;
 static char own[PATH_MAX], family_file[64];
 
 static const char *const insisting[] = { "--runner-cgroups", "on", NULL };
-static const char *const quick[] = { "--runner-cgroups", "on", "--runner-freeze-ms", "500", NULL };
+static const char *const quick[] = { "--runner-cgroups", "on", "--runner-freeze-ms", "1500", NULL };
 
 /* ---- the group ---- */
 
@@ -287,7 +287,7 @@ static void what_a_runner_and_its_keeper_left_is_ended_by_the_next_one(void **st
 static void all_stand_still_while_no_broker_answers_and_go_on_when_one_confirms(void **state)
 {
     (void)state;
-    stand_in_ping_ms = 100;
+    stand_in_ping_ms = 300; /* so that silence shows soon */
     pid_t left = run_family(quick);
     await(is_frozen, "frozen 1", "standing still");
     assert_true(is_in(left, "workers/0"));
@@ -304,7 +304,7 @@ static void all_stand_still_while_no_broker_answers_and_go_on_when_one_confirms(
 static void who_stands_still_can_be_killed(void **state)
 {
     (void)state;
-    stand_in_ping_ms = 100;
+    stand_in_ping_ms = 300; /* so that silence shows soon */
     pid_t left = run_family(quick);
     await(is_frozen, "frozen 1", "standing still");
     kill(stand_in_runner(&s), SIGKILL);
@@ -387,6 +387,78 @@ static void off_is_off(void **state)
     assert_int_equal(stand_in_down(&s), 0);
 }
 
+/* ---- bounds ---- */
+
+static void a_bound_without_groups_is_no_start(void **state)
+{
+    (void)state;
+    pid_t other = put_somebody_there();
+    setenv("RHIZOME_RUNNER_LIMITS_WORKER_PROCESSES", "64", 1);
+    refuses("runner.limits.worker_processes: takes control groups: ");
+    kill(other, SIGKILL);
+    waitpid(other, NULL, 0);
+}
+
+/* As a member of it is told: what its group may give on. */
+static bool offers(const char *controller)
+{
+    return says(".", "cgroup.controllers", controller);
+}
+
+static void a_bound_whose_controller_is_missing_is_no_start(void **state)
+{
+    (void)state;
+    if (!offers("memory")) {
+        setenv("RHIZOME_RUNNER_LIMITS_WORKER_MEMORY_MB", "64", 1);
+        refuses(
+            "runner.limits.worker_memory_mb: takes control groups: the controller memory is not delegated to");
+    } else if (!offers("pids")) {
+        setenv("RHIZOME_RUNNER_LIMITS_WORKER_PROCESSES", "64", 1);
+        refuses(
+            "runner.limits.worker_processes: takes control groups: the controller pids is not delegated to");
+    }
+}
+
+static void who_takes_more_memory_than_its_worker_may_is_killed_and_the_run_says_why(void **state)
+{
+    (void)state;
+    static const char *const flags[] = { "--runner-cgroups", "on", "--runner-limits-worker-memory-mb", "32",
+                                         NULL };
+    static const char members[] =
+        "\"externalAgents\":{\"greedy\":{\"agent_id\":\"greedy\",\"protocol\":\"actor\",\"permission_"
+        "profile\":\"p\",\"executor\":\"echo\",\"worker_bin\":\"/bin/sh\",\"worker_args\":[\"-c\","
+        "\"x=xxxxxxxx; while :; do x=$x$x; done\"]}}";
+    if (!offers("memory")) {
+        print_message("SKIPPED: the memory controller is not of version 2 here\n");
+        exit(77);
+    }
+    stand_in_up(&s, members, flags);
+    stand_in_assign(&s, "ch-1", "greedy", 1, "x", NULL);
+    const seen_t *seen = stand_in_wait(&s, "ch-1");
+    assert_string_equal(seen->status, "error");
+    if (strstr(seen->error, "out of memory (runner.limits.worker_memory_mb)") == NULL)
+        fail_msg("%s", seen->error);
+    stand_in_assign(&s, "ch-2", "echo", 1, "x", NULL);
+    assert_string_equal(stand_in_wait(&s, "ch-2")->status, "completed");
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
+static void a_worker_has_the_processes_that_it_may_have(void **state)
+{
+    (void)state;
+    static const char *const flags[] = { "--runner-cgroups", "on", "--runner-limits-worker-processes", "12",
+                                         NULL };
+    if (!offers("pids")) {
+        print_message("SKIPPED: the controller pids is not of version 2 here\n");
+        exit(77);
+    }
+    stand_in_up(&s, "", flags);
+    stand_in_assign(&s, "ch-1", "echo", 1, "x", NULL);
+    assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
+    assert_true(says("workers/0", "pids.max", "12\n"));
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
 static const struct CMUnitTest tests[] = {
     /* clang-format off */
     cmocka_unit_test_setup_teardown(each_worker_has_a_group_of_its_own_and_the_runner_another, group_up, group_away),
@@ -403,6 +475,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_group_with_others_in_it_is_left_alone, group_up, group_away),
     cmocka_unit_test_setup_teardown(root_takes_what_is_marked_as_delegated, takes_root, group_away),
     cmocka_unit_test_setup_teardown(off_is_off, group_up, group_away),
+    cmocka_unit_test_setup_teardown(a_bound_without_groups_is_no_start, group_up, group_away),
+    cmocka_unit_test_setup_teardown(a_bound_whose_controller_is_missing_is_no_start, group_up, group_away),
+    cmocka_unit_test_setup_teardown(who_takes_more_memory_than_its_worker_may_is_killed_and_the_run_says_why, group_up, group_away),
+    cmocka_unit_test_setup_teardown(a_worker_has_the_processes_that_it_may_have, group_up, group_away),
     /* clang-format on */
 };
 

@@ -2,6 +2,10 @@
 #include "cgroup.h"
 #include "facts.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #define UNIFIED "24 23 0:21 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
 #define LEGACY  "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
 
@@ -73,6 +77,76 @@ static void one_that_is_not_there_is_empty_and_removed(void **state)
     assert_int_equal(cgroup_count("/nonexistent/group"), 0);
 }
 
+/* ---- bounds: a folder with files in it is a group as far as reading goes ---- */
+
+static char group[32];
+
+static int group_up(void **state)
+{
+    (void)state;
+    snprintf(group, sizeof group, "/tmp/rz-group-XXXXXX");
+    return mkdtemp(group) != NULL ? 0 : -1;
+}
+
+static int group_away(void **state)
+{
+    (void)state;
+    char command[64];
+    snprintf(command, sizeof command, "rm -r %s", group);
+    return system(command); /* NOLINT(cert-env33-c) */
+}
+
+static void put(const char *name, const char *text)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/%s", group, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void holds(const char *name, const char *expected)
+{
+    char path[64], text[128] = "";
+    snprintf(path, sizeof path, "%s/%s", group, name);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    assert_string_equal(text, expected);
+}
+
+static void a_controller_that_is_not_delegated_cannot_be_used(void **state)
+{
+    (void)state;
+    put("cgroup.controllers", "cpu memory_like pids\n");
+    put("cgroup.subtree_control", "");
+    assert_int_equal(cgroup_enable(group, "memory"), ENOENT);
+    holds("cgroup.subtree_control", "");
+    assert_int_equal(cgroup_enable(group, "pids"), 0);
+    holds("cgroup.subtree_control", "+pids");
+}
+
+static void a_bound_is_a_number_in_a_file(void **state)
+{
+    (void)state;
+    put("memory.max", "");
+    assert_int_equal(cgroup_bound(group, "memory.max", (uint64_t)5 << 30), 0);
+    holds("memory.max", "5368709120");
+    assert_int_equal(cgroup_bound(group, "pids.max", 5), ENOENT);
+}
+
+static void only_a_kill_for_want_of_memory_counts_as_one(void **state)
+{
+    (void)state;
+    assert_false(cgroup_was_short_of_memory(group));
+    put("memory.events", "low 0\nhigh 3\nmax 7\noom 2\noom_kill 0\noom_group_kill 0\n");
+    assert_false(cgroup_was_short_of_memory(group));
+    put("memory.events", "low 0\nhigh 0\nmax 7\noom 1\noom_kill 1\noom_group_kill 0\n");
+    assert_true(cgroup_was_short_of_memory(group));
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(it_lies_below_the_mount_point),
     cmocka_unit_test(beside_version_one_it_is_found_too),
@@ -80,6 +154,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_mount_point_may_hold_a_space),
     cmocka_unit_test(who_is_in_none_that_can_be_seen_is_told_so),
     cmocka_unit_test(one_that_is_not_there_is_empty_and_removed),
+    cmocka_unit_test_setup_teardown(a_controller_that_is_not_delegated_cannot_be_used, group_up, group_away),
+    cmocka_unit_test_setup_teardown(a_bound_is_a_number_in_a_file, group_up, group_away),
+    cmocka_unit_test_setup_teardown(only_a_kill_for_want_of_memory_counts_as_one, group_up, group_away),
 };
 
 RZ_FACTS(tests)

@@ -135,7 +135,7 @@ static int stage_up(void **state)
     stage.ws = rz_ws_context_open(&stage.loop, &err);
     stage.fabric = fabric_open(stage.dir, &stage.settings.confinement, &err);
     assert_true(stage.ws != NULL && stage.fabric != NULL);
-    stage.tree = tree_open(TREE_OFF, &err);
+    stage.tree = tree_open(&(tree_options_t){ .wish = TREE_OFF }, &err);
     stage.crew = crew_open(&stage.loop, stage.ws, stage.fabric, stage.tree, &stage.settings, &events, NULL);
     stage.seeker = (seeker_t){ .pool_key = KEY, .user = &stage };
     return 0;

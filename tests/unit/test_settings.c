@@ -61,11 +61,11 @@ static void control_groups_are_used_where_they_can_be_had_unless_configured(void
     (void)state;
     settings_t settings;
     assert_int_equal(settings_of(NULL, &settings, NULL), RZ_OK);
-    assert_int_equal(settings.cgroups, TREE_AUTO);
+    assert_int_equal(settings.tree.wish, TREE_AUTO);
     assert_int_equal(settings_of("--runner-cgroups=on", &settings, NULL), RZ_OK);
-    assert_int_equal(settings.cgroups, TREE_ON);
+    assert_int_equal(settings.tree.wish, TREE_ON);
     assert_int_equal(settings_of("--runner-cgroups=off", &settings, NULL), RZ_OK);
-    assert_int_equal(settings.cgroups, TREE_OFF);
+    assert_int_equal(settings.tree.wish, TREE_OFF);
 }
 
 static void a_default_provider_is_a_short_name(void **state)
