@@ -286,7 +286,8 @@ static outcome_t submit(client_t *client, const char *text)
         return outcome;
     const char *waiting = pick_text(reply.tree, "waiting");
     if (*waiting != '\0' && !quiet)
-        note("%s waits: %s", brief.child, waiting);
+        note("%s waits: %s; `rhizome runner list` tells what is offered, Ctrl-C ends it", brief.child,
+             waiting);
     reply_fini(&reply);
     return EXIT_DONE;
 }
