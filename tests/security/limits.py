@@ -10,6 +10,8 @@ from stages import Broker, receive
 
 PARTS_MAX = 144        # RZ_PARTS_MAX
 FRAME_MAX = 16 << 20   # RZ_FRAME_MAX
+EVENT_MAX = 2 << 18    # of one frame at the event proxy: 2 * RZ_EVENT_MAX
+TOPIC_MAX = 4096       # FACE_TOPIC_MAX
 DOORS = {"jobs": zmq.PUSH, "control": zmq.DEALER, "runners": zmq.DEALER}
 FLOOD = 50             # messages of each kind
 
@@ -47,6 +49,32 @@ def outgrows(stage, name):
     assert stage.ask("hello")["code"] == "OK"
 
 
+def disconnects(socket, message, what):
+    monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+    socket.send_multipart(message)
+    assert monitor.poll(20000), f"{what} is taken"
+    socket.disable_monitor()
+    socket.close()
+
+
+def overfills_events(stage):
+    """Who publishes or subscribes too much at a time is cut off; who is modest hears on."""
+    modest = stage.socket_to(zmq.SUB, "events", subscribe=b"x/")
+    publisher = stage.socket_to(zmq.XPUB, "publish")
+    assert receive(publisher)  # the subscription has arrived
+    disconnects(publisher, [b"x/", b"x" * (EVENT_MAX + 1)], f"an event of {EVENT_MAX + 1} bytes")
+    disconnects(stage.socket_to(zmq.XSUB, "events"), [b"\1" + b"x" * (TOPIC_MAX + 1)], f"a topic of {TOPIC_MAX + 1} bytes")
+    publisher = stage.socket_to(zmq.XPUB, "publish")
+    assert receive(publisher)
+    publisher.send_multipart([b"x/"] * PARTS_MAX * 10)  # parts are passed on one by one, and held by nobody
+    publisher.send_multipart([b"x/", b"last"])
+    while receive(modest) != [b"x/", b"last"]:
+        pass
+    publisher.close()
+    modest.close()
+    assert stage.ask("hello")["code"] == "OK"
+
+
 def main():
     with Broker() as stage:
         before = stage.untouched()
@@ -54,6 +82,7 @@ def main():
         assert dropped["control"] == dropped["runners"] == 2 * FLOOD, dropped
         for name in ("jobs", "control", "runners"):
             outgrows(stage, name)
+        overfills_events(stage)
         assert stage.untouched() == before
         print(f"dropped for their parts: {dropped}")
 

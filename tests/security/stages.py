@@ -169,7 +169,7 @@ class Broker:
 
     def socket_to(self, kind, name, **options):
         """At the socket of that name, with the key that belongs there."""
-        return socket_to(kind, self.endpoints[name], lambda socket: self.keys.apply(socket, "runner" if name == "runners" else "admin"), **options)
+        return socket_to(kind, self.endpoints[name], lambda socket: self.keys.apply(socket, "runner" if name in ("runners", "publish") else "admin"), **options)
 
     def ask(self, op, **members):
         self.client.send_json({"op": op, **members})
