@@ -23,6 +23,7 @@ void bench_activations(
     const bench_t *bench);                /* n echo jobs by PUSH, all terminals seen once by a subscriber   */
 void bench_latency(const bench_t *bench); /* one warm job at a time, PUSH to terminal seen                  */
 void bench_cold(const bench_t *bench);    /* one job at a time, each of a role never seen before            */
+void bench_death(const bench_t *bench);   /* n workers killed in mid-run, each to its child's terminal seen */
 void bench_events(
     const bench_t *bench); /* n tokens, 4,000 a child, one child after the other, to each of `subscribers` */
 void bench_backlog(const bench_t *bench); /* queue n jobs nobody takes, then the latency of one that is     */
@@ -32,6 +33,7 @@ void bench_raw_zmq(size_t n); /* PUSH to PULL over TCP, 300 bytes               
 void bench_raw_redis(const char *socket, size_t n); /* pipelined SET of 300 bytes */
 void bench_raw_websocket(size_t n);    /* echo round trips on one open connection                  */
 void bench_raw_spawn(size_t n);        /* posix_spawn of /bin/true to its exit                     */
+void bench_raw_death(size_t n);        /* kill of a child to its pidfd being readable              */
 void bench_raw_interpreters(size_t n); /* the same of python3 and node with nothing to do              */
 
 /* shared */

@@ -4,6 +4,7 @@
 #include "base/key.h"
 
 #include <cjson/cJSON.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,22 +55,33 @@ static cJSON *ask(load_t *load, const char *request)
     return tree;
 }
 
-/* True if one event with this topic prefix arrives in time. */
-static bool hear(void *socket, char *topic, size_t max, int timeout_ms)
+/* One part of a message as text; what does not fit is cut. False: it was the last. */
+static bool take_part(void *socket, char *text, size_t max)
+{
+    zmq_msg_t part;
+    zmq_msg_init(&part);
+    zmq_msg_recv(&part, socket, 0);
+    if (max > 0)
+        snprintf(text, max, "%.*s", (int)zmq_msg_size(&part), (char *)zmq_msg_data(&part));
+    bool more = zmq_msg_more(&part) != 0;
+    zmq_msg_close(&part);
+    return more;
+}
+
+/* True if one event arrives in time: its topic and its last part, of which no more is kept than max_body. */
+static bool hear_whole(void *socket, char *topic, size_t max, char *body, size_t max_body, int timeout_ms)
 {
     zmq_pollitem_t item = { .socket = socket, .events = ZMQ_POLLIN };
     if (zmq_poll(&item, 1, timeout_ms) <= 0)
         return false;
-    for (int more = 1, part = 0; more; part++) {
-        zmq_msg_t message;
-        zmq_msg_init(&message);
-        zmq_msg_recv(&message, socket, 0);
-        if (part == 0)
-            snprintf(topic, max, "%.*s", (int)zmq_msg_size(&message), (char *)zmq_msg_data(&message));
-        more = zmq_msg_more(&message);
-        zmq_msg_close(&message);
-    }
+    for (bool more = take_part(socket, topic, max); more;)
+        more = take_part(socket, body, max_body);
     return true;
+}
+
+static bool hear(void *socket, char *topic, size_t max, int timeout_ms)
+{
+    return hear_whole(socket, topic, max, NULL, 0, timeout_ms);
 }
 
 static bool synced(load_t *load, void *socket, unsigned round)
@@ -226,6 +238,40 @@ void bench_cold(const bench_t *bench)
     open_load(&load, bench);
     load.events = subscribe(&load, load.run);
     measure_one_at_a_time(&load, "cold job", 0, bench->n, true);
+    close_load(&load);
+}
+
+/* The program of the profile says who its worker is, and goes on; the worker's process id. */
+static pid_t hear_worker(load_t *load)
+{
+    char topic[600], body[1024];
+    for (;;) {
+        if (!hear_whole(load->events, topic, sizeof topic, body, sizeof body, PATIENCE_MS))
+            bench_die("no worker said its process id");
+        const char *said = strstr(body, "worker=");
+        if (said != NULL)
+            return (pid_t)strtol(said + strlen("worker="), NULL, 10);
+    }
+}
+
+void bench_death(const bench_t *bench)
+{
+    load_t load;
+    open_load(&load, bench);
+    load.events = subscribe(&load, load.run);
+    uint64_t *samples = calloc(bench->n, sizeof *samples);
+    for (size_t i = 0; i < bench->n; i++) {
+        push(&load, i, bench->profile, "worker", "hello world");
+        pid_t worker = hear_worker(&load);
+        uint64_t begin = bench_now_us();
+        if (worker <= 1 || kill(worker, SIGKILL) != 0)
+            bench_die("no worker has process id %d", (int)worker);
+        if (next_completed(&load) != i)
+            bench_die("a terminal that was not asked for");
+        samples[i] = bench_now_us() - begin;
+    }
+    bench_print_percentiles("worker killed, its terminal heard", samples, bench->n);
+    free(samples);
     close_load(&load);
 }
 

@@ -66,6 +66,7 @@ static const struct {
     { "activations", bench_activations, 10000 },
     { "latency", bench_latency, 1000 },
     { "cold", bench_cold, 50 },
+    { "death", bench_death, 50 },
     { "events", bench_events, 100000 },
     { "backlog", bench_backlog, 1000 },
 };
@@ -78,6 +79,7 @@ static const struct {
     { "raw-zmq", bench_raw_zmq, 1000000 },
     { "raw-websocket", bench_raw_websocket, 20000 },
     { "raw-spawn", bench_raw_spawn, 300 },
+    { "raw-death", bench_raw_death, 300 },
     { "raw-interpreters", bench_raw_interpreters, 50 },
 };
 
@@ -120,6 +122,6 @@ int main(int argc, char **argv)
         bench_raw_redis(redis, bench.n != 0 ? bench.n : 200000);
         return 0;
     }
-    bench_die("what should be measured? activations latency cold events backlog raw-zmq raw-redis "
-              "raw-websocket raw-spawn raw-interpreters");
+    bench_die("what should be measured? activations latency cold death events backlog raw-zmq raw-redis "
+              "raw-websocket raw-spawn raw-death raw-interpreters");
 }

@@ -4,11 +4,14 @@
 #include "base/ws.h"
 
 #include <hiredis/hiredis.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
@@ -189,6 +192,28 @@ void bench_raw_spawn(size_t n)
         spawn_and_wait(argv, env);
     bench_print("posix_spawn of /bin/true to its exit", (double)(bench_now_us() - begin) / 1000.0 / (double)n,
                 "ms", n);
+}
+
+void bench_raw_death(size_t n)
+{
+    uint64_t *samples = calloc(n, sizeof *samples);
+    for (size_t i = 0; i < n; i++) {
+        pid_t child = fork();
+        if (child == 0)
+            for (;;)
+                pause();
+        struct pollfd gone = { .fd = (int)syscall(SYS_pidfd_open, child, 0), .events = POLLIN };
+        if (child < 0 || gone.fd < 0)
+            bench_die("cannot watch a child of this process");
+        uint64_t begin = bench_now_us();
+        kill(child, SIGKILL);
+        poll(&gone, 1, -1);
+        samples[i] = bench_now_us() - begin;
+        close(gone.fd);
+        waitpid(child, NULL, 0);
+    }
+    bench_print_percentiles("process killed, its pidfd readable", samples, n);
+    free(samples);
 }
 
 static void measure_interpreter(const char *name, char *const argv[], size_t n)
