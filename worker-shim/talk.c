@@ -41,6 +41,12 @@ static bool is_broken(const talk_t *talk)
 
 /* ---- what belongs to a run ---- */
 
+/* One that does not was started for its run, and says nothing else, even if it speaks before it is told. */
+static bool serves_many(const talk_t *talk)
+{
+    return talk->listener.on_terminal != NULL;
+}
+
 void talk_begin_run(talk_t *talk)
 {
     talk->in_run = true;
@@ -48,7 +54,7 @@ void talk_begin_run(talk_t *talk)
     talk->doubted = false;
     talk->run_told = false;
     talk->behind = 0;
-    talk->stale = talk->unheard + program_unread(talk->program);
+    talk->stale = serves_many(talk) ? talk->unheard + program_unread(talk->program) : 0;
     transcript_begin(&talk->transcript);
 }
 
@@ -263,12 +269,11 @@ void talk_result(const talk_t *talk, rz_buf_t *json)
 
 talk_t *talk_open(const setting_t *setting, const talk_listener_t *listener, rz_err_t *err)
 {
-    bool lasting = listener->on_terminal != NULL;
     talk_t *talk = rz_alloc(sizeof(*talk));
     talk->listener = *listener;
     talk->command = setting->program.command;
     talk->transcript.event = on_event;
-    talk->transcript.terminal = lasting ? on_terminal : NULL;
+    talk->transcript.terminal = serves_many(talk) ? on_terminal : NULL;
     talk->transcript.malformed = on_malformed;
     talk->transcript.arg = talk;
     program_listener_t ears = { .on_output = on_output,
@@ -282,7 +287,7 @@ talk_t *talk_open(const setting_t *setting, const talk_listener_t *listener, rz_
         return NULL;
     }
     talk->retry = rz_timer_open(setting->loop, on_retry, talk);
-    talk->hangup = lasting ? rz_timer_open(setting->loop, on_hangup_over, talk) : NULL;
+    talk->hangup = serves_many(talk) ? rz_timer_open(setting->loop, on_hangup_over, talk) : NULL;
     return talk;
 }
 

@@ -1,8 +1,8 @@
 /* talk.h - a running program that is spoken with in JSON lines: what it is told, what it says, why it ended.
  *
  * Its stdout is read by transcript.h, more slowly while the connection is behind; its stderr goes to ours, and
- * its last lines into the words for its end. Whoever speaks says when a run begins and ends: what the program
- * wrote before it could know of a run does not belong to that run, and is dropped. */
+ * its last lines into the words for its end. Whoever speaks says when a run begins and ends: what a program
+ * of many runs wrote before it could know of this one does not belong to it, and is dropped. */
 #pragma once
 
 #include "executor.h"
