@@ -60,12 +60,19 @@ class Observer(threading.Thread):
                 self._follow()
                 self.roll.step()
                 if self.now() >= self.due["places"]:
-                    began = self.now()
-                    found = truth.places(self.redis, self.roll.take())
-                    self.looks.append({"at": began, "counts": found["counts"], "wrong": found["wrong"], "most": found["most"]})
-                    self.due["places"] = self.now() + max(PLACES_S, 30 * (self.now() - began))
+                    self._look_at_places()
             except Down:
                 pass
+
+    def _look_at_places(self):
+        """The dearer a look is, or was until nobody waited for it any more, the later comes the next."""
+        began = self.now()
+        try:
+            if truth.can_look(self.redis):
+                found = truth.places(self.redis, self.roll.take())
+                self.looks.append({"at": began, "counts": found["counts"], "wrong": found["wrong"], "most": found["most"]})
+        finally:
+            self.due["places"] = self.now() + max(PLACES_S, 30 * (self.now() - began))
 
     def _follow(self):
         with self.lock:

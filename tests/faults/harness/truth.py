@@ -72,6 +72,13 @@ return cjson.encode({ counts = counts, wrong = wrong, live = live, most = most }
 """
 
 
+LOOK_MAX = 5000  # a look at more than so many that wait would hold up the store for longer than a sentinel waits
+
+
+def can_look(redis):
+    return int(redis("GET", P + "n") or 0) <= LOOK_MAX
+
+
 def places(redis, children=()):
     answer = redis("EVAL", PLACES, 0, *children)
     if isinstance(answer, Error):
