@@ -52,7 +52,7 @@ MUTANTS = (
     Mutant("settling forgets what was not started", BASE, "        give_back(child, t, 'requeued', 'runner lost: ' .. runner)\n    elseif may",
            "        call('ZREM', P .. 'o:' .. incarnation, child .. ' ' .. epoch)\n    elseif may", "cut",
            "Nothing with a receipt|Every activation"),
-    Mutant("the keeper kills nobody", "runner/keeper.c", "    sweep();", "    if (keeper.beats < -1)\n        sweep();", "kills",
+    Mutant("the keeper kills nobody", "runner/keeper.c", "    sweep(tree);", "    if (keeper.beats < -1)\n        sweep(tree);", "kills",
            "No process outlives"),
     Mutant("a broker counts no credit as used", "broker/roster.c", "uint64_t used = runner->sent + runner->reserved;", "uint64_t used = 0;",
            "flooded", "No runner owns more"),
