@@ -102,6 +102,8 @@ const char *stand_in_actor(const char *how, const char *file, const char *more);
  * has run, the pid of that process. */
 const char *stand_in_family(const char *file);
 pid_t stand_in_left_behind(stand_in_t *s, const char *file);
+/* What was published, but of the heartbeats that it begins with only the last: how many they are is a question of time. */
+const char *stand_in_events(const seen_t *seen);
 bool stand_in_replied(const seen_t *seen, const char *content); /* the assistant message says so */
 char stand_in_state(pid_t pid); /* as /proc spells it, 'T' is stopped; 0: gone, or dead and not reaped yet */
 size_t stand_in_workers(const stand_in_t *s, pid_t *out, size_t max); /* processes below the runner */
