@@ -167,7 +167,7 @@ static bool is_marked(const char *group)
     return false;
 }
 
-/* 0: nobody. One of another pid namespace is shown as 0, and is somebody. */
+/* One of another pid namespace is shown as 0, and is somebody. */
 static bool is_other_there(const char *group, rz_buf_t *procs)
 {
     if (!read_of(group, "cgroup.procs", procs))

@@ -399,10 +399,18 @@ static void a_bound_without_groups_is_no_start(void **state)
     waitpid(other, NULL, 0);
 }
 
-/* As a member of it is told: what its group may give on. */
 static bool offers(const char *controller)
 {
     return says(".", "cgroup.controllers", controller);
+}
+
+static void wants(const char *controller)
+{
+    if (offers(controller))
+        return;
+    print_message("SKIPPED: the controller %s is not of version 2 here\n", controller);
+    group_away(NULL);
+    exit(77);
 }
 
 static void a_bound_whose_controller_is_missing_is_no_start(void **state)
@@ -428,10 +436,7 @@ static void who_takes_more_memory_than_its_worker_may_is_killed_and_the_run_says
         "\"externalAgents\":{\"greedy\":{\"agent_id\":\"greedy\",\"protocol\":\"actor\",\"permission_"
         "profile\":\"p\",\"executor\":\"echo\",\"worker_bin\":\"/bin/sh\",\"worker_args\":[\"-c\","
         "\"x=xxxxxxxx; while :; do x=$x$x; done\"]}}";
-    if (!offers("memory")) {
-        print_message("SKIPPED: the memory controller is not of version 2 here\n");
-        exit(77);
-    }
+    wants("memory");
     stand_in_up(&s, members, flags);
     stand_in_assign(&s, "ch-1", "greedy", 1, "x", NULL);
     const seen_t *seen = stand_in_wait(&s, "ch-1");
@@ -448,10 +453,7 @@ static void a_worker_has_the_processes_that_it_may_have(void **state)
     (void)state;
     static const char *const flags[] = { "--runner-cgroups", "on", "--runner-limits-worker-processes", "12",
                                          NULL };
-    if (!offers("pids")) {
-        print_message("SKIPPED: the controller pids is not of version 2 here\n");
-        exit(77);
-    }
+    wants("pids");
     stand_in_up(&s, "", flags);
     stand_in_assign(&s, "ch-1", "echo", 1, "x", NULL);
     assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
