@@ -7,6 +7,7 @@
 
 #define HEADERS_MAX 512
 #define QUERY_MAX   256
+#define HEAD_MS     5000 /* a request must be whole by then */
 
 /* A connection, from the moment it is accepted; the wsi's opaque user data. */
 typedef struct visitor {
@@ -17,42 +18,25 @@ typedef struct visitor {
 
 struct rz_http_server {
     struct lws_vhost *vhost;
-    TAILQ_HEAD(, visitor) visitors; /* the oldest first */
+    porch_t porch;
+    TAILQ_HEAD(, visitor) visitors; /* whose request is whole, the oldest first */
     unsigned count;
+    bool closing;
     rz_http_fn fn; /* NULL once closed */
     void *arg;
     SLIST_ENTRY(rz_http_server) link;
 };
 
-/* One connection; libwebsockets keeps it, zeroed. */
-typedef struct {
-    unsigned char *body; /* LWS_PRE bytes of room, then the text */
-    size_t len;
-} session_t;
-
-static void drop_body(session_t *session)
-{
-    rz_free(session->body);
-    *session = (session_t){ 0 };
-}
-
-static void keep_body(session_t *session, const rz_buf_t *body)
-{
-    drop_body(session);
-    session->body = rz_alloc(LWS_PRE + body->len + 1);
-    session->len = body->len;
-    if (body->len > 0)
-        memcpy(session->body + LWS_PRE, body->data, body->len);
-}
-
 static int write_head(struct lws *wsi, const rz_http_answer_t *answer)
 {
     unsigned char head[LWS_PRE + HEADERS_MAX], *start = head + LWS_PRE, *at = start,
                                                *end = head + sizeof head - 1;
-    static const char no_store[] = "no-store";
+    static const char no_store[] = "no-store", end_of_it[] = "close";
     if (lws_add_http_common_headers(wsi, answer->status, answer->type, answer->body.len, &at, end) != 0 ||
         lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_CACHE_CONTROL, (const unsigned char *)no_store,
                                      (int)sizeof no_store - 1, &at, end) != 0 ||
+        lws_add_http_header_by_token(wsi, WSI_TOKEN_CONNECTION, (const unsigned char *)end_of_it,
+                                     (int)sizeof end_of_it - 1, &at, end) != 0 ||
         lws_finalize_write_http_header(wsi, start, &at, end) != 0)
         return -1;
     return 0;
@@ -70,7 +54,18 @@ static void make_answer(struct lws *wsi, const char *path, rz_http_answer_t *out
         out->status = HTTP_STATUS_SERVICE_UNAVAILABLE;
 }
 
-static int on_request(struct lws *wsi, session_t *session, const char *path)
+static int write_body(struct lws *wsi, const rz_buf_t *body)
+{
+    unsigned char *bytes = rz_alloc(LWS_PRE + body->len + 1);
+    if (body->len > 0)
+        memcpy(bytes + LWS_PRE, body->data, body->len);
+    int sent = lws_write(wsi, bytes + LWS_PRE, body->len, LWS_WRITE_HTTP_FINAL);
+    rz_free(bytes); /* what the kernel did not take, libwebsockets copied */
+    return sent;
+}
+
+/* One request, one answer: the next would come past the porch. The result ends the connection, when all of it is sent. */
+static int on_request(struct lws *wsi, const char *path)
 {
     if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) <=
         0) { /* and its body, if it has one, is not waited for */
@@ -79,21 +74,10 @@ static int on_request(struct lws *wsi, session_t *session, const char *path)
     }
     rz_http_answer_t answer = { .status = HTTP_STATUS_OK, .type = RZ_HTTP_TEXT };
     make_answer(wsi, path, &answer);
-    keep_body(session, &answer.body);
-    int rc = write_head(wsi, &answer);
+    if (write_head(wsi, &answer) == 0)
+        (void)write_body(wsi, &answer.body);
     rz_buf_fini(&answer.body);
-    if (rc == 0)
-        lws_callback_on_writable(wsi);
-    return rc;
-}
-
-static int on_writable(struct lws *wsi, session_t *session)
-{
-    if (session->body == NULL)
-        return 0;
-    int sent = lws_write(wsi, session->body + LWS_PRE, session->len, LWS_WRITE_HTTP_FINAL);
-    drop_body(session);
-    return sent < 0 || lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
+    return -1;
 }
 
 static void dismiss(struct lws *wsi)
@@ -122,9 +106,17 @@ static void admit(struct lws *wsi)
     lws_set_opaque_user_data(wsi, visitor);
 }
 
+static int receive(struct lws *wsi, const void *fd)
+{
+    rz_http_server_t *server = lws_vhost_user(lws_get_vhost(wsi));
+    return server->closing ? 1 : ws_to_porch(&server->porch, fd);
+}
+
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
     switch (reason) {
+    case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
+        return receive(wsi, in);
     case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
         admit(wsi);
         return 0;
@@ -132,25 +124,32 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         dismiss(wsi);
         return 0;
     case LWS_CALLBACK_HTTP:
-        return on_request(wsi, user, in);
-    case LWS_CALLBACK_HTTP_WRITEABLE:
-        return on_writable(wsi, user);
+        return on_request(wsi, in);
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
         return -1; /* no upgrade to anything */
-    case LWS_CALLBACK_CLOSED_HTTP:
-    case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
-        if (user != NULL)
-            drop_body(user);
-        return 0;
     default:
         return lws_callback_http_dummy(wsi, reason, user, in, len);
     }
 }
 
 static const struct lws_protocols protocols[] = {
-    { .name = "http", .callback = on_event, .per_session_data_size = sizeof(session_t) },
+    { .name = "http", .callback = on_event },
     { .name = NULL },
 };
+
+static void on_admitted(int fd, void *arg)
+{
+    const rz_http_server_t *server = arg;
+    (void)lws_adopt_socket_vhost(server->vhost, fd);
+}
+
+/* Whoever asks for something strange here was told so. */
+static void on_refused(const char *why, unsigned status, void *server)
+{
+    (void)why;
+    (void)status;
+    (void)server;
+}
 
 rz_http_server_t *rz_http_listen(rz_ws_context_t *context, const char *host, uint16_t port, rz_http_fn fn,
                                  void *arg, rz_err_t *err)
@@ -159,6 +158,13 @@ rz_http_server_t *rz_http_listen(rz_ws_context_t *context, const char *host, uin
     server->fn = fn;
     server->arg = arg;
     TAILQ_INIT(&server->visitors);
+    porch_init(&server->porch, &(porch_rules_t){ .loop = context->loop,
+                                                 .kind = RZ_HEAD_PAGE,
+                                                 .max = RZ_HTTP_CONNECTIONS_MAX,
+                                                 .timeout_ms = HEAD_MS,
+                                                 .admit = on_admitted,
+                                                 .refused = on_refused,
+                                                 .arg = server });
     struct lws_context_creation_info info = ws_vhost_info();
     info.protocols = protocols;
     info.vhost_name = "rhizome-http";
@@ -195,6 +201,16 @@ bool http_listens_on(const rz_ws_context_t *context, uint16_t port)
     if (rz_http_port(server) == port)
         return true;
     return false;
+}
+
+void http_close_all(rz_ws_context_t *context)
+{
+    rz_http_server_t *server;
+    SLIST_FOREACH(server, &context->http, link)
+    {
+        server->closing = true;
+        porch_clear(&server->porch);
+    }
 }
 
 void http_free_all(rz_ws_context_t *context)

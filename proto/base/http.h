@@ -1,8 +1,8 @@
 /* http.h - small answers over HTTP/1.1 (RFC 9112) for people, probes and scrapers: health and metrics.
  *
- * A server of the process's libwebsockets context (ws.h). GET only: another method is answered 405, a WebSocket upgrade
- * refused. An answer is made at once and whole. Of RZ_HTTP_CONNECTIONS_MAX connections the oldest is ended for the next: whoever
- * opens many and says nothing shuts nobody out. Loop thread only. */
+ * A server of the process's libwebsockets context (ws.h). GET only: another method is answered 405, an upgrade to anything
+ * 403 (head.h). An answer is made at once and whole, and then the connection ends. Of RZ_HTTP_CONNECTIONS_MAX connections
+ * the oldest is ended for the next: whoever opens many and says nothing shuts nobody out. Loop thread only. */
 #pragma once
 
 #include "base/ws.h"

@@ -40,6 +40,23 @@ static void count_refusal(rz_ws_server_t *server, const char *why, unsigned stat
         rz_log_warn("ws.refused", "why=%s status=%u count=%" PRIu64, why, status, server->refused);
 }
 
+int ws_to_porch(porch_t *porch, const void *fd)
+{
+    porch_enter(porch, (int)(intptr_t)fd);
+    return 1; /* libwebsockets forgets it, until its head has been judged */
+}
+
+static void on_admitted(int fd, void *arg)
+{
+    const rz_ws_server_t *server = arg;
+    (void)lws_adopt_socket_vhost(server->vhost, fd);
+}
+
+static void on_porch_refused(const char *why, unsigned status, void *server)
+{
+    count_refusal(server, why, status);
+}
+
 static void drop_oldest_opening(rz_ws_server_t *server)
 {
     rz_ws_t *ws, *oldest = NULL;
@@ -227,6 +244,10 @@ static int on_library_event(struct lws *wsi, enum lws_callback_reasons reason, v
                             size_t len)
 {
     rz_ws_t *ws = wsi != NULL ? lws_get_opaque_user_data(wsi) : NULL;
+    if (reason == LWS_CALLBACK_FILTER_NETWORK_CONNECTION) {
+        rz_ws_server_t *server = lws_vhost_user(lws_get_vhost(wsi));
+        return server->closing ? 1 : ws_to_porch(&server->porch, in);
+    }
     if (reason == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION)
         return on_request(wsi);
     if (reason == LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED) {
@@ -291,6 +312,13 @@ rz_ws_server_t *rz_ws_listen(rz_ws_context_t *context, const char *host, uint16_
         rz_free(server);
         return NULL;
     }
+    porch_init(&server->porch, &(porch_rules_t){ .loop = context->loop,
+                                                 .kind = RZ_HEAD_WEBSOCKET,
+                                                 .max = RZ_WS_OPENING_MAX,
+                                                 .timeout_ms = server->limits.open_timeout_ms,
+                                                 .admit = on_admitted,
+                                                 .refused = on_porch_refused,
+                                                 .arg = server });
     LIST_INSERT_HEAD(&context->servers, server, link);
     return server;
 }
@@ -337,6 +365,7 @@ void rz_ws_server_close(rz_ws_server_t **server_ref)
         return;
     *server_ref = NULL;
     server->closing = true;
+    porch_clear(&server->porch);
     drop_all(server->context, server, "the server was closed");
     ws_context_wake(server->context);
 }
@@ -407,7 +436,11 @@ void rz_ws_context_close(rz_ws_context_t **context_ref)
     context->phase = CONTEXT_CLOSING;
     rz_ws_server_t *server;
     LIST_FOREACH(server, &context->servers, link)
-    server->closing = true;
+    {
+        server->closing = true;
+        porch_clear(&server->porch);
+    }
+    http_close_all(context);
     drop_all(context, NULL, "the context was closed");
     ws_context_wake(context);
 }

@@ -11,12 +11,13 @@
  * data.  What ended is reported and freed from the next turn of the loop, so on_close never runs inside a
  * caller's rz_ws_ call, and memory is never freed under libwebsockets' feet.
  *
- * A server's connection begins when it is accepted, so that its handshake has our deadline and our bound; its owner hears
- * of it when it is open, and of no end of one that never was.
+ * A server's connection waits in its porch (porch.h) until its request is whole, and begins when libwebsockets is given it;
+ * both have our deadline and our bound. Its owner hears of it when it is open, and of no end of one that never was.
  *
  * Why it ended is whatever was blamed first; a connection that goes without blame was lost. */
 #pragma once
 
+#include "base/porch.h"
 #include "base/timer.h"
 #include "base/ws.h"
 
@@ -70,7 +71,8 @@ struct rz_ws_server {
     rz_ws_events_t events;
     void *arg;
     unsigned max, count; /* open ones */
-    unsigned opening;    /* accepted, and not open yet */
+    porch_t porch;       /* accepted, and libwebsockets has not seen them yet */
+    unsigned opening;    /* it has, and they are not open yet */
     rz_ws_door_fn door;  /* NULL: open to all */
     void *door_arg;
     uint64_t refused;
@@ -107,6 +109,8 @@ int ws_on_writable(rz_ws_t *ws);
 int ws_on_peer_close(rz_ws_t *ws, const unsigned char *payload, size_t len);
 
 /* ---- ws_context.c ---- */
+/* LWS_CALLBACK_FILTER_NETWORK_CONNECTION: the connection waits in the porch. The result is the callback's. */
+int ws_to_porch(porch_t *porch, const void *fd);
 void ws_server_count_end(rz_ws_t *ws);          /* one of its connections is about to end */
 void ws_context_wake(rz_ws_context_t *context); /* something ended: report it in the next turn of the loop */
 struct lws_context_creation_info ws_vhost_info(void);
@@ -114,4 +118,5 @@ bool ws_listens_on(const rz_ws_context_t *context, uint16_t port); /* port 0: no
 
 /* ---- http.c ---- */
 bool http_listens_on(const rz_ws_context_t *context, uint16_t port);
+void http_close_all(rz_ws_context_t *context);
 void http_free_all(rz_ws_context_t *context);

@@ -4,6 +4,7 @@
 #include "base/http.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define LARGE ((size_t)300 << 10)
@@ -90,16 +91,18 @@ static void the_status_is_the_handlers(void **state)
     assert_string_equal(body, "nothing here\n");
 }
 
-static void one_connection_may_ask_again(void **state)
+/* What comes behind a request would come past its judge. */
+static void a_connection_is_for_one_request(void **state)
 {
     site_t site = open_site(state);
     char head[1024], body[64];
     listen_site(&site);
-    for (int i = 1; i <= 3; i++) {
-        ask(&site, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
-        read_answer(&site, head, body, sizeof body);
-        assert_int_equal(site.asked, i);
-    }
+    ask(&site, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+               "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n");
+    read_answer(&site, head, body, sizeof body);
+    assert_non_null(strstr(head, "connection: close\r\n"));
+    assert_int_equal(raw_read(site.f, body, 1), 0);
+    assert_int_equal(site.asked, 1);
 }
 
 static void a_large_answer_arrives_whole(void **state)
@@ -136,6 +139,60 @@ static void an_upgrade_to_websocket_is_refused(void **state)
                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
     raw_answer(site.f, head, sizeof head);
     assert_null(strstr(head, " 101"));
+    assert_int_equal(site.asked, 0);
+}
+
+static void what_libwebsockets_would_take_for_something_else_is_refused(void **state)
+{
+    static const char *const odd[][2] = {
+        { "GET /metrics HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+          "HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
+          " 403 " },
+        { "GET /metrics HTTP/1.1\r\nUpgrade: TLS/1.0\r\n\r\n", " 403 " },
+        { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", " 505 " },
+        { "GET /metrics HTTP/1.1\nUpgrade: h2c\n\n", " 400 " },
+        { "GET /metrics\r\n\r\n", " 400 " },
+    };
+    site_t site = open_site(state);
+    char head[1024];
+    listen_site(&site);
+    uint16_t port = rz_http_port(site.server);
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        close(site.f->raw);
+        site.f->raw = tcp_socket(&port, false);
+        ask(&site, odd[i][0]);
+        raw_answer(site.f, head, sizeof head);
+        assert_non_null(strstr(head, odd[i][1]));
+        assert_int_equal(raw_read(site.f, head, 1), 0);
+    }
+    assert_int_equal(site.asked, 0);
+}
+
+/* Its bytes may come one by one: the loop is not kept awake by those that are there. */
+static void a_request_that_comes_byte_by_byte_is_answered(void **state)
+{
+    static const char request[] = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    site_t site = open_site(state);
+    char head[1024], body[64];
+    listen_site(&site);
+    for (size_t i = 0; i + 1 < sizeof request; i++) {
+        raw_send(site.f, request + i, 1);
+        for (int turn = 0; turn < 3; turn++)
+            uv_run(&site.f->loop, UV_RUN_NOWAIT);
+        assert_int_equal(site.asked, i + 2 == sizeof request ? site.asked : 0);
+    }
+    read_answer(&site, head, body, sizeof body);
+    assert_string_equal(body, "up 1\n");
+}
+
+static void half_a_request_whose_sender_goes_is_forgotten(void **state)
+{
+    site_t site = open_site(state);
+    char byte;
+    listen_site(&site);
+    ask(&site, "GET /metrics HTTP/1.1\r\n");
+    assert_int_equal(shutdown(site.f->raw, SHUT_WR), 0);
+    assert_int_equal(raw_read(site.f, &byte, 1), 0);
     assert_int_equal(site.asked, 0);
 }
 
@@ -191,10 +248,13 @@ static void connections_that_say_nothing_shut_nobody_out(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_get_is_answered_with_status_type_and_body, setup, teardown),
     cmocka_unit_test_setup_teardown(the_status_is_the_handlers, setup, teardown),
-    cmocka_unit_test_setup_teardown(one_connection_may_ask_again, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_connection_is_for_one_request, setup, teardown),
     cmocka_unit_test_setup_teardown(a_large_answer_arrives_whole, setup, teardown),
     cmocka_unit_test_setup_teardown(another_method_than_get_is_not_allowed, setup, teardown),
     cmocka_unit_test_setup_teardown(an_upgrade_to_websocket_is_refused, setup, teardown),
+    cmocka_unit_test_setup_teardown(what_libwebsockets_would_take_for_something_else_is_refused, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_request_that_comes_byte_by_byte_is_answered, setup, teardown),
+    cmocka_unit_test_setup_teardown(half_a_request_whose_sender_goes_is_forgotten, setup, teardown),
     cmocka_unit_test_setup_teardown(a_port_that_is_taken_is_an_error, setup, teardown),
     cmocka_unit_test_setup_teardown(a_closed_server_asks_its_handler_no_more, setup, teardown),
     cmocka_unit_test_setup_teardown(connections_that_say_nothing_shut_nobody_out, setup, teardown),

@@ -117,18 +117,37 @@ static void a_browser_is_refused_before_the_door_is_asked(void **state)
     assert_int_equal(rz_ws_server_refused(f->server), 2);
 }
 
-static void a_request_for_no_upgrade_is_answered_and_ends(void **state)
+/* libwebsockets would serve some of these itself. */
+static void a_request_for_anything_but_a_websocket_is_refused_and_counted(void **state)
 {
+    static const char *const odd[][2] = {
+        { "GET / HTTP/1.1\r\nHost: x\r\n\r\n", " 426 " },
+        { "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+          "HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
+          " 403 " },
+        { UPGRADE "Upgrade: h2c\r\n\r\n", " 403 " },
+        { UPGRADE "HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", " 403 " },
+        { "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: IRC/6.9\r\n\r\n", " 403 " },
+        { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", " 505 " },
+    };
     fixture_t *f = *state;
     char answer[1024];
+    size_t n = sizeof odd / sizeof *odd;
     listen_guarded(f, 0);
     uint16_t port = rz_ws_server_port(f->server);
-    f->raw = tcp_socket(&port, false);
-    raw_send(f, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27);
-    raw_answer(f, answer, sizeof answer);
-    assert_memory_equal(answer, "HTTP/1.1 4", 10);
+    for (size_t i = 0; i < n; i++) {
+        f->raw = tcp_socket(&port, false);
+        raw_send(f, odd[i][0], strlen(odd[i][0]));
+        raw_answer(f, answer, sizeof answer);
+        assert_non_null(strstr(answer, odd[i][1]));
+        assert_int_equal(raw_read(f, answer, 1), 0);
+        close(f->raw);
+    }
+    f->raw = -1;
     assert_int_equal(door.asked, 0);
     assert_int_equal(f->there.opened, 0);
+    assert_int_equal(rz_ws_server_refused(f->server), n);
+    assert_int_equal(status_of(f, ""), 101);
 }
 
 static void a_request_that_is_too_large_ends_and_the_next_is_served(void **state)
@@ -187,7 +206,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(whom_the_door_refuses_is_answered_and_counted_and_never_opens, setup, teardown),
     cmocka_unit_test_setup_teardown(only_a_bearer_is_shown, setup, teardown),
     cmocka_unit_test_setup_teardown(a_browser_is_refused_before_the_door_is_asked, setup, teardown),
-    cmocka_unit_test_setup_teardown(a_request_for_no_upgrade_is_answered_and_ends, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_request_for_anything_but_a_websocket_is_refused_and_counted, setup, teardown),
     cmocka_unit_test_setup_teardown(a_request_that_is_too_large_ends_and_the_next_is_served, setup, teardown),
     cmocka_unit_test_setup_teardown(a_handshake_that_stays_half_is_ended_in_time, setup, teardown),
     cmocka_unit_test_setup_teardown(half_handshakes_shut_nobody_out, setup, teardown),
