@@ -10,6 +10,7 @@
 #include "jobs.h"
 #include "keepsake.h"
 #include "timekeeper.h"
+#include "warden.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #define STOP_LOOK_MS     10
 #define STOP_PATIENCE_MS 2000
 #define LINGER_MS        500
+#define ON_THE_WIRE      ((uint64_t)1 << 20) /* what a message may have besides its frames' bytes: ZMTP, CURVE */
 #define HWM              100000 /* messages per peer, each way; above it a peer gets nothing more */
 
 struct broker {
@@ -38,6 +40,7 @@ struct broker {
     bool tried, failed; /* the first round of tries is over; a stranger got in */
     rz_sock_t *jobs_sock, *control_sock, *runners_sock;
     proxy_t *proxy;
+    warden_t *warden;
     endpoints_t endpoints;
 
     rz_store_t *store;
@@ -103,12 +106,24 @@ static void on_allow_changed(void *arg)
     links_allow_changed(broker->links);
 }
 
+static void count_what_sockets_drop(broker_t *broker)
+{
+    proxy_counts_t proxy = proxy_counts(broker->proxy);
+    counters_t *counters = &broker->counters;
+    counters->topics_denied = proxy.topics_denied;
+    counters->topics_unkept = proxy.topics_unkept;
+    counters->topics_malformed = proxy.topics_malformed;
+    counters->events_refused = proxy.events_refused;
+    counters->events_malformed = proxy.events_malformed;
+    counters->too_many_parts = rz_sock_discarded(broker->jobs_sock) +
+                               rz_sock_discarded(broker->control_sock) +
+                               rz_sock_discarded(broker->runners_sock);
+}
+
 static void on_tick(void *arg)
 {
     broker_t *broker = arg;
-    broker->counters.topics_denied = proxy_topics_denied(broker->proxy);
-    broker->counters.topics_unkept = proxy_topics_unkept(broker->proxy);
-    broker->counters.events_refused = proxy_events_refused(broker->proxy);
+    count_what_sockets_drop(broker);
     links_expire(broker->links, rz_now_ms());
 }
 
@@ -400,10 +415,17 @@ static void close_sock(rz_sock_t **sock)
 }
 
 /* Of one frame. What is up to twice too large is answered so; who sends more is disconnected. */
-static int64_t frame_max(const setup_t *setup, gate_t gate)
+static size_t frame_max(const setup_t *setup, gate_t gate)
 {
     size_t job = 2 * (setup->job_max + setup->session_max);
-    return (int64_t)(gate == GATE_RUNNERS || job > RZ_FRAME_MAX ? RZ_FRAME_MAX : job);
+    return gate == GATE_RUNNERS || job > RZ_FRAME_MAX ? RZ_FRAME_MAX : job;
+}
+
+/* A runner's last word may carry a batch of events besides its one large frame. */
+static uint64_t message_max(const setup_t *setup, gate_t gate)
+{
+    uint64_t events = gate == GATE_RUNNERS ? (uint64_t)RZ_BATCH_ITEMS_MAX * RZ_EVENT_MAX : 0;
+    return frame_max(setup, gate) + events + ON_THE_WIRE;
 }
 
 static rz_sock_t *open_sock(broker_t *broker, int type, gate_t gate, const char *endpoint, rz_sock_fn on_msg,
@@ -412,7 +434,7 @@ static rz_sock_t *open_sock(broker_t *broker, int type, gate_t gate, const char 
     rz_sock_options_t options = { .type = type,
                                   .key = &broker->setup->key,
                                   .domain = gate_name(gate),
-                                  .max_bytes = frame_max(broker->setup, gate),
+                                  .max_bytes = (int64_t)frame_max(broker->setup, gate),
                                   .sndhwm = HWM,
                                   .rcvhwm = type == ZMQ_PULL ? 0 : HWM,
                                   .linger_ms = LINGER_MS,
@@ -443,6 +465,31 @@ static bool open_guard(broker_t *broker, rz_err_t *err)
     return broker->guard != NULL;
 }
 
+/* From the proxy's thread, and only after the warden asked for it. */
+static void on_source(gate_t gate, int fd, void *arg)
+{
+    warden_heard(((broker_t *)arg)->warden, gate, fd);
+}
+
+static bool open_warden(broker_t *broker, rz_err_t *err)
+{
+    const setup_t *s = broker->setup;
+    const uint64_t event = 3 * 2 * (uint64_t)RZ_EVENT_MAX;
+    broker->warden = warden_open(&(warden_parts_t){ .loop = broker->loop,
+                                                    .counters = &broker->counters,
+                                                    .sock = { [GATE_JOBS] = broker->jobs_sock,
+                                                              [GATE_CONTROL] = broker->control_sock,
+                                                              [GATE_RUNNERS] = broker->runners_sock },
+                                                    .proxy = broker->proxy,
+                                                    .one = { [GATE_JOBS] = message_max(s, GATE_JOBS),
+                                                             [GATE_CONTROL] = message_max(s, GATE_CONTROL),
+                                                             [GATE_RUNNERS] = message_max(s, GATE_RUNNERS),
+                                                             [GATE_PUBLISH] = event + ON_THE_WIRE,
+                                                             [GATE_EVENTS] = ON_THE_WIRE } },
+                                 err);
+    return broker->warden != NULL;
+}
+
 static bool open_sockets(broker_t *broker, rz_err_t *err)
 {
     const setup_t *s = broker->setup;
@@ -461,13 +508,15 @@ static bool open_sockets(broker_t *broker, rz_err_t *err)
                                   .kept = s->subscriber_events,
                                   .key = &s->key,
                                   .guard = broker->guard,
-                                  .greetings = broker->greetings };
+                                  .greetings = broker->greetings,
+                                  .on_source = on_source,
+                                  .arg = broker };
     if ((broker->jobs_sock = open_sock(broker, ZMQ_PULL, GATE_JOBS, s->jobs, on_job, err)) == NULL ||
         (broker->control_sock = open_sock(broker, ZMQ_ROUTER, GATE_CONTROL, s->control, on_call, err)) ==
             NULL ||
         (broker->runners_sock = open_sock(broker, ZMQ_ROUTER, GATE_RUNNERS, s->runners, on_link, err)) ==
             NULL ||
-        (broker->proxy = proxy_open(&proxy, err)) == NULL)
+        (broker->proxy = proxy_open(&proxy, err)) == NULL || !open_warden(broker, err))
         return false;
     broker->endpoints = (endpoints_t){ .jobs = rz_sock_endpoint(broker->jobs_sock),
                                        .control = rz_sock_endpoint(broker->control_sock),
@@ -503,10 +552,12 @@ static void close_all(broker_t *broker)
     dispatch_destroy(&broker->dispatch);
     roster_destroy(&broker->roster);
     intruder_close(&broker->intruder);
+    warden_stop(broker->warden);
     close_sock(&broker->jobs_sock);
     close_sock(&broker->control_sock);
     close_sock(&broker->runners_sock);
     proxy_close(&broker->proxy);
+    warden_destroy(&broker->warden);
     greetings_close(&broker->greetings);
     guard_close(&broker->guard);
 }

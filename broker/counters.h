@@ -57,7 +57,11 @@
     X(not_allowed, "Messages refused to a known key: beyond its role or scope, or revoked.")                 \
     X(topics_denied, "Subscriptions outside the topics of their key.")                                       \
     X(topics_unkept, "Subscriptions beyond those that a socket for events keeps.")                           \
-    X(events_refused, "Events that their key had no business to publish.")
+    X(events_refused, "Events that their key had no business to publish.")                                   \
+    X(topics_malformed, "Parts that came where events are heard and are no subscription.")                   \
+    X(events_malformed, "Messages of runners that are no event: not three parts with a topic.")              \
+    X(too_many_parts, "Messages of more than 144 parts, dropped whole.")                                     \
+    X(unfinished_cut, "Connections cut: they held back a message without an end, or too large.")
 
 typedef struct {
 #define X(name, help) uint64_t name;

@@ -6,6 +6,7 @@
 #include "proxy.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <zmq.h>
@@ -25,6 +26,7 @@ struct face {
     bool everything; /* they ask for more than that holds: all of the scope is asked for until it is shut */
     uint64_t logged_ms; /* what is outside its topics: when it was told, and how often since */
     size_t unlogged;
+    uint64_t malformed; /* what came and was no subscription */
 };
 
 static bool set_int(void *sock, int option, int value)
@@ -43,7 +45,9 @@ static bool set_options(const face_t *face, rz_err_t *err)
     char domain[RZ_ID_MAX + 16];
     int64_t max = FACE_TOPIC_MAX + 1;
     domain_of(face, domain);
-    if (!set_int(face->xpub, ZMQ_LINGER, PROXY_LINGER_MS) ||
+    /* all that comes is shown, also what others ask for: a message that is whole and shown to nobody would look like one
+     * that never ends (hoard.h) */
+    if (!set_int(face->xpub, ZMQ_XPUB_VERBOSER, 1) || !set_int(face->xpub, ZMQ_LINGER, PROXY_LINGER_MS) ||
         !set_int(face->xpub, ZMQ_SNDHWM, face->base->kept) || !set_int(face->xpub, ZMQ_TCP_KEEPALIVE, 1) ||
         !set_int(face->xpub, ZMQ_BACKLOG, BACKLOG) ||
         !set_int(face->xpub, ZMQ_HANDSHAKE_IVL, PROXY_HANDSHAKE_MS) ||
@@ -162,8 +166,7 @@ void face_shut(face_t *face, void *xsub, int linger_ms)
     close_socket(face);
 }
 
-/* One more than is kept. libzmq has it, and will not show it again when another asks for the same: so that he hears it, all
- * that may be heard here is asked for from now on. */
+/* One more than is kept. So that its subscriber hears it, all that may be heard here is asked for from now on. */
 static void ask_for_everything(face_t *face, void *xsub)
 {
     if (face->everything)
@@ -174,7 +177,7 @@ static void ask_for_everything(face_t *face, void *xsub)
                 FACE_TOPICS_MAX);
 }
 
-/* libzmq shows each topic once, however many ask for it, and takes nothing back that somebody still has. */
+/* libzmq shows each subscription and the end of each, also when its subscriber goes. */
 static void take(face_t *face, void *xsub, const char *bytes, size_t n, face_heard_t *heard)
 {
     rz_str_t topic = { bytes + 1, n - 1 };
@@ -201,6 +204,17 @@ static void tell_outside(face_t *face, size_t outside)
     face->unlogged = 0;
 }
 
+/* The first, and whenever their number has doubled. */
+static void tell_malformed(face_t *face, size_t n)
+{
+    uint64_t before = face->malformed;
+    face->malformed += n;
+    if ((before ^ face->malformed) > before)
+        rz_log_warn("events.no_subscription",
+                    "key=%s count=%" PRIu64 " why=\"a subscription is 1 or 0 and a topic\"", face->name,
+                    face->malformed);
+}
+
 /* To libzmq a part is a subscription by its first byte, wherever in a message it stands: it is in its tree, and asked for by
  * nobody if we pass it over. What else a peer may send goes nowhere. */
 face_heard_t face_read(face_t *face, void *xsub)
@@ -211,11 +225,16 @@ face_heard_t face_read(face_t *face, void *xsub)
     while (zmq_msg_recv(&message, face->xpub, ZMQ_DONTWAIT) >= 0) {
         const char *bytes = zmq_msg_data(&message);
         size_t n = zmq_msg_size(&message);
+        if (atomic_load_explicit(face->base->wanted, memory_order_relaxed))
+            face->base->on_source(zmq_msg_get(&message, ZMQ_SRCFD), face->base->arg);
         if (n > 0 && (bytes[0] == 0 || bytes[0] == 1))
             take(face, xsub, bytes, n, &heard);
+        else
+            heard.malformed++;
     }
     zmq_msg_close(&message);
     tell_outside(face, heard.outside);
+    tell_malformed(face, heard.malformed);
     return heard;
 }
 

@@ -12,6 +12,8 @@
 #include "rights.h"
 #include "topics.h"
 
+#include <stdatomic.h>
+
 #define FACE_ENDPOINT_MAX 256
 #define FACE_TOPIC_MAX    4096 /* bytes of a subscription; who sends more is disconnected */
 #define FACE_TOPICS_MAX                                                                                      \
@@ -22,8 +24,11 @@ typedef struct face face_t;
 /* What all of them share; outlives them. */
 typedef struct {
     void *zctx;
-    int kept;            /* events for a subscriber that does not read */
-    const rz_key_t *key; /* of the broker; zero: in the clear */
+    int kept;                             /* events for a subscriber that does not read */
+    const rz_key_t *key;                  /* of the broker; zero: in the clear */
+    void (*on_source)(int fd, void *arg); /* by which descriptor each message came in; while wanted */
+    const atomic_bool *wanted;
+    void *arg;
 } face_base_t;
 
 /* endpoint: where to bind; who: whose own it is, NULL: for all. */
@@ -41,9 +46,9 @@ void *face_socket(const face_t *face); /* NULL: shut */
 
 /* Whether an event of this topic may go there. Whether anybody there wants it libzmq knows. */
 bool face_shows(const face_t *face, rz_str_t topic);
-/* Subscriptions of which nothing was within the scope, and those that were too many to be kept. */
+/* Subscriptions of which nothing was within the scope, those that were too many to be kept, and what was none. */
 typedef struct {
-    size_t outside, beyond;
+    size_t outside, beyond, malformed;
 } face_heard_t;
 
 /* Reads what its subscribers ask for, and asks xsub for as much of it as is within the scope. What is not, is logged once a

@@ -21,10 +21,11 @@
 #define ORDERS_ENDPOINT "inproc://proxy-orders"
 #define BURST           1000 /* events forwarded before anything else is looked at */
 #define REOPEN_MS       10
+#define EVENT_PARTS     3 /* topic, header, event */
 #define BACKLOG         1024
 
-/* CHANGED: another list holds. RENEW: everybody at the socket for all is sent away. */
-typedef enum { ORDER_STOP, ORDER_CHANGED, ORDER_RENEW, ORDER_ADD, ORDER_DROP } order_kind_t;
+/* CHANGED: another list holds. RENEW: everybody at the socket for all is sent away. ANSWER: whether all was read. */
+typedef enum { ORDER_STOP, ORDER_CHANGED, ORDER_ANSWER, ORDER_RENEW, ORDER_ADD, ORDER_DROP } order_kind_t;
 typedef struct {
     order_kind_t kind;
     face_t *face; /* of ADD and DROP; gives */
@@ -39,8 +40,8 @@ struct proxy {
     void *xsub, *orders;
     face_t *shown[1 + PROXY_OWN_MAX]; /* [0] is `all` */
     size_t faces;
-    bool stopping, reopening;
-    char publisher[GUARD_USER_MAX]; /* the key whose event was last let through, under this list */
+    bool stopping, reopening, behind; /* behind: more events may wait than one turn forwards */
+    char publisher[GUARD_USER_MAX];   /* the key whose event was last let through, under this list */
 
     /* the loop's */
     void *orderer;
@@ -51,7 +52,9 @@ struct proxy {
     char publish[ENDPOINT_MAX], events[ENDPOINT_MAX];
     char mark[2 + RZ_UUID_LEN + 1]; /* as XSUB is told it: 1, then the topic */
 
-    atomic_uint_fast64_t topics_denied, topics_unkept, events_refused;
+    atomic_uint_fast64_t topics_denied, topics_unkept, topics_malformed, events_refused, events_malformed;
+    atomic_bool listening[GATES];         /* of GATE_PUBLISH and GATE_EVENTS */
+    atomic_uint_fast64_t asked, answered; /* proxy_ask_quiet() */
 };
 
 /* ---- the thread: events ---- */
@@ -99,42 +102,97 @@ static size_t pick_own(const proxy_t *proxy, zmq_msg_t *topic, void **out)
     return n;
 }
 
-/* One event, part by part. False: there is none. */
+typedef struct {
+    zmq_msg_t part[EVENT_PARTS];
+    size_t kept, parts; /* more parts than kept: it is none */
+} event_t;
+
+/* Reads one message to its end. False: there is none. */
+static bool read_event(void *xsub, event_t *event)
+{
+    bool more = true;
+    for (event->kept = event->parts = 0; more; event->parts++) {
+        zmq_msg_t surplus;
+        zmq_msg_t *part = event->kept < EVENT_PARTS ? &event->part[event->kept] : &surplus;
+        zmq_msg_init(part);
+        if (zmq_msg_recv(part, xsub, ZMQ_DONTWAIT) < 0)
+            return false; /* of a part that follows it cannot be: they come together */
+        more = zmq_msg_more(part) != 0;
+        if (part == &surplus)
+            zmq_msg_close(part);
+        else
+            event->kept++;
+    }
+    return true;
+}
+
+static bool is_event(zmq_msg_t *topic, size_t parts)
+{
+    return parts == EVENT_PARTS && zmq_msg_size(topic) > 0 && zmq_msg_size(topic) <= FACE_TOPIC_MAX;
+}
+
+/* Whoever sends nothing else shall not fill the log. */
+static void tell_malformed(proxy_t *proxy, const event_t *event)
+{
+    uint64_t n = atomic_fetch_add(&proxy->events_malformed, 1) + 1;
+    if ((n & (n - 1)) == 0)
+        rz_log_warn("events.malformed",
+                    "parts=%zu topic_bytes=%zu count=%" PRIu64
+                    " why=\"an event is %d parts, its topic 1 to %d bytes\"",
+                    event->parts, zmq_msg_size((zmq_msg_t *)&event->part[0]), n, EVENT_PARTS, FACE_TOPIC_MAX);
+}
+
+/* True: it may be shown. */
+static bool judge(proxy_t *proxy, event_t *event)
+{
+    zmq_msg_t *topic = &event->part[0];
+    if (atomic_load_explicit(&proxy->listening[GATE_PUBLISH], memory_order_relaxed))
+        proxy->part.on_source(GATE_PUBLISH, zmq_msg_get(topic, ZMQ_SRCFD), proxy->part.arg);
+    if (!is_event(topic, event->parts)) {
+        tell_malformed(proxy, event);
+        return false;
+    }
+    if (proxy->part.guard == NULL || is_published_by(proxy, topic))
+        return true;
+    atomic_fetch_add(&proxy->events_refused, 1);
+    return false;
+}
+
+/* False: there is none. */
 static bool forward_one(proxy_t *proxy)
 {
     void *own[PROXY_OWN_MAX], *all = face_socket(proxy->all);
-    size_t owns = 0;
-    bool more = true;
-    zmq_msg_t part;
-    zmq_msg_init(&part);
-    if (zmq_msg_recv(&part, proxy->xsub, ZMQ_DONTWAIT) < 0)
+    event_t event;
+    if (!read_event(proxy->xsub, &event))
         return false;
-    bool let_through = proxy->part.guard == NULL || is_published_by(proxy, &part);
-    if (!let_through)
-        atomic_fetch_add(&proxy->events_refused, 1);
-    if (let_through && proxy->faces > 1)
-        owns = pick_own(proxy, &part, own);
-    for (;;) {
-        more = zmq_msg_more(&part) != 0;
-        for (size_t i = 0; let_through && i < owns; i++)
-            show_copy(own[i], &part, more);
-        if (let_through && all != NULL)
-            show(all, &part, more);
+    bool shown = judge(proxy, &event);
+    size_t owns = shown && proxy->faces > 1 ? pick_own(proxy, &event.part[0], own) : 0;
+    for (size_t k = 0; k < event.kept; k++) {
+        bool more = k + 1 < EVENT_PARTS;
+        for (size_t i = 0; i < owns; i++)
+            show_copy(own[i], &event.part[k], more);
+        if (shown && all != NULL)
+            show(all, &event.part[k], more);
         else
-            zmq_msg_close(&part);
-        zmq_msg_init(&part);
-        if (!more || zmq_msg_recv(&part, proxy->xsub, 0) < 0)
-            return true;
+            zmq_msg_close(&event.part[k]);
     }
+    return true;
 }
 
 /* ---- the thread: subscriptions, orders ---- */
+
+static void on_face_source(int fd, void *arg)
+{
+    const proxy_t *proxy = arg;
+    proxy->part.on_source(GATE_EVENTS, fd, proxy->part.arg);
+}
 
 static void read_face(proxy_t *proxy, face_t *face)
 {
     face_heard_t heard = face_read(face, proxy->xsub);
     atomic_fetch_add(&proxy->topics_denied, heard.outside);
     atomic_fetch_add(&proxy->topics_unkept, heard.beyond);
+    atomic_fetch_add(&proxy->topics_malformed, heard.malformed);
 }
 
 static void reopen(proxy_t *proxy)
@@ -160,6 +218,10 @@ static void obey(proxy_t *proxy, const order_t *order)
         break;
     case ORDER_CHANGED:
         proxy->publisher[0] = '\0';
+        break;
+    case ORDER_ANSWER: /* subscriptions and events were looked at before orders */
+        if (!proxy->behind)
+            atomic_store(&proxy->answered, atomic_load(&proxy->asked));
         break;
     case ORDER_RENEW:
         if (face_socket(proxy->all) != NULL)
@@ -198,8 +260,9 @@ static void turn(proxy_t *proxy)
     for (int i = 2; i < n; i++)
         if (items[i].revents != 0)
             read_face(proxy, polled[i - 2]);
-    for (int k = 0; items[1].revents != 0 && k < BURST && forward_one(proxy); k++)
-        ;
+    proxy->behind = items[1].revents != 0;
+    for (int k = 0; proxy->behind && k < BURST; k++)
+        proxy->behind = forward_one(proxy);
     if (items[0].revents != 0)
         take_orders(proxy);
     if (proxy->reopening)
@@ -300,7 +363,12 @@ proxy_t *proxy_open(const proxy_parts_t *parts, rz_err_t *err)
 {
     proxy_t *proxy = rz_alloc(sizeof *proxy);
     proxy->part = *parts;
-    proxy->base = (face_base_t){ parts->zctx, parts->kept, parts->key };
+    proxy->base = (face_base_t){ .zctx = parts->zctx,
+                                 .kept = parts->kept,
+                                 .key = parts->key,
+                                 .on_source = on_face_source,
+                                 .wanted = &proxy->listening[GATE_EVENTS],
+                                 .arg = proxy };
     if (!open_all(proxy, err))
         goto undo;
     if (parts->greetings != NULL &&
@@ -436,6 +504,36 @@ const char *proxy_events_of(const proxy_t *proxy, const rz_allowed_t *who)
     return face != NULL ? face_endpoint(face) : proxy->events;
 }
 
+void proxy_listen(proxy_t *proxy, gate_t gate, bool on)
+{
+    atomic_store_explicit(&proxy->listening[gate], on, memory_order_relaxed);
+}
+
+void proxy_ask_quiet(proxy_t *proxy)
+{
+    atomic_fetch_add(&proxy->asked, 1);
+    give_order(proxy, ORDER_ANSWER, NULL);
+}
+
+bool proxy_is_quiet(const proxy_t *proxy)
+{
+    return atomic_load(&proxy->answered) == atomic_load(&proxy->asked);
+}
+
+static bool is_at(const char *endpoint, uint16_t port)
+{
+    const char *colon = strrchr(endpoint, ':');
+    return strncmp(endpoint, "tcp://", 6) == 0 && strtoul(colon + 1, NULL, 10) == port;
+}
+
+bool proxy_hears_at(const proxy_t *proxy, uint16_t port)
+{
+    bool hears = is_at(proxy->events, port);
+    for (size_t i = 0; i < proxy->owns && !hears; i++)
+        hears = is_at(face_endpoint(proxy->own[i]), port);
+    return hears;
+}
+
 rz_rc_t proxy_send(proxy_t *proxy, rz_str_t topic, rz_str_t header, rz_str_t event)
 {
     rz_str_t part[] = { topic, header, event };
@@ -445,17 +543,11 @@ rz_rc_t proxy_send(proxy_t *proxy, rz_str_t topic, rz_str_t header, rz_str_t eve
     return RZ_OK;
 }
 
-uint64_t proxy_topics_denied(const proxy_t *proxy)
+proxy_counts_t proxy_counts(const proxy_t *proxy)
 {
-    return atomic_load(&proxy->topics_denied);
-}
-
-uint64_t proxy_topics_unkept(const proxy_t *proxy)
-{
-    return atomic_load(&proxy->topics_unkept);
-}
-
-uint64_t proxy_events_refused(const proxy_t *proxy)
-{
-    return atomic_load(&proxy->events_refused);
+    return (proxy_counts_t){ .topics_denied = atomic_load(&proxy->topics_denied),
+                             .topics_unkept = atomic_load(&proxy->topics_unkept),
+                             .topics_malformed = atomic_load(&proxy->topics_malformed),
+                             .events_refused = atomic_load(&proxy->events_refused),
+                             .events_malformed = atomic_load(&proxy->events_malformed) };
 }

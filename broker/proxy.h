@@ -8,6 +8,8 @@
  * read, at most `kept` events are kept; it loses the others and sees the gap in `seq`. libzmq counts messages, not bytes:
  * such a subscriber costs up to kept x (size of an event + 0.3 KiB), and nobody else anything.
  *
+ * An event is three parts with a topic; whatever else is published goes nowhere, counted and logged.
+ *
  * With keys, what a runner publishes is looked at by its key: nothing passes of one that is off the list, nor what a
  * runner has no business to say ($sys/...). Each key that is limited to topics has a socket of its own (face.h). A change
  * of the list sends those away who may not be there any more: a key's own socket is closed; at the one for all, everybody
@@ -28,10 +30,12 @@ typedef struct {
     const char *publish, *events; /* where to bind; ":*" or ":0" for a free port */
     const char *
         own; /* where the sockets of single keys begin, a port for each; "": beside `events`, at free ports */
-    int kept;               /* see above */
-    const rz_key_t *key;    /* zero: in the clear */
-    guard_t *guard;         /* NULL: keys are not in use */
-    greetings_t *greetings; /* the same */
+    int kept;                                          /* see above */
+    const rz_key_t *key;                               /* zero: in the clear */
+    guard_t *guard;                                    /* NULL: keys are not in use */
+    greetings_t *greetings;                            /* the same */
+    void (*on_source)(gate_t gate, int fd, void *arg); /* from the thread, see proxy_listen() */
+    void *arg;
 } proxy_parts_t;
 
 /* Binds all endpoints and starts the thread. Texts and key are lent for its life. NULL and err on failure. */
@@ -48,10 +52,19 @@ const char *proxy_events_of(const proxy_t *proxy, const rz_allowed_t *who);
 /* Another allow list holds. Loop thread. */
 void proxy_allow_changed(proxy_t *proxy);
 
+/* While on, on_source is told the descriptor of each message that comes in at GATE_PUBLISH or GATE_EVENTS. Any thread. */
+void proxy_listen(proxy_t *proxy, gate_t gate, bool on);
+/* Asks the thread whether all that is whole now has been read; proxy_is_quiet() is true when it has said so. Loop thread. */
+void proxy_ask_quiet(proxy_t *proxy);
+bool proxy_is_quiet(const proxy_t *proxy);
+/* Whether events are heard at this port, by all or by one key. Loop thread. */
+bool proxy_hears_at(const proxy_t *proxy, uint16_t port);
+
 /* Publishes a message of this broker. Main thread only. RZ_AGAIN: the proxy does not keep up, dropped. */
 rz_rc_t proxy_send(proxy_t *proxy, rz_str_t topic, rz_str_t header, rz_str_t event);
 
-/* Counts since the start: subscriptions outside a key's topics, those beyond what a socket keeps, events that a key had no business to publish. */
-uint64_t proxy_topics_denied(const proxy_t *proxy);
-uint64_t proxy_topics_unkept(const proxy_t *proxy);
-uint64_t proxy_events_refused(const proxy_t *proxy);
+/* Since the start; what each counts says counters.h. Any thread. */
+typedef struct {
+    uint64_t topics_denied, topics_unkept, topics_malformed, events_refused, events_malformed;
+} proxy_counts_t;
+proxy_counts_t proxy_counts(const proxy_t *proxy);

@@ -32,6 +32,8 @@ struct rz_sock {
     int type;
     rz_sock_fn on_msg;
     void *arg;
+    void (*on_source)(int fd, void *arg);
+    void *source_arg;
     bool paused;
     bool knows_users;
     bool look;    /* prepare or poll saw something: check should receive */
@@ -131,6 +133,8 @@ static bool pump_one(rz_sock_t *sock)
 {
     frames_t frames;
     bool whole = frames_read(&frames, sock->raw);
+    if (whole && sock->on_source != NULL)
+        sock->on_source(zmq_msg_get(&frames.frame[frames.kept - 1], ZMQ_SRCFD), sock->source_arg);
     if (whole && frames.seen == frames.kept)
         deliver(sock, &frames);
     else if (whole)
@@ -433,6 +437,18 @@ const char *rz_sock_endpoint(const rz_sock_t *sock)
 uint64_t rz_sock_discarded(const rz_sock_t *sock)
 {
     return sock->discarded;
+}
+
+void rz_sock_tell_sources(rz_sock_t *sock, void (*fn)(int fd, void *arg), void *arg)
+{
+    sock->on_source = fn;
+    sock->source_arg = arg;
+}
+
+bool rz_sock_is_quiet(rz_sock_t *sock)
+{
+    sock->touched = true;
+    return (events_of(sock->raw) & ZMQ_POLLIN) == 0;
 }
 
 void *rz_sock_raw(rz_sock_t *sock)
