@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <zmq.h>
 
 #define BACKLOG      1024
@@ -76,6 +77,27 @@ rz_rc_t face_reopen(face_t *face, rz_err_t *err)
     return err->rc;
 }
 
+/* By what the kernel calls it now. */
+static bool cookie_of(int fd, uint64_t *out)
+{
+    socklen_t size = sizeof *out;
+    return getsockopt(fd, SOL_SOCKET, SO_COOKIE, out, &size) == 0;
+}
+
+static bool is_gone(const holder_t *holder)
+{
+    uint64_t now = 0;
+    return !cookie_of(holder->fd, &now) || now != holder->id;
+}
+
+static holder_t holder_of(zmq_msg_t *message)
+{
+    holder_t holder = { .fd = zmq_msg_get(message, ZMQ_SRCFD) };
+    if (holder.fd >= 0)
+        (void)cookie_of(holder.fd, &holder.id);
+    return holder;
+}
+
 face_t *face_open(const face_base_t *base, const char *endpoint, const rz_allowed_t *who, rz_err_t *err)
 {
     face_t *face = rz_alloc(sizeof *face);
@@ -87,7 +109,7 @@ face_t *face_open(const face_base_t *base, const char *endpoint, const rz_allowe
     face->scope = cJSON_Duplicate(face->topics, true);
     if (face->scope != NULL)
         cJSON_AddItemToArray(face->scope, cJSON_CreateString(SYNC_TOPIC));
-    face->held = topics_create(FACE_TOPICS_MAX);
+    face->held = topics_create(FACE_TOPICS_MAX, is_gone);
     if (face_reopen(face, err) != RZ_OK)
         face_destroy(&face);
     return face;
@@ -177,17 +199,19 @@ static void ask_for_everything(face_t *face, void *xsub)
                 FACE_TOPICS_MAX);
 }
 
-/* libzmq shows each subscription and the end of each, also when its subscriber goes. */
-static void take(face_t *face, void *xsub, const char *bytes, size_t n, face_heard_t *heard)
+/* libzmq shows each subscription and the end of each, also when its subscriber goes: then without saying who he was. What a
+ * subscriber takes back that he never had it shows as well (seen), and passed on that would silence all who have it. */
+static void take(face_t *face, void *xsub, zmq_msg_t *message, face_heard_t *heard)
 {
-    rz_str_t topic = { bytes + 1, n - 1 };
-    bool on = bytes[0] == 1;
-    if (on && !topics_add(face->held, topic)) {
+    const char *bytes = zmq_msg_data(message);
+    rz_str_t topic = { bytes + 1, zmq_msg_size(message) - 1 };
+    bool on = bytes[0] == 1, first;
+    if (on && !topics_add(face->held, topic, holder_of(message), &first)) {
         heard->beyond++;
         ask_for_everything(face, xsub);
         return;
     }
-    if (!on && !topics_take(face->held, topic))
+    if (on ? !first : !topics_take(face->held, topic, holder_of(message)))
         return;
     if (!ask_within(face, xsub, on, topic) && on)
         heard->outside++;
@@ -228,7 +252,7 @@ face_heard_t face_read(face_t *face, void *xsub)
         if (atomic_load_explicit(face->base->wanted, memory_order_relaxed))
             face->base->on_source(zmq_msg_get(&message, ZMQ_SRCFD), face->base->arg);
         if (n > 0 && (bytes[0] == 0 || bytes[0] == 1))
-            take(face, xsub, bytes, n, &heard);
+            take(face, xsub, &message, &heard);
         else
             heard.malformed++;
     }

@@ -1,4 +1,4 @@
-/* topics.c - a hash table with chains that grows by doubling. See topics.h. */
+/* topics.c - a hash table with chains that grows by doubling, and an array of holders in each. See topics.h. */
 #include "topics.h"
 
 #include <stdint.h>
@@ -10,13 +10,16 @@
 typedef struct topic {
     struct topic *next;
     uint64_t hash;
-    size_t held, len;
+    holder_t *holder;
+    size_t held, room, len;
     char bytes[];
 } topic_t;
 
 struct topics {
     topic_t **bucket;
     size_t buckets, count, max;
+    size_t held; /* of all */
+    bool (*gone)(const holder_t *holder);
     size_t first;  /* the buckets before it are empty */
     uint64_t seed; /* nobody else can tell which topics share a bucket */
 };
@@ -30,11 +33,12 @@ static uint64_t hash_of(const topics_t *topics, rz_str_t topic)
     return hash;
 }
 
-topics_t *topics_create(size_t max)
+topics_t *topics_create(size_t max, bool (*gone)(const holder_t *holder))
 {
     topics_t *topics = rz_alloc(sizeof *topics);
     topics->buckets = BUCKETS_FIRST;
     topics->max = max;
+    topics->gone = gone;
     while (getrandom(&topics->seed, sizeof topics->seed, 0) != (ssize_t)sizeof topics->seed)
         ;
     topics->bucket = rz_alloc(topics->buckets * sizeof(topic_t *));
@@ -49,6 +53,7 @@ void topics_destroy(topics_t **topics_ref)
     for (size_t i = 0; i < topics->buckets; i++)
         for (topic_t *topic; (topic = topics->bucket[i]) != NULL;) {
             topics->bucket[i] = topic->next;
+            rz_free(topic->holder);
             rz_free(topic);
         }
     rz_free(topics->bucket);
@@ -82,50 +87,100 @@ static void grow(topics_t *topics)
     topics->first = 0;
 }
 
-bool topics_add(topics_t *topics, rz_str_t bytes)
+static topic_t *insert(topics_t *topics, topic_t **at, rz_str_t bytes, uint64_t hash)
+{
+    topic_t *topic = rz_alloc(sizeof *topic + bytes.n);
+    topic->hash = hash;
+    topic->len = bytes.n;
+    if (bytes.n > 0)
+        memcpy(topic->bytes, bytes.p, bytes.n);
+    *at = topic;
+    topics->count++;
+    if (hash % topics->buckets < topics->first)
+        topics->first = hash % topics->buckets;
+    return topic;
+}
+
+static void erase(topics_t *topics, topic_t **at)
+{
+    topic_t *topic = *at;
+    *at = topic->next;
+    topics->count--;
+    topics->held -= topic->held;
+    rz_free(topic->holder);
+    rz_free(topic);
+}
+
+/* Its place among those who hold the topic, or their number. */
+static size_t find(const topic_t *topic, holder_t holder)
+{
+    size_t i = 0;
+    while (i < topic->held && (topic->holder[i].fd != holder.fd || topic->holder[i].id != holder.id))
+        i++;
+    return i;
+}
+
+/* The same of one who is gone; of the last one, if all seem to be there: libzmq tells a little earlier than the kernel. */
+static size_t find_gone(const topics_t *topics, const topic_t *topic)
+{
+    size_t i = 0;
+    while (i + 1 < topic->held && !topics->gone(&topic->holder[i]))
+        i++;
+    return i;
+}
+
+static void hold(topics_t *topics, topic_t *topic, holder_t holder)
+{
+    if (topic->held == topic->room) {
+        topic->room = 2 * topic->room + 1;
+        topic->holder = rz_realloc(topic->holder, topic->room * sizeof *topic->holder);
+    }
+    topic->holder[topic->held++] = holder;
+    topics->held++;
+}
+
+bool topics_add(topics_t *topics, rz_str_t bytes, holder_t holder, bool *first)
 {
     uint64_t hash = hash_of(topics, bytes);
-    topic_t **at = place_of(topics, bytes, hash);
-    if (*at == NULL && topics->count == topics->max)
+    topic_t **at = place_of(topics, bytes, hash), *topic = *at;
+    *first = topic == NULL;
+    if (topic != NULL && find(topic, holder) < topic->held)
+        return true;
+    if ((topic == NULL && topics->count == topics->max) || topics->held == TOPICS_HELD * topics->max)
         return false;
-    if (*at == NULL) {
-        topic_t *topic = rz_alloc(sizeof *topic + bytes.n);
-        topic->hash = hash;
-        topic->len = bytes.n;
-        if (bytes.n > 0)
-            memcpy(topic->bytes, bytes.p, bytes.n);
-        *at = topic;
-        topics->count++;
-        if (hash % topics->buckets < topics->first)
-            topics->first = hash % topics->buckets;
-    }
-    (*at)->held++;
+    if (topic == NULL)
+        topic = insert(topics, at, bytes, hash);
+    hold(topics, topic, holder);
     if (topics->count > topics->buckets)
         grow(topics);
     return true;
 }
 
-bool topics_take(topics_t *topics, rz_str_t bytes)
+bool topics_take(topics_t *topics, rz_str_t bytes, holder_t holder)
 {
     topic_t **at = place_of(topics, bytes, hash_of(topics, bytes)), *topic = *at;
     if (topic == NULL)
         return false;
-    if (--topic->held == 0) {
-        *at = topic->next;
-        rz_free(topic);
-        topics->count--;
-    }
+    size_t i = holder.fd < 0 ? find_gone(topics, topic) : find(topic, holder);
+    if (i == topic->held)
+        return false;
+    topic->holder[i] = topic->holder[--topic->held];
+    topics->held--;
+    if (topic->held > 0)
+        return false;
+    erase(topics, at);
     return true;
 }
 
 bool topics_pop(topics_t *topics, rz_buf_t *out)
 {
     for (; topics->first < topics->buckets; topics->first++) {
-        const topic_t *topic = topics->bucket[topics->first];
-        if (topic == NULL)
+        topic_t **at = &topics->bucket[topics->first];
+        if (*at == NULL)
             continue;
-        rz_buf_put_str(out, (rz_str_t){ topic->bytes, topic->len });
-        return topics_take(topics, (rz_str_t){ topic->bytes, topic->len });
+        rz_buf_put_str(out, (rz_str_t){ (*at)->bytes, (*at)->len });
+        erase(topics, at);
+        return true;
     }
     return false;
 }

@@ -131,44 +131,79 @@ static void a_scope_fits_whole_ids_and_beginnings_with_a_star(void **state)
     cJSON_Delete(all);
 }
 
-static void topics_are_counted_each_for_itself(void **state)
+/* Whoever has an even id is there. */
+static bool is_odd(const holder_t *holder)
+{
+    return holder->id % 2 == 1;
+}
+
+static const holder_t here = { 5, 2 }, there = { 6, 4 }, dead = { 7, 1 }, nobody_says = { -1, 0 };
+
+static bool add(topics_t *topics, const char *topic, holder_t holder)
+{
+    bool first;
+    assert_true(topics_add(topics, rz_str(topic), holder, &first));
+    return first;
+}
+
+static void a_topic_is_asked_for_once_and_given_back_when_its_last_holder_goes(void **state)
 {
     (void)state;
-    topics_t *topics = topics_create(2000);
-    rz_buf_t out = { 0 };
-    char text[16];
-    for (int round = 0; round < 2; round++)
-        for (int i = 0; i < 1000; i++) {
-            snprintf(text, sizeof text, "t%d", i);
-            topics_add(topics, rz_str(text));
-        }
-    topics_add(topics, RZ_STR(""));
-    assert_int_equal(topics_count(topics), 1001);
-    assert_true(topics_take(topics, RZ_STR("t7")));
-    assert_int_equal(topics_count(topics), 1001);
-    assert_true(topics_take(topics, RZ_STR("t7")));
-    assert_false(topics_take(topics, RZ_STR("t7")));
-    assert_int_equal(topics_count(topics), 1000);
-    size_t popped = 0;
-    for (; topics_pop(topics, &out); rz_buf_clear(&out))
-        popped++;
-    assert_int_equal(popped, 2 * 999 + 1);
-    assert_int_equal(topics_count(topics), 0);
-    rz_buf_fini(&out);
+    topics_t *topics = topics_create(10, is_odd);
+    assert_true(add(topics, "t", here));
+    assert_false(add(topics, "t", here)); /* twice is once */
+    assert_false(add(topics, "t", there));
+    assert_true(add(topics, "", there));
+    assert_int_equal(topics_count(topics), 2);
+    assert_false(topics_take(topics, RZ_STR("t"), here));
+    assert_true(topics_take(topics, RZ_STR("t"), there));
+    assert_int_equal(topics_count(topics), 1);
+    topics_destroy(&topics);
+}
+
+static void nobody_takes_back_what_another_holds(void **state)
+{
+    (void)state;
+    topics_t *topics = topics_create(10, is_odd);
+    add(topics, "t", here);
+    assert_false(topics_take(topics, RZ_STR("t"), there));
+    assert_false(topics_take(topics, RZ_STR("t"),
+                             (holder_t){ here.fd, here.id + 2 })); /* the number is another's now */
+    assert_false(topics_take(topics, RZ_STR("other"), here));
+    assert_int_equal(topics_count(topics), 1);
+    assert_true(topics_take(topics, RZ_STR("t"), here));
+    assert_false(topics_take(topics, RZ_STR("t"), here));
+    topics_destroy(&topics);
+}
+
+static void one_who_went_gives_back_his_own(void **state)
+{
+    (void)state;
+    topics_t *topics = topics_create(10, is_odd);
+    add(topics, "t", dead);
+    add(topics, "t", here);
+    assert_false(topics_take(topics, RZ_STR("t"), nobody_says));
+    assert_true(topics_take(topics, RZ_STR("t"), here));
+    add(topics, "t", here);
+    assert_true(topics_take(topics, RZ_STR("t"), nobody_says)); /* the kernel still has it */
     topics_destroy(&topics);
 }
 
 static void of_topics_so_many_are_kept_and_no_more(void **state)
 {
     (void)state;
-    topics_t *topics = topics_create(2);
-    assert_true(topics_add(topics, RZ_STR("a")));
-    assert_true(topics_add(topics, RZ_STR("b")));
-    assert_false(topics_add(topics, RZ_STR("c")));
-    assert_true(topics_add(topics, RZ_STR("a")));
+    bool first;
+    topics_t *topics = topics_create(2, is_odd);
+    add(topics, "a", here);
+    add(topics, "b", here);
+    assert_false(topics_add(topics, RZ_STR("c"), here, &first));
+    add(topics, "a", there);
     assert_int_equal(topics_count(topics), 2);
-    assert_true(topics_take(topics, RZ_STR("b")));
-    assert_true(topics_add(topics, RZ_STR("c")));
+    assert_true(topics_take(topics, RZ_STR("b"), here));
+    add(topics, "c", here);
+    for (uint64_t i = 3; i < 2 * TOPICS_HELD; i++)
+        add(topics, "a", (holder_t){ 10, 2 * i });
+    assert_false(topics_add(topics, RZ_STR("a"), dead, &first));
     topics_destroy(&topics);
 }
 
@@ -177,10 +212,11 @@ static void of_topics_so_many_are_kept_and_no_more(void **state)
 static topics_t *many_topics(size_t n)
 {
     char text[32];
-    topics_t *topics = topics_create(n);
+    topics_t *topics = topics_create(n, is_odd);
     for (size_t i = 0; i < n; i++) {
         snprintf(text, sizeof text, "t%zu", i);
-        topics_add(topics, rz_str(text));
+        add(topics, text, here);
+        add(topics, text, there);
     }
     return topics;
 }
@@ -198,7 +234,7 @@ static void to_take_all_topics_out_costs_one_walk(void **state)
         popped++;
         assert_true(rz_now_ms() < deadline);
         if (popped == MANY_TOPICS / 2)
-            assert_true(topics_add(topics, RZ_STR("another")));
+            assert_true(add(topics, "another", here));
     }
     assert_int_equal(popped, MANY_TOPICS + 1);
     rz_buf_fini(&out);
@@ -211,7 +247,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(who_enters_where_is_one_table),
     cmocka_unit_test(every_operation_is_somebodys_and_a_runner_says_hello_only),
     cmocka_unit_test(a_scope_fits_whole_ids_and_beginnings_with_a_star),
-    cmocka_unit_test(topics_are_counted_each_for_itself),
+    cmocka_unit_test(a_topic_is_asked_for_once_and_given_back_when_its_last_holder_goes),
+    cmocka_unit_test(nobody_takes_back_what_another_holds),
+    cmocka_unit_test(one_who_went_gives_back_his_own),
     cmocka_unit_test(of_topics_so_many_are_kept_and_no_more),
     cmocka_unit_test(to_take_all_topics_out_costs_one_walk),
 };
