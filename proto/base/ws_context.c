@@ -8,10 +8,11 @@
 #include <string.h>
 #include <strings.h>
 
-#define READ_BYTES     ((size_t)64 << 10) /* one read(2), and what libwebsockets hands over at a time  */
-#define WRITE_BYTES    ((size_t)1 << 20)  /* offered to one send(2)                                    */
-#define HEADER_MAX     256                /* bytes of an Authorization header */
-#define LIBRARY_WAIT_S 30 /* libwebsockets' own limit on a handshake: ours is always shorter           */
+#define READ_BYTES       ((size_t)64 << 10) /* one read(2), and what libwebsockets hands over at a time  */
+#define WRITE_BYTES      ((size_t)1 << 20)  /* offered to one send(2)                                    */
+#define HEADER_MAX       256                /* bytes of an Authorization header */
+#define LIBRARY_LINE_MAX 256
+#define LIBRARY_WAIT_S   30 /* libwebsockets' own limit on a handshake: ours is always shorter           */
 
 static int on_library_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                             size_t len);
@@ -382,10 +383,19 @@ static void destroy_closed_servers(rz_ws_context_t *context)
 
 /* ---- the context ---- */
 
+/* What it says without end, as it does when no descriptor is left for a connection that waits, is told whenever the number has
+ * doubled. One line is kept for the process, as the library has one log. */
 static void on_library_log(int level, const char *line)
 {
+    static char last[LIBRARY_LINE_MAX];
+    static uint64_t count;
+    char text[LIBRARY_LINE_MAX];
     (void)level;
-    rz_log_error("ws.library", "text=\"%.*s\"", (int)strcspn(line, "\n"), line);
+    snprintf(text, sizeof text, "%.*s", (int)strcspn(line, "\n"), line);
+    count = strcmp(text, last) == 0 ? count + 1 : 1;
+    memcpy(last, text, sizeof last);
+    if ((count & (count - 1)) == 0)
+        rz_log_error("ws.library", "text=\"%s\" count=%" PRIu64, text, count);
 }
 
 rz_ws_context_t *rz_ws_context_open(uv_loop_t *loop, rz_err_t *err)
