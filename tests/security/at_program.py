@@ -7,13 +7,13 @@ import re
 import sys
 
 from at_worker import Served
-from hostile import ACCEPTED, GOOD, OF_THE_TEXT, STORE, Case, bad, cases, pack
+from hostile import ACCEPTED, GOOD, OF_THE_TEXT, STORE, Case, cases, pack
 from stages import field_of
 
 codecs.register_error("question", lambda problem: ("?" * (problem.end - problem.start), problem.end))
 LINE_MAX = STORE["program-output.schema.json"]["x-max-bytes"]
 TERMINAL = {"kind": "terminal", "status": "completed"}
-LINES = ({"type": "x"}, {"type": "result", "text": "x"}, TERMINAL)
+EVENTS = ({"type": "x"}, {"type": "result", "text": "x"})
 SAYS = """
 import json, sys
 for line in sys.stdin.buffer:
@@ -30,21 +30,17 @@ for line in sys.stdin.buffer:
 """
 A_TOKEN = "any other line is a token"
 AN_EVENT = "any object with a string type is an event"
-ANYWHERE = [
+EXCEPTIONS = [
     ("program-output type: unknown", GOOD, AN_EVENT),
     ("program-output type: empty", GOOD, AN_EVENT),
     ("program-output type: *", GOOD, A_TOKEN),
     ("terminal kind: *", GOOD, A_TOKEN),
 ]
-OF_ONE_RUN = [
-    ("terminal : larger than it may be", bad("TOO_LARGE", str(LINE_MAX), field=False), "as any line"),
-    ("terminal *", GOOD, "a program of one run ends it by its exit, and this line is a token"),
-]
 
 
 class Program(Served):
     """The `session` executor: one program serves all runs."""
-    kind, exceptions = "session", ANYWHERE
+    kind, lines = "session", (*EVENTS, TERMINAL)
 
     @property
     def executor(self):
@@ -55,12 +51,13 @@ class Program(Served):
         return self.kind == "session"
 
     def cases(self):
-        for line in LINES:
-            for case in cases("program-output", line, self.exceptions):
+        for line in self.lines:
+            for case in cases("program-output", line, EXCEPTIONS):
                 begins = case.body.lstrip(b" \t\r")[:1]
                 yield case if begins == b"{" or case.code == "TOO_LARGE" else case._replace(code=ACCEPTED, says=())
         room = LINE_MAX - len(pack({"type": ""}))
         yield Case("event : at the limit", pack({"type": "x" * room}), ACCEPTED, None, ())
+        yield Case("terminal : whole", pack(TERMINAL), ACCEPTED, None, ())
         yield Case("token : at the limit", b"x" * LINE_MAX, ACCEPTED, None, ())
         yield Case("token : larger than it may be", b"x" * (LINE_MAX + 1), "TOO_LARGE", None, (str(LINE_MAX),))
 
@@ -130,8 +127,8 @@ class Program(Served):
 
 
 class Command(Program):
-    """The `command` executor: a program for each run."""
-    kind, exceptions = "cli_adapter", [*OF_ONE_RUN, *ANYWHERE]
+    """The `command` executor: a program for each run, which ends it by its exit: a terminal is a line like any other."""
+    kind, lines = "cli_adapter", EVENTS
 
 
 def plain(frame):
