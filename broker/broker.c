@@ -474,7 +474,7 @@ static void on_source(gate_t gate, int fd, void *arg)
 static bool open_warden(broker_t *broker, rz_err_t *err)
 {
     const setup_t *s = broker->setup;
-    const uint64_t event = 3 * 2 * (uint64_t)RZ_EVENT_MAX;
+    const uint64_t event = (uint64_t)3 * 2 * RZ_EVENT_MAX;
     broker->warden = warden_open(&(warden_parts_t){ .loop = broker->loop,
                                                     .counters = &broker->counters,
                                                     .sock = { [GATE_JOBS] = broker->jobs_sock,
