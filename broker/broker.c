@@ -15,12 +15,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define TICK_MS          1000
 #define STOP_LOOK_MS     10
 #define STOP_PATIENCE_MS 2000
 #define LINGER_MS        500
 #define ON_THE_WIRE      ((uint64_t)1 << 20) /* what a message may have besides its frames' bytes: ZMTP, CURVE */
+#define FDS_MAX          ((size_t)1 << 20) /* descriptors of which is known what they hold back */
 #define HWM              100000 /* messages per peer, each way; above it a peer gets nothing more */
 
 struct broker {
@@ -40,6 +42,7 @@ struct broker {
     bool tried, failed; /* the first round of tries is over; a stranger got in */
     rz_sock_t *jobs_sock, *control_sock, *runners_sock;
     proxy_t *proxy;
+    hoard_t *hoard;
     warden_t *warden;
     endpoints_t endpoints;
 
@@ -465,27 +468,29 @@ static bool open_guard(broker_t *broker, rz_err_t *err)
     return broker->guard != NULL;
 }
 
-/* From the proxy's thread, and only after the warden asked for it. */
-static void on_source(gate_t gate, int fd, void *arg)
+static void open_hoard(broker_t *broker)
 {
-    warden_heard(((broker_t *)arg)->warden, gate, fd);
+    const setup_t *s = broker->setup;
+    const uint64_t event = (uint64_t)3 * 2 * RZ_EVENT_MAX;
+    const uint64_t one[GATES] = { [GATE_JOBS] = message_max(s, GATE_JOBS),
+                                  [GATE_CONTROL] = message_max(s, GATE_CONTROL),
+                                  [GATE_RUNNERS] = message_max(s, GATE_RUNNERS),
+                                  [GATE_PUBLISH] = event + ON_THE_WIRE,
+                                  [GATE_EVENTS] = ON_THE_WIRE };
+    struct rlimit files = { .rlim_cur = FDS_MAX };
+    getrlimit(RLIMIT_NOFILE, &files);
+    broker->hoard = hoard_create(one, files.rlim_cur < FDS_MAX ? files.rlim_cur : FDS_MAX);
 }
 
 static bool open_warden(broker_t *broker, rz_err_t *err)
 {
-    const setup_t *s = broker->setup;
-    const uint64_t event = (uint64_t)3 * 2 * RZ_EVENT_MAX;
     broker->warden = warden_open(&(warden_parts_t){ .loop = broker->loop,
                                                     .counters = &broker->counters,
                                                     .sock = { [GATE_JOBS] = broker->jobs_sock,
                                                               [GATE_CONTROL] = broker->control_sock,
                                                               [GATE_RUNNERS] = broker->runners_sock },
                                                     .proxy = broker->proxy,
-                                                    .one = { [GATE_JOBS] = message_max(s, GATE_JOBS),
-                                                             [GATE_CONTROL] = message_max(s, GATE_CONTROL),
-                                                             [GATE_RUNNERS] = message_max(s, GATE_RUNNERS),
-                                                             [GATE_PUBLISH] = event + ON_THE_WIRE,
-                                                             [GATE_EVENTS] = ON_THE_WIRE } },
+                                                    .hoard = broker->hoard },
                                  err);
     return broker->warden != NULL;
 }
@@ -501,6 +506,7 @@ static bool open_sockets(broker_t *broker, rz_err_t *err)
     zmq_ctx_set(broker->zctx, ZMQ_MAX_SOCKETS, 65535);
     if (!open_guard(broker, err))
         return false;
+    open_hoard(broker);
     const proxy_parts_t proxy = { .zctx = broker->zctx,
                                   .publish = s->publish,
                                   .events = s->events,
@@ -509,8 +515,7 @@ static bool open_sockets(broker_t *broker, rz_err_t *err)
                                   .key = &s->key,
                                   .guard = broker->guard,
                                   .greetings = broker->greetings,
-                                  .on_source = on_source,
-                                  .arg = broker };
+                                  .hoard = broker->hoard };
     if ((broker->jobs_sock = open_sock(broker, ZMQ_PULL, GATE_JOBS, s->jobs, on_job, err)) == NULL ||
         (broker->control_sock = open_sock(broker, ZMQ_ROUTER, GATE_CONTROL, s->control, on_call, err)) ==
             NULL ||
@@ -558,6 +563,7 @@ static void close_all(broker_t *broker)
     close_sock(&broker->runners_sock);
     proxy_close(&broker->proxy);
     warden_destroy(&broker->warden);
+    hoard_destroy(&broker->hoard);
     greetings_close(&broker->greetings);
     guard_close(&broker->guard);
 }

@@ -249,8 +249,7 @@ face_heard_t face_read(face_t *face, void *xsub)
     while (zmq_msg_recv(&message, face->xpub, ZMQ_DONTWAIT) >= 0) {
         const char *bytes = zmq_msg_data(&message);
         size_t n = zmq_msg_size(&message);
-        if (atomic_load_explicit(face->base->wanted, memory_order_relaxed))
-            face->base->on_source(zmq_msg_get(&message, ZMQ_SRCFD), face->base->arg);
+        hoard_heard(face->base->hoard, GATE_EVENTS, zmq_msg_get(&message, ZMQ_SRCFD), n, 1);
         if (n > 0 && (bytes[0] == 0 || bytes[0] == 1))
             take(face, xsub, &message, &heard);
         else

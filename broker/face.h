@@ -9,10 +9,9 @@
  * Made on the loop, then given to the thread of the proxy, which alone touches it (name and endpoint may be read). */
 #pragma once
 
+#include "hoard.h"
 #include "rights.h"
 #include "topics.h"
-
-#include <stdatomic.h>
 
 #define FACE_ENDPOINT_MAX 256
 #define FACE_TOPIC_MAX    4096 /* bytes of a subscription; who sends more is disconnected */
@@ -24,11 +23,9 @@ typedef struct face face_t;
 /* What all of them share; outlives them. */
 typedef struct {
     void *zctx;
-    int kept;                             /* events for a subscriber that does not read */
-    const rz_key_t *key;                  /* of the broker; zero: in the clear */
-    void (*on_source)(int fd, void *arg); /* by which descriptor each message came in; while wanted */
-    const atomic_bool *wanted;
-    void *arg;
+    int kept;            /* events for a subscriber that does not read */
+    const rz_key_t *key; /* of the broker; zero: in the clear */
+    hoard_t *hoard;      /* is told what came in */
 } face_base_t;
 
 /* endpoint: where to bind; who: whose own it is, NULL: for all. */

@@ -19,6 +19,10 @@
 #define KEY_BYTES    32
 #define SHOWN_MAX    160
 
+typedef struct {
+    uint64_t last_ms, unlogged; /* when one was written, and refusals since then */
+} lines_t;
+
 struct guard {
     guard_parts_t part;
     rz_sock_t *zap;
@@ -33,8 +37,7 @@ struct guard {
     bool stale; /* and of one that did, the list says something else by now */
 
     char stranger[RZ_KEY_LEN + 1]; /* of intruder.h */
-    uint64_t logged_ms;
-    uint64_t unlogged; /* refusals since then */
+    lines_t outside, inside;       /* about strangers, and about keys that may come in but not so far */
 };
 
 /* ---- the list ---- */
@@ -121,27 +124,27 @@ static void on_look(void *arg)
 /* ---- telling ---- */
 
 /* A stranger can be refused a thousand times a second; the log shall not be what he fills. */
-static void log_refusal(guard_t *guard, const char *event, const char *gate, const char *who, const char *why)
+static void log_refusal(lines_t *lines, const char *event, const char *gate, const char *who, const char *why)
 {
     uint64_t now = rz_now_ms();
-    if (guard->logged_ms != 0 && now - guard->logged_ms < LOG_PAUSE_MS) {
-        guard->unlogged++;
+    if (lines->last_ms != 0 && now - lines->last_ms < LOG_PAUSE_MS) {
+        lines->unlogged++;
         return;
     }
-    rz_log_warn(event, "socket=%s peer=%s why=\"%s\" unlogged=%" PRIu64, gate, who, why, guard->unlogged);
-    guard->logged_ms = now;
-    guard->unlogged = 0;
+    rz_log_warn(event, "socket=%s peer=%s why=\"%s\" unlogged=%" PRIu64, gate, who, why, lines->unlogged);
+    lines->last_ms = now;
+    lines->unlogged = 0;
 }
 
 void guard_tells(guard_t *guard, const char *event, const char *socket, const char *why)
 {
-    log_refusal(guard, event, socket, "-", why);
+    log_refusal(&guard->outside, event, socket, "-", why);
 }
 
 void guard_refused(guard_t *guard, gate_t gate, const char *user, const char *why)
 {
     guard->part.counters->not_allowed++;
-    log_refusal(guard, "guard.refused", gate_name(gate), guard_name(user), why);
+    log_refusal(&guard->inside, "guard.refused", gate_name(gate), guard_name(user), why);
 }
 
 /* ---- ZAP (rfc.zeromq.org/spec/27) ---- */
@@ -233,7 +236,7 @@ static void on_handshake(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
         guard->part.counters->peers_denied++;
         snprintf(peer, sizeof peer, "%.*s/%s", (int)address.n, address.p, key);
         snprintf(socket, sizeof socket, "%.*s", (int)domain.n, domain.p);
-        log_refusal(guard, "guard.denied", socket, peer, why);
+        log_refusal(&guard->outside, "guard.denied", socket, peer, why);
     }
     answer(guard, msg, who, ours ? "400" : "300");
     if (changed)

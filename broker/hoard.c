@@ -1,15 +1,16 @@
-/* hoard.c - see hoard.h. A table by descriptor: a few words for each. */
+/* hoard.c - see hoard.h. Two tables by descriptor: a few words for each connection, and one that any thread adds to. */
 #include "hoard.h"
 
 #include "base/mem.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 typedef struct {
     uint64_t id; /* 0: nobody */
     gate_t gate;
-    bool suspect, seen, cut;
-    uint64_t base; /* bytes that are accounted for: of whole messages, or from before it was a suspect */
+    bool seen, cut;
+    uint64_t base;          /* bytes that are accounted for: of whole messages, or of none */
     uint64_t before, taken; /* at the look before the last, and at the last */
     uint64_t held;
 } conn_t;
@@ -18,15 +19,20 @@ struct hoard {
     uint64_t one[GATES];
     conn_t *conn;
     size_t room;
+    atomic_uint_fast64_t *told; /* bytes handed over since the last look, by descriptor */
+    size_t fds;
+    atomic_uint_fast64_t heard[GATES]; /* messages since then */
     size_t suspects[GATES], count[GATES];
-    uint64_t heard[GATES]; /* since the last look */
+    bool quiet[GATES]; /* at the last look */
     uint64_t looked_ms, passed_ms;
 };
 
-hoard_t *hoard_create(const uint64_t one[GATES])
+hoard_t *hoard_create(const uint64_t one[GATES], size_t fds)
 {
     hoard_t *hoard = rz_alloc(sizeof *hoard);
     memcpy(hoard->one, one, sizeof hoard->one);
+    hoard->told = rz_alloc(fds * sizeof *hoard->told);
+    hoard->fds = fds;
     return hoard;
 }
 
@@ -34,6 +40,7 @@ void hoard_destroy(hoard_t **hoard)
 {
     if (*hoard == NULL)
         return;
+    rz_free((*hoard)->told);
     rz_free((*hoard)->conn);
     rz_free(*hoard);
     *hoard = NULL;
@@ -66,29 +73,33 @@ void hoard_begin(hoard_t *hoard, uint64_t now_ms)
         hoard->conn[i].seen = false;
 }
 
+/* A message that was handed over after a quiet look ended after it: nothing from before that look is held back. */
 void hoard_see(hoard_t *hoard, const hoard_seen_t *seen)
 {
+    if (seen->fd < 0 || (size_t)seen->fd >= hoard->fds)
+        return;
     conn_t *conn = conn_at(hoard, seen->fd);
     if (conn->id != seen->id)
         *conn = (conn_t){ .id = seen->id, .gate = seen->gate };
+    uint64_t told = atomic_exchange_explicit(&hoard->told[seen->fd], 0, memory_order_relaxed);
     conn->seen = true;
     conn->before = conn->taken;
     conn->taken = seen->taken;
-    conn->base = at_most(conn->base + hoard->passed_ms * HOARD_PINGS / 1000, conn->before);
-    if (conn->suspect || conn->taken - conn->base <= HOARD_NOTICED)
-        return;
-    conn->suspect = true;
-    conn->base = conn->before = conn->taken;
+    conn->base += told + hoard->passed_ms * HOARD_PINGS / 1000;
+    if (told > 0 && hoard->quiet[conn->gate] && conn->base < conn->before)
+        conn->base = conn->before;
+    conn->base = at_most(conn->base, conn->taken);
 }
 
 /* A message that was whole at the look before this has been handed over by now, if its socket is quiet, or has given so many
  * others that each had its turn. */
-static bool is_due(const hoard_t *hoard, gate_t gate, const bool quiet[GATES])
+static bool is_due(hoard_t *hoard, gate_t gate, const bool quiet[GATES])
 {
-    return quiet[gate] || hoard->heard[gate] >= HOARD_TURNS(hoard->count[gate]);
+    return quiet[gate] ||
+           atomic_load_explicit(&hoard->heard[gate], memory_order_relaxed) >= HOARD_TURNS(hoard->count[gate]);
 }
 
-void hoard_end(hoard_t *hoard, const bool quiet[GATES])
+static void count_all(hoard_t *hoard)
 {
     memset(hoard->suspects, 0, sizeof hoard->suspects);
     memset(hoard->count, 0, sizeof hoard->count);
@@ -99,16 +110,21 @@ void hoard_end(hoard_t *hoard, const bool quiet[GATES])
         if (conn->id == 0)
             continue;
         hoard->count[conn->gate]++;
-        hoard->suspects[conn->gate] += conn->suspect;
+        hoard->suspects[conn->gate] += !conn->cut && conn->taken - conn->base > HOARD_NOTICED;
     }
+}
+
+void hoard_end(hoard_t *hoard, const bool quiet[GATES])
+{
+    count_all(hoard);
     for (size_t i = 0; i < hoard->room; i++) {
         conn_t *conn = &hoard->conn[i];
-        if (conn->id != 0)
-            conn->held = conn->suspect && !conn->cut && is_due(hoard, conn->gate, quiet)
-                             ? conn->before - conn->base
-                             : 0;
+        bool holds = conn->id != 0 && !conn->cut && conn->before > conn->base;
+        conn->held = holds && is_due(hoard, conn->gate, quiet) ? conn->before - conn->base : 0;
     }
-    memset(hoard->heard, 0, sizeof hoard->heard);
+    for (gate_t gate = 0; gate < GATES; gate++)
+        atomic_store_explicit(&hoard->heard[gate], 0, memory_order_relaxed);
+    memcpy(hoard->quiet, quiet, sizeof hoard->quiet);
 }
 
 /* The greatest of one socket, and what all of them hold back there. */
@@ -153,18 +169,19 @@ bool hoard_knows(const hoard_t *hoard, uint64_t id, int fd, gate_t *out)
     return true;
 }
 
-bool hoard_listens(const hoard_t *hoard, gate_t gate)
+uint64_t hoard_one(const hoard_t *hoard, gate_t gate)
+{
+    return hoard->one[gate];
+}
+
+bool hoard_suspects(const hoard_t *hoard, gate_t gate)
 {
     return hoard->suspects[gate] > 0;
 }
 
-void hoard_heard(hoard_t *hoard, gate_t gate, int fd)
+void hoard_heard(hoard_t *hoard, gate_t gate, int fd, size_t bytes, size_t parts)
 {
-    hoard->heard[gate]++;
-    if (fd < 0 || (size_t)fd >= hoard->room || !hoard->conn[fd].suspect)
-        return;
-    conn_t *conn = &hoard->conn[fd];
-    conn->suspect = false;
-    conn->base = conn->taken;
-    hoard->suspects[conn->gate]--;
+    atomic_fetch_add_explicit(&hoard->heard[gate], 1, memory_order_relaxed);
+    if (fd >= 0 && (size_t)fd < hoard->fds)
+        atomic_fetch_add_explicit(&hoard->told[fd], bytes + parts * HOARD_FRAMING, memory_order_relaxed);
 }

@@ -53,7 +53,6 @@ struct proxy {
     char mark[2 + RZ_UUID_LEN + 1]; /* as XSUB is told it: 1, then the topic */
 
     atomic_uint_fast64_t topics_denied, topics_unkept, topics_malformed, events_refused, events_malformed;
-    atomic_bool listening[GATES];         /* of GATE_PUBLISH and GATE_EVENTS */
     atomic_uint_fast64_t asked, answered; /* proxy_ask_quiet() */
 };
 
@@ -105,19 +104,21 @@ static size_t pick_own(const proxy_t *proxy, zmq_msg_t *topic, void **out)
 typedef struct {
     zmq_msg_t part[EVENT_PARTS];
     size_t kept, parts; /* more parts than kept: it is none */
+    size_t bytes;
 } event_t;
 
 /* Reads one message to its end. False: there is none. */
 static bool read_event(void *xsub, event_t *event)
 {
     bool more = true;
-    for (event->kept = event->parts = 0; more; event->parts++) {
+    for (event->kept = event->parts = event->bytes = 0; more; event->parts++) {
         zmq_msg_t surplus;
         zmq_msg_t *part = event->kept < EVENT_PARTS ? &event->part[event->kept] : &surplus;
         zmq_msg_init(part);
         if (zmq_msg_recv(part, xsub, ZMQ_DONTWAIT) < 0)
             return false; /* of a part that follows it cannot be: they come together */
         more = zmq_msg_more(part) != 0;
+        event->bytes += zmq_msg_size(part);
         if (part == &surplus)
             zmq_msg_close(part);
         else
@@ -146,8 +147,7 @@ static void tell_malformed(proxy_t *proxy, const event_t *event)
 static bool judge(proxy_t *proxy, event_t *event)
 {
     zmq_msg_t *topic = &event->part[0];
-    if (atomic_load_explicit(&proxy->listening[GATE_PUBLISH], memory_order_relaxed))
-        proxy->part.on_source(GATE_PUBLISH, zmq_msg_get(topic, ZMQ_SRCFD), proxy->part.arg);
+    hoard_heard(proxy->part.hoard, GATE_PUBLISH, zmq_msg_get(topic, ZMQ_SRCFD), event->bytes, event->parts);
     if (!is_event(topic, event->parts)) {
         tell_malformed(proxy, event);
         return false;
@@ -180,12 +180,6 @@ static bool forward_one(proxy_t *proxy)
 }
 
 /* ---- the thread: subscriptions, orders ---- */
-
-static void on_face_source(int fd, void *arg)
-{
-    const proxy_t *proxy = arg;
-    proxy->part.on_source(GATE_EVENTS, fd, proxy->part.arg);
-}
 
 static void read_face(proxy_t *proxy, face_t *face)
 {
@@ -363,12 +357,8 @@ proxy_t *proxy_open(const proxy_parts_t *parts, rz_err_t *err)
 {
     proxy_t *proxy = rz_alloc(sizeof *proxy);
     proxy->part = *parts;
-    proxy->base = (face_base_t){ .zctx = parts->zctx,
-                                 .kept = parts->kept,
-                                 .key = parts->key,
-                                 .on_source = on_face_source,
-                                 .wanted = &proxy->listening[GATE_EVENTS],
-                                 .arg = proxy };
+    proxy->base =
+        (face_base_t){ .zctx = parts->zctx, .kept = parts->kept, .key = parts->key, .hoard = parts->hoard };
     if (!open_all(proxy, err))
         goto undo;
     if (parts->greetings != NULL &&
@@ -502,11 +492,6 @@ const char *proxy_events_of(const proxy_t *proxy, const rz_allowed_t *who)
 {
     const face_t *face = who != NULL && who->topics != NULL ? find_own(proxy, who->name) : NULL;
     return face != NULL ? face_endpoint(face) : proxy->events;
-}
-
-void proxy_listen(proxy_t *proxy, gate_t gate, bool on)
-{
-    atomic_store_explicit(&proxy->listening[gate], on, memory_order_relaxed);
 }
 
 void proxy_ask_quiet(proxy_t *proxy)

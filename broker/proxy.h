@@ -17,6 +17,7 @@
 #pragma once
 
 #include "greetings.h"
+#include "hoard.h"
 
 #define PROXY_HWM          100000 /* messages from each runner that wait here */
 #define PROXY_LINGER_MS    200
@@ -30,12 +31,11 @@ typedef struct {
     const char *publish, *events; /* where to bind; ":*" or ":0" for a free port */
     const char *
         own; /* where the sockets of single keys begin, a port for each; "": beside `events`, at free ports */
-    int kept;                                          /* see above */
-    const rz_key_t *key;                               /* zero: in the clear */
-    guard_t *guard;                                    /* NULL: keys are not in use */
-    greetings_t *greetings;                            /* the same */
-    void (*on_source)(gate_t gate, int fd, void *arg); /* from the thread, see proxy_listen() */
-    void *arg;
+    int kept;               /* see above */
+    const rz_key_t *key;    /* zero: in the clear */
+    guard_t *guard;         /* NULL: keys are not in use */
+    greetings_t *greetings; /* the same */
+    hoard_t *hoard;         /* is told, from the thread, what came in */
 } proxy_parts_t;
 
 /* Binds all endpoints and starts the thread. Texts and key are lent for its life. NULL and err on failure. */
@@ -52,8 +52,6 @@ const char *proxy_events_of(const proxy_t *proxy, const rz_allowed_t *who);
 /* Another allow list holds. Loop thread. */
 void proxy_allow_changed(proxy_t *proxy);
 
-/* While on, on_source is told the descriptor of each message that comes in at GATE_PUBLISH or GATE_EVENTS. Any thread. */
-void proxy_listen(proxy_t *proxy, gate_t gate, bool on);
 /* Asks the thread whether all that is whole now has been read; proxy_is_quiet() is true when it has said so. Loop thread. */
 void proxy_ask_quiet(proxy_t *proxy);
 bool proxy_is_quiet(const proxy_t *proxy);

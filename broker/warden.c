@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +32,6 @@ struct warden {
     rz_timer_t *timer;
     DIR *descriptors; /* kept open: with none left it could not be opened */
     post_t post[GATES];
-    pthread_mutex_t lock; /* around hoard */
-    hoard_t *hoard;
 };
 
 /* ---- finding them ---- */
@@ -81,9 +78,9 @@ static void see(warden_t *warden, int fd)
 {
     hoard_seen_t seen = { .fd = fd };
     if (cookie_of(fd, &seen.id) &&
-        (hoard_knows(warden->hoard, seen.id, fd, &seen.gate) || gate_of(warden, fd, &seen.gate)) &&
+        (hoard_knows(warden->part.hoard, seen.id, fd, &seen.gate) || gate_of(warden, fd, &seen.gate)) &&
         taken_of(fd, &seen.taken))
-        hoard_see(warden->hoard, &seen);
+        hoard_see(warden->part.hoard, &seen);
 }
 
 static void see_all(warden_t *warden)
@@ -126,7 +123,7 @@ static void cut(warden_t *warden, const hoard_seen_t *seen, uint64_t held)
         rz_log_warn("peer.cut",
                     "socket=%s peer=%s held_bytes=%" PRIu64 " max=%" PRIu64
                     " why=\"a message without an end, or too large\"",
-                    gate_name(seen->gate), peer, held, warden->part.one[seen->gate]);
+                    gate_name(seen->gate), peer, held, hoard_one(warden->part.hoard, seen->gate));
     }
     if (own >= 0)
         close(own);
@@ -134,24 +131,10 @@ static void cut(warden_t *warden, const hoard_seen_t *seen, uint64_t held)
 
 /* ---- looking ---- */
 
-static void on_source(int fd, void *arg)
+static void on_source(int fd, size_t bytes, size_t parts, void *arg)
 {
     const post_t *post = arg;
-    warden_heard(post->warden, post->gate, fd);
-}
-
-/* What comes in is told only while somebody is listened to. */
-static void listen_where_needed(warden_t *warden)
-{
-    if (hoard_listens(warden->hoard, GATE_PUBLISH) || hoard_listens(warden->hoard, GATE_EVENTS))
-        proxy_ask_quiet(warden->part.proxy);
-    for (gate_t gate = 0; gate < GATES; gate++) {
-        bool on = hoard_listens(warden->hoard, gate);
-        if (warden->part.sock[gate] != NULL)
-            rz_sock_tell_sources(warden->part.sock[gate], on ? on_source : NULL, &warden->post[gate]);
-        else
-            proxy_listen(warden->part.proxy, gate, on);
-    }
+    hoard_heard(post->warden->part.hoard, post->gate, fd, bytes, parts);
 }
 
 static bool is_quiet(const warden_t *warden, gate_t gate)
@@ -166,23 +149,15 @@ static void on_look(void *arg)
     bool quiet[GATES];
     hoard_seen_t seen;
     uint64_t held;
-    pthread_mutex_lock(&warden->lock);
-    hoard_begin(warden->hoard, rz_now_ms());
+    hoard_begin(warden->part.hoard, rz_now_ms());
     see_all(warden);
     for (gate_t gate = 0; gate < GATES; gate++)
         quiet[gate] = is_quiet(warden, gate);
-    hoard_end(warden->hoard, quiet);
-    while (hoard_cut(warden->hoard, &seen, &held))
+    hoard_end(warden->part.hoard, quiet);
+    while (hoard_cut(warden->part.hoard, &seen, &held))
         cut(warden, &seen, held);
-    listen_where_needed(warden);
-    pthread_mutex_unlock(&warden->lock);
-}
-
-void warden_heard(warden_t *warden, gate_t gate, int fd)
-{
-    pthread_mutex_lock(&warden->lock);
-    hoard_heard(warden->hoard, gate, fd);
-    pthread_mutex_unlock(&warden->lock);
+    if (hoard_suspects(warden->part.hoard, GATE_PUBLISH) || hoard_suspects(warden->part.hoard, GATE_EVENTS))
+        proxy_ask_quiet(warden->part.proxy);
 }
 
 /* ---- life ---- */
@@ -197,10 +172,11 @@ warden_t *warden_open(const warden_parts_t *parts, rz_err_t *err)
     warden_t *warden = rz_alloc(sizeof *warden);
     warden->part = *parts;
     warden->descriptors = descriptors;
-    warden->hoard = hoard_create(parts->one);
-    for (gate_t gate = 0; gate < GATES; gate++)
+    for (gate_t gate = 0; gate < GATES; gate++) {
         warden->post[gate] = (post_t){ warden, gate };
-    pthread_mutex_init(&warden->lock, NULL);
+        if (parts->sock[gate] != NULL)
+            rz_sock_tell_sources(parts->sock[gate], on_source, &warden->post[gate]);
+    }
     warden->timer = rz_timer_open(parts->loop, on_look, warden);
     rz_timer_start(warden->timer, LOOK_MS, LOOK_MS);
     return warden;
@@ -223,7 +199,5 @@ void warden_destroy(warden_t **warden_ref)
         return;
     *warden_ref = NULL;
     closedir(warden->descriptors);
-    hoard_destroy(&warden->hoard);
-    pthread_mutex_destroy(&warden->lock);
     rz_free(warden);
 }

@@ -2,10 +2,11 @@
  *
  * Connections are found among the descriptors of this process, by the port they came to, because libzmq's monitors end with
  * each socket; which is which the kernel tells (SO_COOKIE), as a number is given again. Unix sockets have no such counts: they
- * are not watched. Loop thread, but for warden_heard(). */
+ * are not watched. Loop thread. */
 #pragma once
 
 #include "counters.h"
+#include "hoard.h"
 #include "proxy.h"
 
 typedef struct warden warden_t;
@@ -15,11 +16,9 @@ typedef struct {
     counters_t *counters;
     rz_sock_t *sock[GATES]; /* NULL: the proxy's */
     proxy_t *proxy;
-    uint64_t one[GATES]; /* bytes that a message may have there */
+    hoard_t *hoard; /* lent, as the proxy's thread tells it too */
 } warden_parts_t;
 
 warden_t *warden_open(const warden_parts_t *parts, rz_err_t *err);
 void warden_stop(warden_t *warden);     /* before the sockets and the proxy are closed */
 void warden_destroy(warden_t **warden); /* after */
-/* From any thread: a whole message came in by this descriptor. */
-void warden_heard(warden_t *warden, gate_t gate, int fd);

@@ -32,7 +32,7 @@ struct rz_sock {
     int type;
     rz_sock_fn on_msg;
     void *arg;
-    void (*on_source)(int fd, void *arg);
+    rz_sock_source_fn on_source;
     void *source_arg;
     bool paused;
     bool knows_users;
@@ -63,6 +63,7 @@ typedef struct {
     zmq_msg_t frame[RZ_PARTS_MAX];
     size_t kept;
     size_t seen; /* more than kept: the message is too long */
+    size_t bytes;
 } frames_t;
 
 static void frames_fini(frames_t *frames)
@@ -84,7 +85,7 @@ static int recv_frame(void *raw, zmq_msg_t *frame)
  * False: there is none.  libzmq shows a message only when all its frames have arrived. */
 static bool frames_read(frames_t *frames, void *raw)
 {
-    frames->kept = frames->seen = 0;
+    frames->kept = frames->seen = frames->bytes = 0;
     for (;;) {
         zmq_msg_t surplus;
         bool keep = frames->kept < RZ_PARTS_MAX;
@@ -96,6 +97,7 @@ static bool frames_read(frames_t *frames, void *raw)
         }
         bool more = zmq_msg_more(frame) != 0;
         frames->seen++;
+        frames->bytes += zmq_msg_size(frame);
         if (keep)
             frames->kept++;
         else
@@ -134,7 +136,8 @@ static bool pump_one(rz_sock_t *sock)
     frames_t frames;
     bool whole = frames_read(&frames, sock->raw);
     if (whole && sock->on_source != NULL)
-        sock->on_source(zmq_msg_get(&frames.frame[frames.kept - 1], ZMQ_SRCFD), sock->source_arg);
+        sock->on_source(zmq_msg_get(&frames.frame[frames.kept - 1], ZMQ_SRCFD), frames.bytes, frames.seen,
+                        sock->source_arg);
     if (whole && frames.seen == frames.kept)
         deliver(sock, &frames);
     else if (whole)
@@ -439,7 +442,7 @@ uint64_t rz_sock_discarded(const rz_sock_t *sock)
     return sock->discarded;
 }
 
-void rz_sock_tell_sources(rz_sock_t *sock, void (*fn)(int fd, void *arg), void *arg)
+void rz_sock_tell_sources(rz_sock_t *sock, rz_sock_source_fn fn, void *arg)
 {
     sock->on_source = fn;
     sock->source_arg = arg;

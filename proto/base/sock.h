@@ -64,9 +64,10 @@ rz_rc_t rz_sock_send(rz_sock_t *sock, const rz_str_t *parts, size_t n);
 void rz_sock_pause(rz_sock_t *sock, bool paused);
 uint64_t rz_sock_discarded(
     const rz_sock_t *sock); /* messages with more than RZ_PARTS_MAX parts, dropped and logged */
-/* Calls fn with the descriptor of each message that came in, before the message is handed over or discarded; -1: it came
- * by none. fn NULL: no more. */
-void rz_sock_tell_sources(rz_sock_t *sock, void (*fn)(int fd, void *arg), void *arg);
+/* Calls fn with the descriptor of each message that came in (-1: it came by none), its bytes and parts, before it is handed
+ * over or discarded. fn NULL: no more. */
+typedef void (*rz_sock_source_fn)(int fd, size_t bytes, size_t parts, void *arg);
+void rz_sock_tell_sources(rz_sock_t *sock, rz_sock_source_fn fn, void *arg);
 bool rz_sock_is_quiet(rz_sock_t *sock); /* nothing that is whole waits to be read */
 void *rz_sock_raw(rz_sock_t *sock);     /* the libzmq socket, for options not covered here */
 void rz_sock_close(rz_sock_t **sock);   /* takes; memory goes when libuv closed its handles */

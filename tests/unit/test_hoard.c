@@ -23,7 +23,7 @@ static int setup(void **state)
 {
     (void)state;
     memset(&f, 0, sizeof f);
-    f.hoard = hoard_create(one);
+    f.hoard = hoard_create(one, 1000);
     f.now_ms = 1000;
     return 0;
 }
@@ -58,8 +58,8 @@ static void a_message_without_an_end_is_cut_when_it_is_larger_than_any(void **st
     int looks = 0;
     while (!look_at(taken += ONE / 4)) {
         assert_true(++looks < 20);
-        assert_true(hoard_listens(f.hoard, GATE_CONTROL));
-        assert_false(hoard_listens(f.hoard, GATE_JOBS));
+        assert_true(hoard_suspects(f.hoard, GATE_CONTROL));
+        assert_false(hoard_suspects(f.hoard, GATE_JOBS));
     }
     assert_int_equal(f.cut.id, 1);
     assert_int_equal(f.cut.fd, 10);
@@ -74,20 +74,54 @@ static void whoever_is_heard_holds_nothing_back(void **state)
     (void)state;
     uint64_t taken = 0;
     for (int i = 0; i < 100; i++) {
+        hoard_heard(f.hoard, GATE_CONTROL, 10, ONE / 2 - 42, 1);
         assert_false(look_at(taken += ONE / 2));
-        hoard_heard(f.hoard, GATE_CONTROL, 10);
+        assert_false(hoard_suspects(f.hoard, GATE_CONTROL));
+    }
+}
+
+/* All that came before anybody had looked: in a tenth of a second a connection may bring a hundred megabytes. */
+static void a_flood_before_the_first_look_is_held_back_too(void **state)
+{
+    (void)state;
+    assert_false(look_at(ONE + HOARD_PINGS));
+    assert_true(hoard_suspects(f.hoard, GATE_CONTROL));
+    assert_true(look_at(ONE + HOARD_PINGS));
+    assert_true(f.held > ONE);
+}
+
+static void a_message_that_is_whole_excuses_itself_and_nothing_behind_it(void **state)
+{
+    (void)state;
+    assert_false(look_at(100));
+    hoard_heard(f.hoard, GATE_CONTROL, 10, 1000, 1);
+    assert_false(look_at(2 * ONE));
+    assert_true(look_at(2 * ONE));
+    assert_true(f.held > 2 * ONE - 2000);
+}
+
+/* Whatever else its bytes were for, which we may not know of: what is handed over after a quiet look ended after it. */
+static void what_came_before_a_message_is_behind_us(void **state)
+{
+    (void)state;
+    uint64_t taken = 0;
+    for (int i = 0; i < 100; i++) {
+        hoard_heard(f.hoard, GATE_CONTROL, 10, 1, 1);
+        assert_false(look_at(taken += ONE / 4));
+        assert_false(look_at(taken));
     }
 }
 
 static void the_greatest_message_that_is_allowed_may_come_as_slowly_as_it_likes(void **state)
 {
     (void)state;
-    uint64_t taken = HOARD_NOTICED + 1;
+    uint64_t taken = 0;
+    for (; taken <= ONE - 4096; taken += 4096)
+        assert_false(look_at(taken));
+    assert_true(hoard_suspects(f.hoard, GATE_CONTROL));
+    hoard_heard(f.hoard, GATE_CONTROL, 10, taken, 1);
     assert_false(look_at(taken));
-    for (uint64_t sent = 0; sent < ONE; sent += 4096)
-        assert_false(look_at(taken += 4096));
-    hoard_heard(f.hoard, GATE_CONTROL, 10);
-    assert_false(hoard_listens(f.hoard, GATE_CONTROL));
+    assert_false(hoard_suspects(f.hoard, GATE_CONTROL));
 }
 
 static void what_waits_to_be_read_is_nobodys_fault(void **state)
@@ -111,22 +145,21 @@ static void a_crowd_that_is_heard_all_the_time_hides_nobody(void **state)
         taken[0] += ONE / 2;
         taken[1] += ONE / 2;
         for (size_t k = 0; k < HOARD_TURNS(2); k++)
-            hoard_heard(f.hoard, GATE_CONTROL, 11);
+            hoard_heard(f.hoard, GATE_CONTROL, 11, 100, 1);
         cut = look(taken, 2, busy);
     }
     assert_true(cut);
     assert_int_equal(f.cut.fd, 10);
 }
 
-static void small_messages_that_nobody_is_listened_to_for_make_no_suspect_twice(void **state)
+static void a_little_that_is_held_back_makes_no_suspect(void **state)
 {
     (void)state;
     assert_false(look_at(HOARD_NOTICED));
-    assert_false(hoard_listens(f.hoard, GATE_CONTROL));
-    assert_false(look_at(HOARD_NOTICED + 100));
-    assert_true(hoard_listens(f.hoard, GATE_CONTROL));
-    for (int i = 0; i < 1000; i++)
-        assert_false(look_at(HOARD_NOTICED + 100)); /* and says no more */
+    assert_false(hoard_suspects(f.hoard, GATE_CONTROL));
+    assert_false(look_at(HOARD_NOTICED + 2 * HOARD_PINGS));
+    assert_true(hoard_suspects(f.hoard, GATE_CONTROL));
+    assert_false(hoard_suspects(f.hoard, GATE_JOBS));
 }
 
 static void heartbeats_are_no_message(void **state)
@@ -170,7 +203,7 @@ static void a_descriptor_given_again_is_another(void **state)
     assert_false(hoard_knows(f.hoard, 1, 10, &gate));
     assert_true(hoard_knows(f.hoard, 77, 10, &gate));
     assert_int_equal(gate, GATE_JOBS);
-    assert_false(hoard_listens(f.hoard, GATE_CONTROL));
+    assert_false(hoard_suspects(f.hoard, GATE_CONTROL));
 }
 
 static void who_is_gone_is_forgotten(void **state)
@@ -180,10 +213,10 @@ static void who_is_gone_is_forgotten(void **state)
     assert_false(look_at(ONE));
     assert_false(look(NULL, 0, quiet));
     assert_false(hoard_knows(f.hoard, 1, 10, &gate));
-    assert_false(hoard_listens(f.hoard, GATE_CONTROL));
-    hoard_heard(f.hoard, GATE_CONTROL, 10); /* what came before it went */
-    hoard_heard(f.hoard, GATE_CONTROL, -1);
-    hoard_heard(f.hoard, GATE_CONTROL, 100000);
+    assert_false(hoard_suspects(f.hoard, GATE_CONTROL));
+    hoard_heard(f.hoard, GATE_CONTROL, 10, 1, 1); /* what came before it went */
+    hoard_heard(f.hoard, GATE_CONTROL, -1, 1, 1);
+    hoard_heard(f.hoard, GATE_CONTROL, 100000, 1, 1);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -193,7 +226,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(the_greatest_message_that_is_allowed_may_come_as_slowly_as_it_likes, setup, teardown),
     cmocka_unit_test_setup_teardown(what_waits_to_be_read_is_nobodys_fault, setup, teardown),
     cmocka_unit_test_setup_teardown(a_crowd_that_is_heard_all_the_time_hides_nobody, setup, teardown),
-    cmocka_unit_test_setup_teardown(small_messages_that_nobody_is_listened_to_for_make_no_suspect_twice, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_little_that_is_held_back_makes_no_suspect, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_flood_before_the_first_look_is_held_back_too, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_message_that_is_whole_excuses_itself_and_nothing_behind_it, setup, teardown),
+    cmocka_unit_test_setup_teardown(what_came_before_a_message_is_behind_us, setup, teardown),
     cmocka_unit_test_setup_teardown(heartbeats_are_no_message, setup, teardown),
     cmocka_unit_test_setup_teardown(many_that_hold_back_a_little_lose_the_greatest, setup, teardown),
     cmocka_unit_test_setup_teardown(a_descriptor_given_again_is_another, setup, teardown),
