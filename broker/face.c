@@ -3,15 +3,16 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "conn.h"
 #include "proxy.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <zmq.h>
 
+#define BURST        256 /* subscriptions that are read before anything else is looked at */
 #define BACKLOG      1024
 #define LOG_PAUSE_MS 60000
 
@@ -77,24 +78,17 @@ rz_rc_t face_reopen(face_t *face, rz_err_t *err)
     return err->rc;
 }
 
-/* By what the kernel calls it now. */
-static bool cookie_of(int fd, uint64_t *out)
-{
-    socklen_t size = sizeof *out;
-    return getsockopt(fd, SOL_SOCKET, SO_COOKIE, out, &size) == 0;
-}
-
 static bool is_gone(const holder_t *holder)
 {
     uint64_t now = 0;
-    return !cookie_of(holder->fd, &now) || now != holder->id;
+    return !conn_id(holder->fd, &now) || now != holder->id;
 }
 
 static holder_t holder_of(zmq_msg_t *message)
 {
     holder_t holder = { .fd = zmq_msg_get(message, ZMQ_SRCFD) };
     if (holder.fd >= 0)
-        (void)cookie_of(holder.fd, &holder.id);
+        (void)conn_id(holder.fd, &holder.id);
     return holder;
 }
 
@@ -160,6 +154,8 @@ static bool ask_within(const face_t *face, void *xsub, bool on, rz_str_t topic)
 {
     const cJSON *prefix;
     bool any = false;
+    if (topic.n > 0 && topic.p[0] == FACE_MARK)
+        return false; /* no event has such a topic; those who publish look for marks there */
     if (face->scope == NULL) {
         ask(xsub, on, topic);
         return true;
@@ -246,7 +242,7 @@ face_heard_t face_read(face_t *face, void *xsub)
     face_heard_t heard = { 0 };
     zmq_msg_t message;
     zmq_msg_init(&message);
-    while (zmq_msg_recv(&message, face->xpub, ZMQ_DONTWAIT) >= 0) {
+    for (int k = 0; k < BURST && (heard.more = zmq_msg_recv(&message, face->xpub, ZMQ_DONTWAIT) >= 0); k++) {
         const char *bytes = zmq_msg_data(&message);
         size_t n = zmq_msg_size(&message);
         hoard_heard(face->base->hoard, GATE_EVENTS, zmq_msg_get(&message, ZMQ_SRCFD), n, 1);

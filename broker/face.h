@@ -14,6 +14,7 @@
 #include "topics.h"
 
 #define FACE_ENDPOINT_MAX 256
+#define FACE_MARK         '~'  /* begins no topic: proxy_mark() */
 #define FACE_TOPIC_MAX    4096 /* bytes of a subscription; who sends more is disconnected */
 #define FACE_TOPICS_MAX                                                                                      \
     65536 /* distinct ones that are kept; beyond, everything within the scope is asked for */
@@ -46,6 +47,7 @@ bool face_shows(const face_t *face, rz_str_t topic);
 /* Subscriptions of which nothing was within the scope, those that were too many to be kept, and what was none. */
 typedef struct {
     size_t outside, beyond, malformed;
+    bool more; /* may wait: a turn takes some, and then it is the others' */
 } face_heard_t;
 
 /* Reads what its subscribers ask for, and asks xsub for as much of it as is within the scope. What is not, is logged once a

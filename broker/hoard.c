@@ -9,10 +9,10 @@
 typedef struct {
     uint64_t id; /* 0: nobody */
     gate_t gate;
-    bool seen, cut;
+    bool seen, cut, spoke;  /* spoke: a message of it was whole */
     uint64_t base;          /* bytes that are accounted for: of whole messages, or of none */
     uint64_t before, taken; /* at the look before the last, and at the last */
-    uint64_t held;
+    uint64_t answered, held;
 } conn_t;
 
 struct hoard {
@@ -85,7 +85,9 @@ void hoard_see(hoard_t *hoard, const hoard_seen_t *seen)
     conn->seen = true;
     conn->before = conn->taken;
     conn->taken = seen->taken;
-    conn->base += told + hoard->passed_ms * HOARD_PINGS / 1000;
+    conn->base += told + at_most(hoard->passed_ms * HOARD_PINGS / 1000, seen->answered - conn->answered);
+    conn->answered = seen->answered;
+    conn->spoke |= told > 0;
     if (told > 0 && hoard->quiet[conn->gate] && conn->base < conn->before)
         conn->base = conn->before;
     conn->base = at_most(conn->base, conn->taken);
@@ -127,8 +129,16 @@ void hoard_end(hoard_t *hoard, const bool quiet[GATES])
     memcpy(hoard->quiet, quiet, sizeof hoard->quiet);
 }
 
-/* The greatest of one socket, and what all of them hold back there. */
-static conn_t *greatest(hoard_t *hoard, gate_t gate, uint64_t *all)
+/* Beyond what one may hold, the greater; below, rather a stranger than one who sends a large message slowly. */
+static bool is_worse(const conn_t *conn, const conn_t *other, uint64_t one)
+{
+    if (conn->spoke != other->spoke && conn->held <= one && other->held <= one)
+        return !conn->spoke;
+    return conn->held > other->held;
+}
+
+/* The worst of one socket, and what all of them hold back there. */
+static conn_t *worst(hoard_t *hoard, gate_t gate, uint64_t *all)
 {
     conn_t *most = NULL;
     *all = 0;
@@ -137,7 +147,7 @@ static conn_t *greatest(hoard_t *hoard, gate_t gate, uint64_t *all)
         if (conn->id == 0 || conn->gate != gate || conn->held == 0)
             continue;
         *all += conn->held;
-        if (most == NULL || conn->held > most->held)
+        if (most == NULL || is_worse(conn, most, hoard->one[gate]))
             most = conn;
     }
     return most;
@@ -147,10 +157,10 @@ bool hoard_cut(hoard_t *hoard, hoard_seen_t *out, uint64_t *held)
 {
     for (gate_t gate = 0; gate < GATES; gate++) {
         uint64_t all;
-        conn_t *conn = hoard->suspects[gate] > 0 ? greatest(hoard, gate, &all) : NULL;
+        conn_t *conn = hoard->suspects[gate] > 0 ? worst(hoard, gate, &all) : NULL;
         if (conn == NULL || (conn->held <= hoard->one[gate] && all <= HOARD_MANY * hoard->one[gate]))
             continue;
-        *out = (hoard_seen_t){ conn->id, (int)(conn - hoard->conn), gate, conn->taken };
+        *out = (hoard_seen_t){ conn->id, (int)(conn - hoard->conn), gate, conn->taken, conn->answered };
         *held = conn->held;
         conn->cut = true;
         conn->held = 0;

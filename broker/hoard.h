@@ -5,7 +5,7 @@
  * and was not handed over although nothing that is whole waits, belongs to one message without an end yet.
  *
  * Its answers to a look: whoever holds back more than one message of his socket may have, and the greatest of all while they
- * hold back more than all together may. So a connection costs that limit at most, all of one socket HOARD_MANY times it,
+ * hold back more than all together may: those first of whom no message was ever whole. So a connection costs that limit at most, all of one socket HOARD_MANY times it,
  * and either what comes in two looks.
  * Pure: no socket, no clock. A connection is known by an id that is never given again, and its descriptor. */
 #pragma once
@@ -15,9 +15,9 @@
 #include <stddef.h>
 
 #define HOARD_NOTICED  ((uint64_t)64 << 10) /* bytes: who holds back less is no suspect */
-#define HOARD_PINGS    100                  /* bytes a second that need be no message: heartbeats of ZMTP */
-#define HOARD_FRAMING  64 /* bytes that a part has on the wire besides its own, at most: ZMTP, CURVE */
-#define HOARD_MANY     8  /* unfinished messages of the greatest size at one socket */
+#define HOARD_PINGS    100 /* bytes a second that need be no message, if answered: heartbeats of ZMTP */
+#define HOARD_FRAMING  64  /* bytes that a part has on the wire besides its own, at most: ZMTP, CURVE */
+#define HOARD_MANY     8   /* unfinished messages of the greatest size at one socket */
 #define HOARD_TURNS(n) (256 + 2 * (n)) /* messages after which each of n connections has had its turn */
 
 typedef struct hoard hoard_t;
@@ -26,7 +26,8 @@ typedef struct {
     uint64_t id;
     int fd;
     gate_t gate;
-    uint64_t taken; /* bytes that libzmq has read of it since its beginning */
+    uint64_t taken;    /* bytes that libzmq has read of it since its beginning */
+    uint64_t answered; /* bytes that it has got */
 } hoard_seen_t;
 
 /* one[]: bytes on the wire that a message of each socket may have. fds: descriptors are below. */

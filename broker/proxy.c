@@ -4,6 +4,7 @@
 #include "base/id.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "conn.h"
 #include "face.h"
 
 #include <errno.h>
@@ -40,7 +41,7 @@ struct proxy {
     void *xsub, *orders;
     face_t *shown[1 + PROXY_OWN_MAX]; /* [0] is `all` */
     size_t faces;
-    bool stopping, reopening, behind; /* behind: more events may wait than one turn forwards */
+    bool stopping, reopening, behind; /* behind: more may wait than one turn takes */
     char publisher[GUARD_USER_MAX];   /* the key whose event was last let through, under this list */
 
     /* the loop's */
@@ -179,14 +180,24 @@ static bool forward_one(proxy_t *proxy)
     return true;
 }
 
+/* A burst of them. True: more may wait. */
+static bool forward(proxy_t *proxy, bool any)
+{
+    for (int k = 0; any && k < BURST; k++)
+        any = forward_one(proxy);
+    return any;
+}
+
 /* ---- the thread: subscriptions, orders ---- */
 
-static void read_face(proxy_t *proxy, face_t *face)
+/* True: more may wait. */
+static bool read_face(proxy_t *proxy, face_t *face)
 {
     face_heard_t heard = face_read(face, proxy->xsub);
     atomic_fetch_add(&proxy->topics_denied, heard.outside);
     atomic_fetch_add(&proxy->topics_unkept, heard.beyond);
     atomic_fetch_add(&proxy->topics_malformed, heard.malformed);
+    return heard.more;
 }
 
 static void reopen(proxy_t *proxy)
@@ -251,12 +262,11 @@ static void turn(proxy_t *proxy)
             items[n++] = (zmq_pollitem_t){ face_socket(proxy->shown[i]), 0, ZMQ_POLLIN, 0 };
         }
     zmq_poll(items, n, proxy->reopening ? REOPEN_MS : -1);
+    proxy->behind = false;
     for (int i = 2; i < n; i++)
         if (items[i].revents != 0)
-            read_face(proxy, polled[i - 2]);
-    proxy->behind = items[1].revents != 0;
-    for (int k = 0; proxy->behind && k < BURST; k++)
-        proxy->behind = forward_one(proxy);
+            proxy->behind |= read_face(proxy, polled[i - 2]);
+    proxy->behind |= forward(proxy, items[1].revents != 0);
     if (items[0].revents != 0)
         take_orders(proxy);
     if (proxy->reopening)
@@ -309,7 +319,7 @@ static bool ask_for_mark(proxy_t *proxy)
 {
     char id[RZ_UUID_LEN + 1];
     rz_uuid_new(id);
-    snprintf(proxy->mark, sizeof proxy->mark, "\001~%s", id);
+    snprintf(proxy->mark, sizeof proxy->mark, "\001%c%s", FACE_MARK, id);
     return zmq_send(proxy->xsub, proxy->mark, strlen(proxy->mark), ZMQ_DONTWAIT) >= 0;
 }
 
@@ -505,17 +515,11 @@ bool proxy_is_quiet(const proxy_t *proxy)
     return atomic_load(&proxy->answered) == atomic_load(&proxy->asked);
 }
 
-static bool is_at(const char *endpoint, uint16_t port)
+bool proxy_hears_by(const proxy_t *proxy, int fd)
 {
-    const char *colon = strrchr(endpoint, ':');
-    return strncmp(endpoint, "tcp://", 6) == 0 && strtoul(colon + 1, NULL, 10) == port;
-}
-
-bool proxy_hears_at(const proxy_t *proxy, uint16_t port)
-{
-    bool hears = is_at(proxy->events, port);
+    bool hears = conn_came_to(fd, proxy->events);
     for (size_t i = 0; i < proxy->owns && !hears; i++)
-        hears = is_at(face_endpoint(proxy->own[i]), port);
+        hears = conn_came_to(fd, face_endpoint(proxy->own[i]));
     return hears;
 }
 

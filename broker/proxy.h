@@ -55,8 +55,8 @@ void proxy_allow_changed(proxy_t *proxy);
 /* Asks the thread whether all that is whole now has been read; proxy_is_quiet() is true when it has said so. Loop thread. */
 void proxy_ask_quiet(proxy_t *proxy);
 bool proxy_is_quiet(const proxy_t *proxy);
-/* Whether events are heard at this port, by all or by one key. Loop thread. */
-bool proxy_hears_at(const proxy_t *proxy, uint16_t port);
+/* Whether events are heard by this connection, by all or by one key. Loop thread. */
+bool proxy_hears_by(const proxy_t *proxy, int fd);
 
 /* Publishes a message of this broker. Main thread only. RZ_AGAIN: the proxy does not keep up, dropped. */
 rz_rc_t proxy_send(proxy_t *proxy, rz_str_t topic, rz_str_t header, rz_str_t event);

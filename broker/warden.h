@@ -1,4 +1,5 @@
-/* warden.h - cuts connections that hold back a message (hoard.h): it looks at all that came in by TCP, ten times a second.
+/* warden.h - cuts connections that hold back a message (hoard.h): it looks at all that came in by TCP, ten times a second, or less often when
+ * that would take more than a twentieth of the loop.
  *
  * Connections are found among the descriptors of this process, by the port they came to, because libzmq's monitors end with
  * each socket; which is which the kernel tells (SO_COOKIE), as a number is given again. Unix sockets have no such counts: they

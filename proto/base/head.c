@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <libwebsockets.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
@@ -17,7 +18,7 @@
 static bool is_token(rz_str_t text)
 {
     for (size_t i = 0; i < text.n; i++)
-        if (memchr("()<>@,;:\\\"/[]?={} ", text.p[i], 18) != NULL || text.p[i] < '!' || text.p[i] > '~')
+        if (text.p[i] < '!' || text.p[i] > '~' || strchr("()<>@,;:\\\"/[]?={}", text.p[i]) != NULL)
             return false;
     return text.n > 0;
 }
@@ -31,11 +32,10 @@ static bool is_visible(rz_str_t text)
     return true;
 }
 
-static rz_str_t trimmed(rz_str_t text)
+/* As libwebsockets does: neither a tab, nor what stands behind. */
+static rz_str_t without_spaces_before(rz_str_t text)
 {
-    for (; text.n > 0 && (text.p[0] == ' ' || text.p[0] == '\t'); text.p++)
-        text.n--;
-    while (text.n > 0 && (text.p[text.n - 1] == ' ' || text.p[text.n - 1] == '\t'))
+    for (; text.n > 0 && text.p[0] == ' '; text.p++)
         text.n--;
     return text;
 }
@@ -68,17 +68,33 @@ static unsigned judge_request_line(rz_str_t line)
     return RZ_HEAD_WHOLE;
 }
 
+/* libwebsockets 4.1 looks for names in a tree, and takes the colon behind half a name that it knows ("Up:") for one more letter: to it
+ * the name goes on, over ends of line and the end of the head, to the next colon. */
+static bool is_half_known(rz_str_t name)
+{
+    bool half = false;
+    for (int i = 0; i < WSI_TOKEN_COUNT; i++) {
+        const char *known = (const char *)lws_token_to_string((enum lws_token_indexes)i);
+        if (known == NULL || strncasecmp(known, name.p, name.n) != 0)
+            continue;
+        if (known[name.n] == ':')
+            return false;
+        half = true;
+    }
+    return half;
+}
+
 /* A line that goes on in the next begins that with a space, which is no name. */
 static unsigned judge_field(rz_str_t value, rz_head_kind_t kind, size_t *upgrades)
 {
     rz_str_t name;
-    if (!cut(&value, ':', &name) || !is_token(name) || !is_visible(value))
+    if (!cut(&value, ':', &name) || !is_token(name) || is_half_known(name) || !is_visible(value))
         return BAD_REQUEST;
     if (is_word(name, "HTTP2-Settings"))
         return FORBIDDEN;
     if (!is_word(name, "Upgrade"))
         return RZ_HEAD_WHOLE;
-    bool served = kind == RZ_HEAD_WEBSOCKET && is_word(trimmed(value), "websocket");
+    bool served = kind == RZ_HEAD_WEBSOCKET && is_word(without_spaces_before(value), "websocket");
     return served && ++*upgrades == 1 ? RZ_HEAD_WHOLE : FORBIDDEN;
 }
 

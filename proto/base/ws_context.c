@@ -251,6 +251,11 @@ static int on_library_event(struct lws *wsi, enum lws_callback_reasons reason, v
     }
     if (reason == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION)
         return on_request(wsi);
+    if (reason ==
+        LWS_CALLBACK_HTTP) { /* it saw no upgrade, and would read a second head that nobody has judged */
+        lws_return_http_status(wsi, HTTP_STATUS_FORBIDDEN, NULL);
+        return -1;
+    }
     if (reason == LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED) {
         adopt(wsi);
         return 0;

@@ -118,15 +118,22 @@ def misfits(stage):
         each.close()
 
 
+def raw_subscriber(stage):
+    """Greeted, by hand: what it sends from here on are frames."""
+    raw = socket.create_connection(("127.0.0.1", int(stage.endpoints["events"].rpartition(":")[2])))
+    raw.sendall(b"\xff" + bytes(8) + b"\x7f\x03\0NULL" + bytes(48))
+    raw.recv(64, socket.MSG_WAITALL)
+    raw.sendall(b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03SUB")
+    return raw
+
+
 def silencer(stage):
     """Who takes back what others have asked for, and he never did, takes it from nobody. By hand: libzmq's own subscribers do not."""
     if stage.keys.at_broker:
         return  # who has no key is not heard at all
     heard, published = subscriber(stage, b"root/vic")
-    with socket.create_connection(("127.0.0.1", int(stage.endpoints["events"].rpartition(":")[2]))) as raw:
-        raw.sendall(b"\xff" + bytes(8) + b"\x7f\x03\0NULL" + bytes(48))
-        raw.recv(64, socket.MSG_WAITALL)
-        raw.sendall(b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03SUB" + b"\0\x09\0root/vic" + b"\0\x02\x01x")
+    with raw_subscriber(stage) as raw:
+        raw.sendall(b"\0\x09\0root/vic" + b"\0\x02\x01x")
         comes(published, b"\1x", never=b"\0root/vic")
         published.send_multipart(GOOD)
         assert receive(heard) == GOOD

@@ -24,11 +24,11 @@ static void a_plain_request_may_pass(void **state)
 {
     (void)state;
     assert_int_equal(judge(LINE "\r\n", RZ_HEAD_PAGE), RZ_HEAD_WHOLE);
-    assert_int_equal(judge("POST * HTTP/1.0\r\nA: b\r\n\r\n", RZ_HEAD_PAGE), RZ_HEAD_WHOLE);
+    assert_int_equal(judge("POST * HTTP/1.0\r\nQ: b\r\n\r\n", RZ_HEAD_PAGE), RZ_HEAD_WHOLE);
     assert_int_equal(judge(LINE "Host: x\r\nEmpty:\r\nTab:\ta\tb\r\nName: \xc3\xa9\r\n\r\n", RZ_HEAD_PAGE),
                      RZ_HEAD_WHOLE);
     assert_int_equal(judge(LINE WS "\r\n", RZ_HEAD_WEBSOCKET), RZ_HEAD_WHOLE);
-    assert_int_equal(judge(LINE "uPGRADE: \t WebSocket \t\r\n\r\n", RZ_HEAD_WEBSOCKET), RZ_HEAD_WHOLE);
+    assert_int_equal(judge(LINE "uPGRADE:  WebSocket\r\n\r\n", RZ_HEAD_WEBSOCKET), RZ_HEAD_WHOLE);
 }
 
 static void what_stands_behind_the_head_is_not_looked_at(void **state)
@@ -111,12 +111,26 @@ static void another_version_is_refused(void **state)
     expect_both("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505);
 }
 
+/* libwebsockets 4.1 takes the colon behind half a name that it knows for one more letter of it. */
+static void half_a_name_that_libwebsockets_knows_is_refused(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "Up", "a", "Ho", "x-a", "UPGRAD", "sec-websocket-ke" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char head[96];
+        snprintf(head, sizeof head, LINE "%s: x\r\n\r\n", names[i]);
+        expect_both(head, 400);
+    }
+    assert_int_equal(judge(LINE "Upgrade:\twebsocket\r\n\r\n", RZ_HEAD_WEBSOCKET), 403);
+    assert_int_equal(judge(LINE "Upgrade: websocket \r\n\r\n", RZ_HEAD_WEBSOCKET), 403);
+}
+
 static void a_head_has_at_most_so_many_bytes(void **state)
 {
     char head[RZ_HEAD_MAX + 2];
     (void)state;
     memset(head, 'x', sizeof head);
-    memcpy(head, LINE "A: ", sizeof LINE + 2);
+    memcpy(head, LINE "Q: ", sizeof LINE + 2);
     assert_int_equal(rz_head_judge(head, RZ_HEAD_MAX - 1, RZ_HEAD_PAGE), RZ_HEAD_PART);
     assert_int_equal(rz_head_judge(head, RZ_HEAD_MAX, RZ_HEAD_PAGE), 431);
     memcpy(head + RZ_HEAD_MAX - 4, "\r\n\r\n", 4);
@@ -132,6 +146,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_upgrade_is_to_a_websocket_once_where_that_is_spoken),
     cmocka_unit_test(what_could_be_read_in_two_ways_is_refused),
     cmocka_unit_test(another_version_is_refused),
+    cmocka_unit_test(half_a_name_that_libwebsockets_knows_is_refused),
     cmocka_unit_test(a_head_has_at_most_so_many_bytes),
 };
 RZ_FACTS(tests)

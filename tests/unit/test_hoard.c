@@ -14,7 +14,7 @@ static const bool busy[GATES] = { false };
 
 static struct {
     hoard_t *hoard;
-    uint64_t now_ms;
+    uint64_t now_ms, answered;
     hoard_seen_t cut;
     uint64_t held;
 } f;
@@ -41,7 +41,7 @@ static bool look(const uint64_t *taken, size_t n, const bool *at_rest)
     f.now_ms += LOOK;
     hoard_begin(f.hoard, f.now_ms);
     for (size_t i = 0; i < n; i++)
-        hoard_see(f.hoard, &(hoard_seen_t){ i + 1, 10 + (int)i, GATE_CONTROL, taken[i] });
+        hoard_see(f.hoard, &(hoard_seen_t){ i + 1, 10 + (int)i, GATE_CONTROL, taken[i], f.answered });
     hoard_end(f.hoard, at_rest);
     return hoard_cut(f.hoard, &f.cut, &f.held);
 }
@@ -166,8 +166,35 @@ static void heartbeats_are_no_message(void **state)
 {
     (void)state;
     uint64_t taken = 2 * HOARD_NOTICED;
-    for (int i = 0; i < 1000000; i++)
+    for (int i = 0; i < 1000000; i++) {
+        f.answered += HOARD_PINGS * LOOK / 1000;
         assert_false(look_at(taken += HOARD_PINGS * LOOK / 1000));
+    }
+}
+
+/* As slow as heartbeats, but nobody answers it. */
+static void a_message_without_an_end_that_drips_is_cut_too(void **state)
+{
+    (void)state;
+    uint64_t taken = 0;
+    while (!look_at(taken += HOARD_PINGS * LOOK / 1000))
+        assert_true(taken < 2 * ONE);
+    assert_true(f.held > ONE);
+}
+
+static void rather_strangers_are_cut_than_who_sends_a_large_message(void **state)
+{
+    (void)state;
+    enum { N = 2 * HOARD_MANY };
+    uint64_t taken[N] = { 0 };
+    hoard_heard(f.hoard, GATE_CONTROL, 10, 100, 1);
+    for (size_t k = 0; k < N; k++)
+        taken[k] = k == 0 ? ONE : ONE / 4 * 3;
+    assert_false(look(taken, N, quiet));
+    assert_true(look(taken, N, quiet));
+    do
+        assert_int_not_equal(f.cut.fd, 10);
+    while (hoard_cut(f.hoard, &f.cut, &f.held));
 }
 
 static void many_that_hold_back_a_little_lose_the_greatest(void **state)
@@ -197,7 +224,7 @@ static void a_descriptor_given_again_is_another(void **state)
     assert_true(hoard_knows(f.hoard, 1, 10, &gate));
     f.now_ms += LOOK;
     hoard_begin(f.hoard, f.now_ms);
-    hoard_see(f.hoard, &(hoard_seen_t){ 77, 10, GATE_JOBS, 5 });
+    hoard_see(f.hoard, &(hoard_seen_t){ 77, 10, GATE_JOBS, 5, 0 });
     hoard_end(f.hoard, quiet);
     assert_false(hoard_cut(f.hoard, &f.cut, &f.held));
     assert_false(hoard_knows(f.hoard, 1, 10, &gate));
@@ -231,6 +258,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_message_that_is_whole_excuses_itself_and_nothing_behind_it, setup, teardown),
     cmocka_unit_test_setup_teardown(what_came_before_a_message_is_behind_us, setup, teardown),
     cmocka_unit_test_setup_teardown(heartbeats_are_no_message, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_message_without_an_end_that_drips_is_cut_too, setup, teardown),
+    cmocka_unit_test_setup_teardown(rather_strangers_are_cut_than_who_sends_a_large_message, setup, teardown),
     cmocka_unit_test_setup_teardown(many_that_hold_back_a_little_lose_the_greatest, setup, teardown),
     cmocka_unit_test_setup_teardown(a_descriptor_given_again_is_another, setup, teardown),
     cmocka_unit_test_setup_teardown(who_is_gone_is_forgotten, setup, teardown),

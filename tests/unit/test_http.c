@@ -152,6 +152,9 @@ static void what_libwebsockets_would_take_for_something_else_is_refused(void **s
         { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", " 505 " },
         { "GET /metrics HTTP/1.1\nUpgrade: h2c\n\n", " 400 " },
         { "GET /metrics\r\n\r\n", " 400 " },
+        { "GET /metrics HTTP/1.1\r\nHost: x\r\nUp: x\r\n\r\ny: z\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+          "Connection: Upgrade, HTTP2-Settings\r\n\r\n",
+          " 400 " },
     };
     site_t site = open_site(state);
     char head[1024];

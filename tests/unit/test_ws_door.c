@@ -129,6 +129,7 @@ static void a_request_for_anything_but_a_websocket_is_refused_and_counted(void *
         { UPGRADE "HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", " 403 " },
         { "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: IRC/6.9\r\n\r\n", " 403 " },
         { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", " 505 " },
+        { UPGRADE "Up:\r\nUpgrade: websocket\r\n\r\n", " 400 " },
     };
     fixture_t *f = *state;
     char answer[1024];
