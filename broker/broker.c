@@ -121,6 +121,8 @@ static void count_what_sockets_drop(broker_t *broker)
     counters->too_many_parts = rz_sock_discarded(broker->jobs_sock) +
                                rz_sock_discarded(broker->control_sock) +
                                rz_sock_discarded(broker->runners_sock);
+    counters->frames_too_large = rz_sock_refused(broker->jobs_sock) + rz_sock_refused(broker->control_sock) +
+                                 rz_sock_refused(broker->runners_sock);
 }
 
 static void on_tick(void *arg)
@@ -417,7 +419,7 @@ static void close_sock(rz_sock_t **sock)
     rz_sock_close(sock);
 }
 
-/* Of one frame. What is up to twice too large is answered so; who sends more is disconnected. */
+/* Of one frame. Up to twice too large it is read, and told what of it is. */
 static size_t frame_max(const setup_t *setup, gate_t gate)
 {
     size_t job = 2 * (setup->job_max + setup->session_max);
@@ -438,6 +440,7 @@ static rz_sock_t *open_sock(broker_t *broker, int type, gate_t gate, const char 
                                   .key = &broker->setup->key,
                                   .domain = gate_name(gate),
                                   .max_bytes = (int64_t)frame_max(broker->setup, gate),
+                                  .refuses = true,
                                   .sndhwm = HWM,
                                   .rcvhwm = type == ZMQ_PULL ? 0 : HWM,
                                   .linger_ms = LINGER_MS,

@@ -171,13 +171,19 @@ static void refuse_for_now(control_t *control, call_t *call, uint64_t wait_ms)
     call_send(&call);
 }
 
+/* What cannot be read, or nobody looks into. */
+static void refuse_unread(control_t *control, const envelope_t *envelope, rz_str_t id, const rz_err_t *err)
+{
+    call_t *call = call_create(control->part.desk, envelope, id, RZ_PROTOCOL_MIN, NULL);
+    call_refuse_err(&call, err);
+}
+
 static void serve(control_t *control, const envelope_t *envelope, rz_str_t body, const char *user)
 {
     rz_control_request_t request;
     rz_err_t err = { 0 };
     if (rz_control_decode(body.p, body.n, &request, &err) != RZ_OK) {
-        call_t *call = call_create(control->part.desk, envelope, request.id, RZ_PROTOCOL_MIN, NULL);
-        call_refuse_err(&call, &err);
+        refuse_unread(control, envelope, request.id, &err);
         return;
     }
     call_t *call =
@@ -201,11 +207,13 @@ void control_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
     (void)sock;
     control->part.counters->calls++;
     envelope_t envelope;
-    if (envelope_read(msg, &envelope)) {
+    if (!envelope_read(msg, &envelope)) {
+        control->part.counters->calls_malformed++;
+        rz_log_warn("call.malformed",
+                    "parts=%zu, a request is an envelope, an empty frame and one JSON frame", msg->n);
+    } else if (msg->refused != NULL) {
+        refuse_unread(control, &envelope, (rz_str_t){ NULL, 0 }, msg->refused);
+    } else {
         serve(control, &envelope, msg->part[envelope.n], msg->user);
-        return;
     }
-    control->part.counters->calls_malformed++;
-    rz_log_warn("call.malformed", "parts=%zu, a request is an envelope, an empty frame and one JSON frame",
-                msg->n);
 }

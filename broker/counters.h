@@ -59,8 +59,9 @@
     X(topics_unkept, "Subscriptions beyond those that a socket for events keeps.")                           \
     X(events_refused, "Events that their key had no business to publish.")                                   \
     X(topics_malformed, "Parts that came where events are heard and are no subscription.")                   \
-    X(events_malformed, "Messages of runners that are no event: not three parts with a topic.")              \
+    X(events_malformed, "Messages of runners that are no event: not three parts, no topic, too large.")      \
     X(too_many_parts, "Messages of more than 144 parts, dropped whole.")                                     \
+    X(frames_too_large, "Messages refused by name: a frame of them was too large.")                          \
     X(unfinished_cut, "Connections cut: they held back a message without an end, or too large.")
 
 typedef struct {

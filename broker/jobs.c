@@ -223,13 +223,19 @@ static const rz_allowed_t *who_pushes(const jobs_t *jobs, const char *user)
     return jobs->part.guard != NULL ? guard_who(jobs->part.guard, user, GATE_JOBS) : &everybody;
 }
 
-static void refuse_nobody(jobs_t *jobs, const char *user)
+/* Nobody looks into it. */
+static void reject_unread(jobs_t *jobs, const rz_err_t *err)
 {
     const intake_who_t nobody = { 0 };
+    reject(jobs, err->rc, err, &nobody);
+}
+
+static void refuse_nobody(jobs_t *jobs, const char *user)
+{
     rz_err_t err = { 0 };
     rz_fail(&err, RZ_NOT_ALLOWED, "key %s may not push jobs (any more)", guard_name(user));
     guard_refused(jobs->part.guard, GATE_JOBS, user, err.text);
-    reject(jobs, err.rc, &err, &nobody);
+    reject_unread(jobs, &err);
 }
 
 /* It was refused before the store saw it. Whoever waits behind it goes next, in a turn of the loop of its own: there may be
@@ -303,12 +309,15 @@ void jobs_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
         refuse_nobody(jobs, msg->user);
         return;
     }
+    if (msg->refused != NULL) {
+        reject_unread(jobs, msg->refused);
+        return;
+    }
     if (msg->n != 1) {
         rz_err_t err = { 0 };
-        const intake_who_t nobody = { 0 };
         rz_fail(&err, RZ_BAD_KIND, "a spawn job is one frame, this one has %zu", msg->n);
         jobs->part.counters->jobs_malformed++;
-        reject(jobs, err.rc, &err, &nobody);
+        reject_unread(jobs, &err);
         return;
     }
     pushed_t *pushed = pushed_create(jobs, msg->user, msg->part[0]);

@@ -472,6 +472,10 @@ void links_on_message(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
     rz_err_t err = { 0 };
     (void)sock;
     links->part.counters->link_messages++;
+    if (msg->refused != NULL) {
+        malformed(links, msg->part[PEER_PART], msg->refused);
+        return;
+    }
     if (msg->n < BODY_PART) {
         rz_fail(&err, RZ_BAD_KIND, "a link message has a header");
         malformed(links, msg->part[PEER_PART], &err);

@@ -23,6 +23,7 @@
 #define BURST           1000 /* events forwarded before anything else is looked at */
 #define REOPEN_MS       10
 #define EVENT_PARTS     3 /* topic, header, event */
+#define PART_MAX        (2 * RZ_EVENT_MAX)
 #define BACKLOG         1024
 
 /* CHANGED: another list holds. RENEW: everybody at the socket for all is sent away. ANSWER: whether all was read. */
@@ -128,9 +129,11 @@ static bool read_event(void *xsub, event_t *event)
     return true;
 }
 
-static bool is_event(zmq_msg_t *topic, size_t parts)
+static bool is_event(const event_t *event)
 {
-    return parts == EVENT_PARTS && zmq_msg_size(topic) > 0 && zmq_msg_size(topic) <= FACE_TOPIC_MAX;
+    size_t topic = zmq_msg_size(&event->part[0]);
+    return event->parts == EVENT_PARTS && topic > 0 && topic <= FACE_TOPIC_MAX &&
+           zmq_msg_size(&event->part[1]) <= PART_MAX && zmq_msg_size(&event->part[2]) <= PART_MAX;
 }
 
 /* Whoever sends nothing else shall not fill the log. */
@@ -140,8 +143,8 @@ static void tell_malformed(proxy_t *proxy, const event_t *event)
     if ((n & (n - 1)) == 0)
         rz_log_warn("events.malformed",
                     "parts=%zu topic_bytes=%zu count=%" PRIu64
-                    " why=\"an event is %d parts, its topic 1 to %d bytes\"",
-                    event->parts, zmq_msg_size((zmq_msg_t *)&event->part[0]), n, EVENT_PARTS, FACE_TOPIC_MAX);
+                    " why=\"an event is %d parts, its topic 1 to %d bytes, the others at most %zu\"",
+                    event->parts, zmq_msg_size(&event->part[0]), n, EVENT_PARTS, FACE_TOPIC_MAX, PART_MAX);
 }
 
 /* True: it may be shown. */
@@ -149,7 +152,7 @@ static bool judge(proxy_t *proxy, event_t *event)
 {
     zmq_msg_t *topic = &event->part[0];
     hoard_heard(proxy->part.hoard, GATE_PUBLISH, zmq_msg_get(topic, ZMQ_SRCFD), event->bytes, event->parts);
-    if (!is_event(topic, event->parts)) {
+    if (!is_event(event)) {
         tell_malformed(proxy, event);
         return false;
     }
@@ -291,7 +294,7 @@ static bool set_int(void *sock, int option, int value)
 static void *open_one(const proxy_t *proxy, int type, const rz_key_t *key, rz_err_t *err)
 {
     void *sock = zmq_socket(proxy->part.zctx, type);
-    int64_t max = 2 * (int64_t)RZ_EVENT_MAX;
+    int64_t max = RZ_FRAME_WALL * (int64_t)PART_MAX;
     if (sock != NULL && set_int(sock, ZMQ_LINGER, PROXY_LINGER_MS) && set_int(sock, ZMQ_SNDHWM, PROXY_HWM) &&
         set_int(sock, ZMQ_RCVHWM, PROXY_HWM) && set_int(sock, ZMQ_TCP_KEEPALIVE, 1) &&
         set_int(sock, ZMQ_BACKLOG, BACKLOG) && set_int(sock, ZMQ_HANDSHAKE_IVL, PROXY_HANDSHAKE_MS) &&

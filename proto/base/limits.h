@@ -10,6 +10,7 @@
 #define RZ_JOB_MAX           ((size_t)1 << 20)   /* a spawn job without its session, bytes of JSON     */
 #define RZ_SESSION_MAX       ((size_t)8 << 20)   /* a session, bytes of JSON                           */
 #define RZ_FRAME_MAX         ((size_t)16 << 20)  /* a WebSocket protocol frame (rule 3.3)              */
+#define RZ_FRAME_WALL        4                   /* times what a socket takes: so far refused by name  */
 #define RZ_EVENT_MAX         ((size_t)256 << 10) /* one worker event, bytes of JSON                    */
 #define RZ_PROVISION_MAX     ((size_t)8 << 20)   /* the document on a worker's stdin (rule 1.1)        */
 #define RZ_JSON_DEPTH_MAX    64

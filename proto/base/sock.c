@@ -36,9 +36,10 @@ struct rz_sock {
     void *source_arg;
     bool paused;
     bool knows_users;
-    bool look;    /* prepare or poll saw something: check should receive */
-    bool touched; /* libzmq was called, or has news, since prepare asked  */
-    uint64_t discarded;
+    bool look;            /* prepare or poll saw something: check should receive */
+    bool touched;         /* libzmq was called, or has news, since prepare asked  */
+    size_t refused_above; /* bytes of one frame */
+    uint64_t discarded, refused;
     char endpoint[SOCK_ENDPOINT_MAX];
 
     uv_poll_t poll;
@@ -107,14 +108,30 @@ static bool frames_read(frames_t *frames, void *raw)
     }
 }
 
+/* RZ_TOO_LARGE, or RZ_OK. */
+static rz_rc_t check_sizes(rz_sock_t *sock, const frames_t *frames, const char *user, rz_err_t *err)
+{
+    size_t i = 0, size = 0, max = sock->refused_above;
+    while (i < frames->kept && (size = zmq_msg_size(&frames->frame[i])) <= max)
+        i++;
+    if (i == frames->kept)
+        return RZ_OK;
+    sock->refused++;
+    rz_log_warn("sock.frame_too_large", "endpoint=%s user=\"%s\" bytes=%zu max=%zu refused=%" PRIu64,
+                sock->endpoint, user != NULL ? user : "-", size, max, sock->refused);
+    return rz_fail(err, RZ_TOO_LARGE, "a frame has at most %zu bytes, this one has %zu", max, size);
+}
+
 static void deliver(rz_sock_t *sock, frames_t *frames)
 {
+    rz_err_t err = { 0 };
     rz_msg_t msg;
     msg.n = frames->kept;
     /* of the last part: a ROUTER's first is its own, and does not always have the properties of the others */
     msg.user = sock->knows_users ? zmq_msg_gets(&frames->frame[frames->kept - 1], "User-Id") : NULL;
     for (size_t i = 0; i < frames->kept; i++)
         msg.part[i] = (rz_str_t){ zmq_msg_data(&frames->frame[i]), zmq_msg_size(&frames->frame[i]) };
+    msg.refused = check_sizes(sock, frames, msg.user, &err) != RZ_OK ? &err : NULL;
     sock->on_msg(sock, &msg, sock->arg);
 }
 
@@ -207,10 +224,15 @@ static bool set_int(void *raw, int option, int value)
     return zmq_setsockopt(raw, option, &value, sizeof(value)) == 0;
 }
 
+static int64_t frame_max(const rz_sock_options_t *options)
+{
+    return options->max_bytes > 0 ? options->max_bytes : (int64_t)RZ_FRAME_MAX;
+}
+
 static bool set_limits(void *raw, const rz_sock_options_t *options)
 {
-    int64_t max_bytes = options->max_bytes > 0 ? options->max_bytes : (int64_t)RZ_FRAME_MAX;
-    return zmq_setsockopt(raw, ZMQ_MAXMSGSIZE, &max_bytes, sizeof(max_bytes)) == 0 &&
+    int64_t wall = frame_max(options) * (options->refuses ? RZ_FRAME_WALL : 1);
+    return zmq_setsockopt(raw, ZMQ_MAXMSGSIZE, &wall, sizeof(wall)) == 0 &&
            set_int(raw, ZMQ_LINGER, options->linger_ms) &&
            (options->sndhwm == 0 || set_int(raw, ZMQ_SNDHWM, options->sndhwm)) &&
            (options->rcvhwm == 0 || set_int(raw, ZMQ_RCVHWM, options->rcvhwm));
@@ -276,6 +298,7 @@ rz_sock_t *rz_sock_open(uv_loop_t *loop, void *zctx, const rz_sock_options_t *op
     sock->type = options->type;
     sock->on_msg = options->on_msg;
     sock->arg = options->arg;
+    sock->refused_above = options->refuses ? (size_t)frame_max(options) : SIZE_MAX;
     sock->touched = true;
     /* in the clear the peer could name itself: properties of its own greeting are shown the same way */
     sock->knows_users = rz_key_is_set(options->key) && options->key->role == RZ_KEY_BROKER;
@@ -440,6 +463,11 @@ const char *rz_sock_endpoint(const rz_sock_t *sock)
 uint64_t rz_sock_discarded(const rz_sock_t *sock)
 {
     return sock->discarded;
+}
+
+uint64_t rz_sock_refused(const rz_sock_t *sock)
+{
+    return sock->refused;
 }
 
 void rz_sock_tell_sources(rz_sock_t *sock, rz_sock_source_fn fn, void *arg)

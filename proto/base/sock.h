@@ -28,6 +28,7 @@ typedef struct {
     rz_str_t part[RZ_PARTS_MAX];
     size_t n;
     const char *user; /* who sent it, as ZAP named the key; NULL: not known, the socket is no CURVE server */
+    const rz_err_t *refused; /* a frame of it is too large: RZ_TOO_LARGE, counted and logged; else NULL */
 } rz_msg_t;
 
 /* Called from the loop. May send on this or other sockets and may close this one. */
@@ -37,7 +38,9 @@ typedef struct {
     int type;               /* ZMQ_ROUTER, ...                                                 */
     int sndhwm, rcvhwm;     /* messages; 0 = libzmq's default (1000)                            */
     int linger_ms;          /* what close waits for unsent messages                             */
-    int64_t max_bytes;      /* ZMQ_MAXMSGSIZE of one frame; 0 = RZ_FRAME_MAX                    */
+    int64_t max_bytes;      /* of one frame; 0 = RZ_FRAME_MAX. Who says that his will be larger is
+                               disconnected by libzmq, which tells nobody (ZMQ_MAXMSGSIZE)      */
+    bool refuses;           /* but up to RZ_FRAME_WALL times that is taken, and `refused`       */
     const char *routing_id; /* DEALER: fixed id, or NULL for a random one chosen by libzmq   */
     const rz_key_t *key;    /* CURVE; NULL: in the clear. Copied by libzmq.                     */
     const char *domain;     /* of ZAP, for a broker's key                                       */
@@ -64,6 +67,7 @@ rz_rc_t rz_sock_send(rz_sock_t *sock, const rz_str_t *parts, size_t n);
 void rz_sock_pause(rz_sock_t *sock, bool paused);
 uint64_t rz_sock_discarded(
     const rz_sock_t *sock); /* messages with more than RZ_PARTS_MAX parts, dropped and logged */
+uint64_t rz_sock_refused(const rz_sock_t *sock); /* messages handed over as `refused` */
 /* Calls fn with the descriptor of each message that came in (-1: it came by none), its bytes and parts, before it is handed
  * over or discarded. fn NULL: no more. */
 typedef void (*rz_sock_source_fn)(int fd, size_t bytes, size_t parts, void *arg);

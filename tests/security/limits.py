@@ -11,13 +11,15 @@ import urllib.request
 import zmq
 
 from hostile import pack
-from stages import PATIENCE, Broker, receive
+from stages import NOTICES, PATIENCE, Broker, receive
 
 PARTS_MAX = 144        # RZ_PARTS_MAX
 FRAME_MAX = 16 << 20   # RZ_FRAME_MAX
+WALL = 4               # RZ_FRAME_WALL
 EVENT_MAX = 2 << 18    # of one frame at the event proxy: 2 * RZ_EVENT_MAX
 TOPIC_MAX = 4096       # FACE_TOPIC_MAX
 DOORS = {"jobs": zmq.PUSH, "control": zmq.DEALER, "runners": zmq.DEALER}
+SECRET = b"sk-too-large-to-be-told"
 FLOOD = 50             # messages of each kind
 GOOD = [b"root/victim/x", b"{}", b"{}"]
 NO_EVENTS = ([b"root/victim/x"], GOOD[:2], GOOD + [b"{}"], GOOD * PARTS_MAX, [b"", *GOOD[1:]], [b"x" * (TOPIC_MAX + 1), *GOOD[1:]])
@@ -47,13 +49,17 @@ def floods(stage, name):
 
 
 def outgrows(stage, name):
-    """A frame beyond the limit ends its sender's connection; others are served on."""
-    socket = stage.socket_to(DOORS[name], name)
-    monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-    socket.send_multipart([b"", b"x" * (FRAME_MAX + 1)] if name == "control" else [b"x" * (FRAME_MAX + 1)])
-    assert monitor.poll(20000), f"{name}: a frame of {FRAME_MAX + 1} bytes is taken"
-    socket.disable_monitor()
-    socket.close()
+    """A frame that is too large is refused by name; one that says it will be far too large ends its sender's connection."""
+    door, around = stage.socket_to(DOORS[name], name), [b""] if name == "control" else []
+    before = stage.ask("status")["counters"]
+    door.send_multipart([*around, SECRET.ljust(FRAME_MAX + 1, b"x")])
+    if name != "jobs":
+        answer = receive(door)[-1]
+        assert b'"TOO_LARGE"' in answer and str(FRAME_MAX).encode() in answer, answer
+    counts(stage, "frames_too_large", before["frames_too_large"] + 1)
+    counts(stage, "jobs_rejected", before["jobs_rejected"] + (name == "jobs"))
+    assert logged(stage, "sock.frame_too_large") == before["frames_too_large"] + 1
+    disconnects(door, [*around, b"x" * (WALL * FRAME_MAX + 1)], f"{name}: a frame of {WALL} times {FRAME_MAX} bytes")
     assert stage.ask("hello")["code"] == "OK"
 
 
@@ -85,9 +91,16 @@ def disconnects(socket, message, what):
 
 
 def overfills_events(stage):
-    """Who publishes or subscribes too much at a time is cut off; who is modest hears on."""
+    """What is too large for an event is dropped and counted; who publishes or subscribes far too much at a time is cut off; who is modest
+    hears on."""
     modest, publisher = subscriber(stage, b"x/")
-    disconnects(publisher, [b"x/", b"x" * (EVENT_MAX + 1)], f"an event of {EVENT_MAX + 1} bytes")
+    before = stage.ask("status")["counters"]["events_malformed"]
+    for message in ([b"x/", b"x" * (EVENT_MAX + 1), b"{}"], [b"x/", b"{}", b"x" * (EVENT_MAX + 1)]):
+        publisher.send_multipart(message)
+    publisher.send_multipart([b"x/", b"{}", b"fits".ljust(EVENT_MAX, b"x")])
+    assert receive(modest)[-1].startswith(b"fits")
+    counts(stage, "events_malformed", before + 2)
+    disconnects(publisher, [b"x/", b"x" * (WALL * EVENT_MAX + 1)], f"an event of {WALL} times {EVENT_MAX} bytes")
     disconnects(stage.socket_to(zmq.XSUB, "events"), [b"\1" + b"x" * (TOPIC_MAX + 1)], f"a topic of {TOPIC_MAX + 1} bytes")
     publisher = stage.socket_to(zmq.XPUB, "publish")
     comes(publisher, b"\1x/")
@@ -174,7 +187,7 @@ def exhausts(stage):
 
 def main():
     with Broker() as stage:
-        before = stage.untouched()
+        before = stage.untouched(*NOTICES)
         dropped = {name: floods(stage, name) for name in ("control", "runners", "jobs")}
         assert dropped["control"] == dropped["runners"] == 2 * FLOOD, dropped
         counts(stage, "too_many_parts", sum(dropped.values()))
@@ -184,7 +197,8 @@ def main():
         overfills_events(stage)
         silencer(stage)
         exhausts(stage)
-        assert stage.untouched() == before
+        assert stage.untouched(*NOTICES) == before
+        assert SECRET not in (stage.folder.path / "broker.log").read_bytes()
         print(f"dropped for their parts: {dropped}")
 
 

@@ -18,6 +18,7 @@ typedef struct {
     int goal;
     size_t last_parts;
     char last[64];
+    char refused[320]; /* why the last one that was refused is */
 } fixture_t;
 
 static void on_deadline(void *arg)
@@ -99,6 +100,8 @@ static void heard_a(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
     f->last_parts = msg->n;
     rz_str_t tail = msg->part[msg->n - 1];
     snprintf(f->last, sizeof(f->last), "%.*s", (int)tail.n, tail.p);
+    if (msg->refused != NULL)
+        snprintf(f->refused, sizeof(f->refused), "%s %s", rz_rc_name(msg->refused->rc), msg->refused->text);
 }
 
 static void heard_b(rz_sock_t *sock, const rz_msg_t *msg, void *arg)
@@ -301,6 +304,29 @@ static void a_message_of_too_many_parts_is_dropped_whole_and_counted(void **stat
     assert_int_equal(rz_sock_discarded(f->a), 2);
     assert_int_equal(f->last_parts, RZ_PARTS_MAX);
     assert_string_equal(f->last, "just fits");
+}
+
+static void a_frame_that_is_too_large_is_refused_by_name_and_counted(void **state)
+{
+    enum { MAX = 1000 };
+    fixture_t *f = *state;
+    static char bytes[RZ_FRAME_WALL * MAX];
+    const rz_str_t just[2] = { RZ_STR("topic"), { bytes, MAX } };
+    const rz_str_t beyond[2] = { RZ_STR("topic"), { bytes, MAX + 1 } };
+    const rz_str_t most[2] = { { bytes, sizeof bytes }, RZ_STR("last") };
+    f->a = open_bound(
+        f, (rz_sock_options_t){ .type = ZMQ_PULL, .max_bytes = MAX, .refuses = true, .on_msg = heard_a });
+    f->b = open_linked(f, (rz_sock_options_t){ .type = ZMQ_PUSH }, f->a);
+    send_when_linked(f, f->b, just, 2);
+    run_until(f, &f->got_a, 1);
+    assert_string_equal(f->refused, "");
+    send_when_linked(f, f->b, beyond, 2);
+    run_until(f, &f->got_a, 2);
+    assert_string_equal(f->refused, "TOO_LARGE a frame has at most 1000 bytes, this one has 1001");
+    send_when_linked(f, f->b, most, 2);
+    run_until(f, &f->got_a, 3);
+    assert_string_equal(f->refused, "TOO_LARGE a frame has at most 1000 bytes, this one has 4000");
+    assert_int_equal(rz_sock_refused(f->a), 2);
 }
 
 static void a_router_says_when_it_does_not_know_the_peer(void **state)
@@ -530,6 +556,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_full_queue_is_handed_over_in_turns, setup, teardown),
     cmocka_unit_test_setup_teardown(a_quiet_loop_sleeps, setup, teardown),
     cmocka_unit_test_setup_teardown(a_message_of_too_many_parts_is_dropped_whole_and_counted, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(a_frame_that_is_too_large_is_refused_by_name_and_counted, setup,
                                     teardown),
     cmocka_unit_test_setup_teardown(a_router_says_when_it_does_not_know_the_peer, setup, teardown),
     cmocka_unit_test_setup_teardown(a_fixed_routing_id_is_what_the_router_sees, setup, teardown),
