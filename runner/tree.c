@@ -125,7 +125,10 @@ tree_t *tree_open(const tree_options_t *options, rz_err_t *err)
     } else if (demand == NULL) {
         rz_log_info("tree.by_signals", "why=\"%s\"", why.text);
     } else {
-        rz_fail_field(err, why.rc, demand, "takes control groups: %s", why.text);
+        rz_fail_field(err, why.rc, demand,
+                      "takes control groups: %s; start it in a group of its own (Delegate=yes), or take "
+                      "the setting out",
+                      why.text);
         tree_close(&tree);
     }
     return tree;

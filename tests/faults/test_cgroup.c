@@ -91,14 +91,7 @@ static bool says(const char *group, const char *file, const char *text)
 
 static bool logged(const char *text)
 {
-    char line[2048];
-    bool found = false;
-    FILE *file = fopen(s.runner.log, "r");
-    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL)
-        found = strstr(line, text) != NULL;
-    if (file != NULL)
-        fclose(file);
-    return found;
+    return process_log_count(s.runner.log, text) > 0;
 }
 
 /* Nobody is answered meanwhile. */
@@ -314,17 +307,18 @@ static void who_stands_still_can_be_killed(void **state)
 
 /* ---- where it is not ours ---- */
 
-/* Starts it, and it must not come up. */
-static void refuses(const char *text)
+/* Starts it in that group, with one more setting (NULL: none), and it must not come up. */
+static void refuses(const char *group, const char *flag, const char *value, const char *text)
 {
     char log[64], program[512], door[PATH_MAX + 64], said[4096] = "";
     process_t runner;
     snprintf(log, sizeof log, "/tmp/rz-refused-%d", (int)getpid());
     snprintf(program, sizeof program, "%s/rhizome-runner", getenv("RZ_BIN_DIR"));
-    snprintf(door, sizeof door, "%s/cgroup.procs", own);
+    snprintf(door, sizeof door, "%s/cgroup.procs", group);
     const char *const argv[] = { "sh", "-c",    "echo 0 >\"$0\" && exec \"$@\"",
                                  door, program, "--runner-cgroups",
-                                 "on", NULL };
+                                 "on", flag,    value,
+                                 NULL };
     process_start(&runner, argv, log, 0);
     int status = process_end(&runner, 0, STAND_IN_PATIENCE_MS);
     FILE *file = fopen(log, "r");
@@ -338,6 +332,11 @@ static void refuses(const char *text)
     assert_int_equal(WEXITSTATUS(status), 78);
 }
 
+static bool is_there(const void *pid)
+{
+    return is_in(*(const pid_t *)pid, ".");
+}
+
 static pid_t put_somebody_there(void)
 {
     pid_t pid = fork();
@@ -346,8 +345,7 @@ static pid_t put_somebody_there(void)
             pause();
         _exit(1);
     }
-    while (!is_in(pid, "."))
-        poll(NULL, 0, 1);
+    await(is_there, &pid, "entering the group");
     return pid;
 }
 
@@ -355,7 +353,7 @@ static void a_group_with_others_in_it_is_left_alone(void **state)
 {
     (void)state;
     pid_t other = put_somebody_there();
-    refuses("has other processes in it");
+    refuses(own, NULL, NULL, "has other processes in it; start it in a group of its own");
     stand_in_up(&s, "", NULL);
     assert_true(logged("tree.by_signals"));
     stand_in_assign(&s, "ch-1", "echo", 1, "x", NULL);
@@ -393,20 +391,15 @@ static void a_bound_without_groups_is_no_start(void **state)
 {
     (void)state;
     pid_t other = put_somebody_there();
-    setenv("RHIZOME_RUNNER_LIMITS_WORKER_PROCESSES", "64", 1);
-    refuses("runner.limits.worker_processes: takes control groups: ");
+    refuses(own, "--runner-limits-worker-processes", "64",
+            "runner.limits.worker_processes: takes control groups: ");
     kill(other, SIGKILL);
     waitpid(other, NULL, 0);
 }
 
-static bool offers(const char *controller)
-{
-    return says(".", "cgroup.controllers", controller);
-}
-
 static void wants(const char *controller)
 {
-    if (offers(controller))
+    if (says(".", "cgroup.controllers", controller))
         return;
     print_message("SKIPPED: the controller %s is not of version 2 here\n", controller);
     group_away(NULL);
@@ -416,15 +409,18 @@ static void wants(const char *controller)
 static void a_bound_whose_controller_is_missing_is_no_start(void **state)
 {
     (void)state;
-    if (!offers("memory")) {
-        setenv("RHIZOME_RUNNER_LIMITS_WORKER_MEMORY_MB", "64", 1);
-        refuses(
-            "runner.limits.worker_memory_mb: takes control groups: the controller memory is not delegated to");
-    } else if (!offers("pids")) {
-        setenv("RHIZOME_RUNNER_LIMITS_WORKER_PROCESSES", "64", 1);
-        refuses(
+    char bare[PATH_MAX]; /* ours gives on no controller, whatever it has */
+    assert_true(cgroup_make(own, "bare", bare));
+    refuses(
+        bare, "--runner-limits-worker-memory-mb", "64",
+        "runner.limits.worker_memory_mb: takes control groups: the controller memory is not delegated to");
+    refuses(bare, "--runner-limits-worker-processes", "64",
             "runner.limits.worker_processes: takes control groups: the controller pids is not delegated to");
-    }
+}
+
+static bool blames_memory(const seen_t *seen)
+{
+    return strstr(seen->error, ": out of memory (runner.limits.worker_memory_mb)") != NULL;
 }
 
 static void who_takes_more_memory_than_its_worker_may_is_killed_and_the_run_says_why(void **state)
@@ -441,7 +437,7 @@ static void who_takes_more_memory_than_its_worker_may_is_killed_and_the_run_says
     stand_in_assign(&s, "ch-1", "greedy", 1, "x", NULL);
     const seen_t *seen = stand_in_wait(&s, "ch-1");
     assert_string_equal(seen->status, "error");
-    if (strstr(seen->error, "out of memory (runner.limits.worker_memory_mb)") == NULL)
+    if (!blames_memory(seen))
         fail_msg("%s", seen->error);
     stand_in_assign(&s, "ch-2", "echo", 1, "x", NULL);
     assert_string_equal(stand_in_wait(&s, "ch-2")->status, "completed");
