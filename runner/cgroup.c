@@ -275,13 +275,13 @@ int cgroup_bound(const char *group, const char *name, uint64_t number)
 }
 
 /* "oom_kill <n>" on a line of its own. */
-bool cgroup_was_short_of_memory(const char *group)
+uint64_t cgroup_memory_kills(const char *group)
 {
     rz_buf_t events = { 0 };
     const char *line = read_of(group, "memory.events", &events) ? strstr(events.data, "\noom_kill ") : NULL;
-    bool killed = line != NULL && strtoull(line + strlen("\noom_kill "), NULL, 10) > 0;
+    uint64_t kills = line != NULL ? strtoull(line + strlen("\noom_kill "), NULL, 10) : 0;
     rz_buf_fini(&events);
-    return killed;
+    return kills;
 }
 
 /* ---- what is done to it ---- */

@@ -32,8 +32,9 @@ size_t cgroup_count(const char *group); /* processes in the groups directly belo
 int cgroup_enable(const char *group, const char *controller);
 /* Writes a bound of a group: "memory.max", "pids.max". 0 or errno. */
 int cgroup_bound(const char *group, const char *name, uint64_t number);
-/* Whether the kernel killed one of its processes because the group had taken all memory that it may. */
-bool cgroup_was_short_of_memory(const char *group);
+/* How many processes in it and below it the kernel has killed for want of memory since the group was made; 0 where the
+ * controller is off. One is counted before it is dead. */
+uint64_t cgroup_memory_kills(const char *group);
 
 /* Each is 0 or errno. */
 int cgroup_enter(const char *group);               /* this process: all its threads      */

@@ -280,9 +280,9 @@ bool process_ended(const process_t *process)
     return process->ended || poll(&fd, 1, 0) > 0;
 }
 
-bool process_was_short_of_memory(const process_t *process)
+uint64_t process_memory_kills(const process_t *process)
 {
-    return branch_was_short_of_memory(process->branch);
+    return branch_memory_kills(process->branch);
 }
 
 /* The group's number is the child's pid: it cannot be somebody else's before the child is reaped. */

@@ -34,8 +34,8 @@ process_t *process_open(uv_loop_t *loop, const process_options_t *options, rz_er
 pid_t process_pid(const process_t *process);
 /* True when the process has ended, even if the loop has not heard of it yet. */
 bool process_ended(const process_t *process);
-bool process_was_short_of_memory(const process_t *process); /* or another of its branch; see tree.h */
-void process_signal(const process_t *process, int signum);  /* to its process group; harmless after the end */
+uint64_t process_memory_kills(const process_t *process);   /* in its branch; see tree.h */
+void process_signal(const process_t *process, int signum); /* to its process group; harmless after the end */
 void process_kill(
     const process_t *process); /* its branch, as far as that can be reached; harmless after the end */
 /* Takes; after on_exit only. Kills what is left of its branch. */

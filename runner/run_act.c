@@ -147,10 +147,11 @@ static void end_completed(run_t *run, bool worker_is_clean)
     end(run, "completed", NULL);
 }
 
+/* The worker lives and says that it failed: what the kernel did to its program, only the runner knows. */
 static void end_error(run_t *run, const char *text)
 {
     rz_buf_t error = { 0 };
-    rz_buf_printf(&error, "LLM error: %s", text);
+    rz_buf_printf(&error, "LLM error: %s%s", text, worker_shortage(run->worker));
     end(run, "error", error.data);
     rz_buf_fini(&error);
 }

@@ -241,9 +241,10 @@ const char *branch_door(const branch_t *branch)
     return branch->door;
 }
 
-bool branch_was_short_of_memory(const branch_t *branch)
+uint64_t branch_memory_kills(const branch_t *branch)
 {
-    return branch->group != NULL && cgroup_was_short_of_memory(branch->group);
+    bool bounded = branch->group != NULL && branch->tree->bound[BRANCH_MEMORY] != 0;
+    return bounded ? cgroup_memory_kills(branch->group) : 0;
 }
 
 /* One that has not entered its group yet is in its process group. */

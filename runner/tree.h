@@ -52,8 +52,8 @@ void tree_tidy(tree_t *tree);
 branch_t *branch_open(tree_t *tree, rz_err_t *err);
 /* A file to which its first process must write "0" before it does anything else; NULL: none. Lent. */
 const char *branch_door(const branch_t *branch);
-/* The kernel killed one of its processes because it took more memory than it may. */
-bool branch_was_short_of_memory(const branch_t *branch);
+/* How many of its processes the kernel has killed so far for want of memory; 0 where its memory has no bound. */
+uint64_t branch_memory_kills(const branch_t *branch);
 /* leader: the first process, whose session has its number; it is not reaped yet, for otherwise the number could be
  * another's. */
 void branch_kill(const branch_t *branch, pid_t leader);

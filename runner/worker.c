@@ -31,6 +31,7 @@ struct worker {
     rz_timer_t *timer; /* the deadline of the present state */
     void *user;
     uint64_t runs;
+    uint64_t memory_kills; /* when its run began; 0 before the first */
     part_t parts[WORKER_PARTS];
     char *credential;
     bool stale;
@@ -113,6 +114,7 @@ static void do_serve(worker_t *worker, const news_t *news)
 {
     (void)news;
     worker->runs++;
+    worker->memory_kills = process_memory_kills(worker->process);
 }
 
 static void do_rest(worker_t *worker, const news_t *news)
@@ -141,9 +143,7 @@ static void do_drain(worker_t *worker, const news_t *news)
 /* Why it is lost, and what the kernel knows besides. */
 static const char *explain(const worker_t *worker, const char *why, char out[REASON_MAX])
 {
-    bool short_of_memory = process_was_short_of_memory(worker->process);
-    snprintf(out, REASON_MAX, "%s%s", why,
-             short_of_memory ? ": out of memory (runner.limits.worker_memory_mb)" : "");
+    snprintf(out, REASON_MAX, "%s%s", why, worker_shortage(worker));
     return out;
 }
 
@@ -440,6 +440,12 @@ uint64_t worker_runs(const worker_t *worker)
 uint64_t worker_resident(const worker_t *worker)
 {
     return procs_resident(process_pid(worker->process));
+}
+
+const char *worker_shortage(const worker_t *worker)
+{
+    bool killed = process_memory_kills(worker->process) > worker->memory_kills;
+    return killed ? ": out of memory (runner.limits.worker_memory_mb)" : "";
 }
 
 const char *worker_path(const worker_t *worker, worker_part_t part)

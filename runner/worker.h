@@ -75,6 +75,9 @@ bool worker_usable(const worker_t *worker);       /* IDLE and its process alive 
 bool worker_is_coming(const worker_t *worker);    /* SPAWNING or CONNECTING                            */
 uint64_t worker_runs(const worker_t *worker);     /* that it was taken for                             */
 uint64_t worker_resident(const worker_t *worker); /* bytes, its descendants included; see procs.h      */
+/* What is to stand behind an error of its run, or of its start: ": out of memory (...)" when the kernel killed for that one of
+ * its branch since then, be it the worker or a program that it runs; else "". */
+const char *worker_shortage(const worker_t *worker);
 const char *worker_path(const worker_t *worker, worker_part_t part); /* NULL: it has no such part */
 bool worker_is_of(const worker_t *worker, worker_part_t part, const binary_t *binary); /* of this very file */
 bool worker_is_stale(const worker_t *worker);

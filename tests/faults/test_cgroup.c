@@ -444,6 +444,38 @@ static void who_takes_more_memory_than_its_worker_may_is_killed_and_the_run_says
     assert_int_equal(stand_in_down(&s), 0);
 }
 
+/* Its worker lives on and reports it like any end; and what happened in a run is not the next one's. */
+static void a_program_that_is_killed_for_its_memory_ends_its_own_run_with_that_reason_and_no_other(
+    void **state)
+{
+    (void)state;
+    static const char *const flags[] = { "--runner-cgroups", "on", "--runner-limits-worker-memory-mb", "64",
+                                         NULL };
+    static const char members[] =
+        "\"externalAgents\":{\"greedy\":{\"agent_id\":\"greedy\",\"protocol\":\"actor\",\"permission_"
+        "profile\":\"p\",\"executor\":\"command\",\"command\":\"/bin/sh\",\"args\":[\"-c\","
+        "\"take() { x=xxxxxxxx; while :; do x=$x$x; done; }; read -r run; case $run in"
+        " *lose-a-child*) (take); exit 0 ;; *end-with-3*) echo $PPID >&2; exit 3 ;; *) take ;; esac\"]}}";
+    char worker_and_all[64];
+    pid_t worker;
+    wants("memory");
+    stand_in_up(&s, members, flags);
+    stand_in_assign(&s, "ch-1", "greedy", 1, "lose-a-child", NULL);
+    assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
+    assert_true(says("workers/0", "memory.events", "oom_kill 1"));
+    assert_int_equal(stand_in_workers(&s, &worker, 1), 1);
+    stand_in_assign(&s, "ch-2", "greedy", 1, "end-with-3", NULL);
+    snprintf(worker_and_all, sizeof worker_and_all, "LLM error: /bin/sh exited with status 3: %d",
+             (int)worker);
+    assert_string_equal(stand_in_wait(&s, "ch-2")->error, worker_and_all);
+    stand_in_assign(&s, "ch-3", "greedy", 1, "x", NULL);
+    const seen_t *seen = stand_in_wait(&s, "ch-3");
+    assert_string_equal(seen->status, "error");
+    if (strstr(seen->error, "was killed by signal 9") == NULL || !blames_memory(seen))
+        fail_msg("%s", seen->error);
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
 static void a_worker_has_the_processes_that_it_may_have(void **state)
 {
     (void)state;
@@ -476,6 +508,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_bound_without_groups_is_no_start, group_up, group_away),
     cmocka_unit_test_setup_teardown(a_bound_whose_controller_is_missing_is_no_start, group_up, group_away),
     cmocka_unit_test_setup_teardown(who_takes_more_memory_than_its_worker_may_is_killed_and_the_run_says_why, group_up, group_away),
+    cmocka_unit_test_setup_teardown(a_program_that_is_killed_for_its_memory_ends_its_own_run_with_that_reason_and_no_other, group_up, group_away),
     cmocka_unit_test_setup_teardown(a_worker_has_the_processes_that_it_may_have, group_up, group_away),
     /* clang-format on */
 };

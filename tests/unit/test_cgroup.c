@@ -140,11 +140,11 @@ static void a_bound_is_a_number_in_a_file(void **state)
 static void only_a_kill_for_want_of_memory_counts_as_one(void **state)
 {
     (void)state;
-    assert_false(cgroup_was_short_of_memory(group));
-    put("memory.events", "low 0\nhigh 3\nmax 7\noom 2\noom_kill 0\noom_group_kill 0\n");
-    assert_false(cgroup_was_short_of_memory(group));
-    put("memory.events", "low 0\nhigh 0\nmax 7\noom 1\noom_kill 1\noom_group_kill 0\n");
-    assert_true(cgroup_was_short_of_memory(group));
+    assert_int_equal(cgroup_memory_kills(group), 0);
+    put("memory.events", "low 0\nhigh 3\nmax 7\noom 2\noom_kill 0\noom_group_kill 5\n");
+    assert_int_equal(cgroup_memory_kills(group), 0);
+    put("memory.events", "low 0\nhigh 0\nmax 7\noom 1\noom_kill 12\noom_group_kill 0\n");
+    assert_int_equal(cgroup_memory_kills(group), 12);
 }
 
 static const struct CMUnitTest tests[] = {
