@@ -3,10 +3,11 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/mem.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <ftw.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -235,14 +236,15 @@ static size_t count_in(const char *group)
 size_t cgroup_count(const char *group)
 {
     size_t n = 0;
-    char path[PATH_MAX];
-    DIR *dir = opendir(group);
-    const struct dirent *entry;
-    while (dir != NULL && (entry = readdir(dir)) != NULL)
-        if (entry->d_type == DT_DIR && entry->d_name[0] != '.' && join(path, group, entry->d_name))
-            n += count_in(path);
-    if (dir != NULL)
-        closedir(dir);
+    char *path = rz_strdup(group), *const roots[] = { path, NULL };
+    FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    const FTSENT *entry;
+    while (walk != NULL && (entry = fts_read(walk)) != NULL)
+        if (entry->fts_info == FTS_D)
+            n += count_in(entry->fts_path);
+    if (walk != NULL)
+        fts_close(walk);
+    rz_free(path);
     return n;
 }
 

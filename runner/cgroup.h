@@ -26,7 +26,7 @@ rz_rc_t cgroup_check_ours(const char *group, bool insist, rz_err_t *err);
 bool cgroup_make(const char *group, const char *name, char out[PATH_MAX]);
 /* Nobody is in it or below it, or nobody was within that time; one that is not there is empty. */
 bool cgroup_await_empty(const char *group, int patience_ms);
-size_t cgroup_count(const char *group); /* processes in the groups directly below it */
+size_t cgroup_count(const char *group); /* processes in it and below it */
 
 /* Lets the groups below it be bounded by this controller ("memory"). 0 or errno; ENOENT: it is not delegated to us. */
 int cgroup_enable(const char *group, const char *controller);

@@ -121,7 +121,7 @@ static size_t kill_marked(procs_t *procs)
     return n;
 }
 
-size_t procs_kill_descendants(pid_t root)
+static size_t kill_descendants(pid_t root)
 {
     procs_t procs = snapshot();
     mark_descendants(&procs, root);
@@ -140,7 +140,7 @@ size_t procs_kill_session(pid_t sid)
 size_t procs_sweep(void)
 {
     size_t killed = 0, found;
-    while ((found = procs_kill_descendants(getpid())) > 0) {
+    while ((found = kill_descendants(getpid())) > 0) {
         killed += found;
         usleep(SWEEP_PAUSE_MS * 1000);
         while (waitpid(-1, NULL, WNOHANG) > 0)

@@ -8,9 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* SIGKILL to every living descendant of `root` (not to root itself), or to every member of session `sid`.
- * Returns how many were found. */
-size_t procs_kill_descendants(pid_t root);
+/* SIGKILL to every member of session `sid`. Returns how many were found. */
 size_t procs_kill_session(pid_t sid);
 /* SIGKILL to every descendant of this process, again until there is none, and reaps what became its child by that. Blocks;
  * for one that has no child left of which it wants to hear. Returns how many were killed. */

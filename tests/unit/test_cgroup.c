@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define UNIFIED "24 23 0:21 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -117,6 +118,28 @@ static void holds(const char *name, const char *expected)
     assert_string_equal(text, expected);
 }
 
+static void below(const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/%s", group, name);
+    assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static void who_is_in_a_group_is_counted_however_deep_that_was_divided(void **state)
+{
+    (void)state;
+    below("0");
+    below("0/own");
+    below("0/own/inner");
+    below("1");
+    put("cgroup.procs", "");
+    put("0/cgroup.procs", "11\n12\n");
+    put("0/own/cgroup.procs", "");
+    put("0/own/inner/cgroup.procs", "13\n");
+    put("1/cgroup.procs", "14\n");
+    assert_int_equal(cgroup_count(group), 4);
+}
+
 static void a_controller_that_is_not_delegated_cannot_be_used(void **state)
 {
     (void)state;
@@ -154,6 +177,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_mount_point_may_hold_a_space),
     cmocka_unit_test(who_is_in_none_that_can_be_seen_is_told_so),
     cmocka_unit_test(one_that_is_not_there_is_empty_and_removed),
+    cmocka_unit_test_setup_teardown(who_is_in_a_group_is_counted_however_deep_that_was_divided, group_up,
+                                    group_away),
     cmocka_unit_test_setup_teardown(a_controller_that_is_not_delegated_cannot_be_used, group_up, group_away),
     cmocka_unit_test_setup_teardown(a_bound_is_a_number_in_a_file, group_up, group_away),
     cmocka_unit_test_setup_teardown(only_a_kill_for_want_of_memory_counts_as_one, group_up, group_away),
