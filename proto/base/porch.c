@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define HEADS_MAX 64 /* read of one that is refused: as much of the loop's time it gets */
+
 struct porch_guest {
     TAILQ_ENTRY(porch_guest) link;
     porch_t *porch;
@@ -52,12 +54,13 @@ static const char *reason_of(unsigned status)
     }
 }
 
-/* What was sent is read first: a connection that is closed with something unread is reset, and the answer lost. */
+/* What was sent is read first: a connection that is closed with something unread is reset, and the answer lost. Who sends on
+ * without end gets none. */
 static void answer(int fd, unsigned status)
 {
     char text[256], head[RZ_HEAD_MAX];
-    while (recv(fd, head, sizeof head, MSG_DONTWAIT) > 0)
-        ;
+    for (int heads = 0; heads < HEADS_MAX && recv(fd, head, sizeof head, MSG_DONTWAIT) > 0;)
+        heads++;
     int n = snprintf(text, sizeof text, "HTTP/1.1 %u %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
                      status, reason_of(status));
     (void)send(fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
