@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
+
+#define PATIENCE_S 30 /* then SIGALRM ends it: neither waitid() nor the loop would */
 
 /* A program is started through a copy of whoever starts it. */
 __attribute__((constructor)) static void become_a_program(int argc, char **argv)
@@ -62,12 +65,14 @@ static heard_t hear_an_early_word(bool lasting)
     if (talk == NULL)
         fail_msg("%s", err.text);
     siginfo_t info;
+    alarm(PATIENCE_S);
     assert_int_equal(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT), 0);
     talk_begin_run(talk);
     while (heard.ends == 0)
         uv_run(&loop, UV_RUN_ONCE);
     talk_close(&talk);
     uv_run(&loop, UV_RUN_DEFAULT);
+    alarm(0);
     assert_int_equal(uv_loop_close(&loop), 0);
     cJSON_Delete(args);
     return heard;
