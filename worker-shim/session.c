@@ -48,9 +48,10 @@ static void tell_the_run(lasting_t *session)
     rz_str_t lines = rz_buf_str(&session->told);
     size_t run = (size_t)((const char *)memchr(lines.p, '\n', lines.n) - lines.p) + 1;
     talk_begin_run(session->talk);
-    if (talk_tell(session->talk, (rz_str_t){ lines.p, run }) == RZ_FULL)
+    if (talk_tell(session->talk, (rz_str_t){ lines.p, run }) == RZ_FULL) {
+        rz_buf_fini(&session->told); /* not told again: another would not read it either */
         talk_break(session->talk, "does not read its stdin");
-    else if (run < lines.n)
+    } else if (run < lines.n)
         talk_tell(session->talk, (rz_str_t){ lines.p + run, lines.n - run });
 }
 
@@ -221,11 +222,15 @@ static void free_session(lasting_t *session)
 }
 
 /* What it has not read it cannot have begun. Nor has one that was done with another run, and leaves as if nothing were left to
- * do, begun what it says nothing of: a thread of it may still have read. */
+ * do, begun what it says nothing of: a thread of it may still have read. One that is killed for what it did before it served
+ * anybody would be killed again. */
 static bool has_lost_run(const lasting_t *session, bool clean)
 {
-    bool is_silent = session->told.len > 0;
-    return is_silent && (!talk_took_run(session->talk) || (clean && session->served));
+    if (session->told.len == 0)
+        return false; /* it spoke */
+    if (talk_took_run(session->talk))
+        return clean && session->served;
+    return session->served || !talk_is_broken(session->talk);
 }
 
 static void on_end(void *arg, bool clean, const char *why)

@@ -34,7 +34,7 @@ struct talk {
     bool doubted;   /* that a line was malformed; once a run                              */
 };
 
-static bool is_broken(const talk_t *talk)
+bool talk_is_broken(const talk_t *talk)
 {
     return talk->broken[0] != '\0';
 }
@@ -119,7 +119,7 @@ static void read_on(talk_t *talk)
 
 static void slow_down(talk_t *talk)
 {
-    if (is_broken(talk) || talk->listener.backlog(talk->listener.arg) <= BACKLOG_HIGH)
+    if (talk_is_broken(talk) || talk->listener.backlog(talk->listener.arg) <= BACKLOG_HIGH)
         return;
     program_pause(talk->program, true);
     rz_timer_start(talk->retry, RETRY_MS, 0);
@@ -151,7 +151,7 @@ static void hear(talk_t *talk, const char *bytes, size_t n)
 static void on_output(void *arg, const char *bytes, size_t n)
 {
     talk_t *talk = arg;
-    while (n > 0 && !is_broken(talk)) {
+    while (n > 0 && !talk_is_broken(talk)) {
         const char *newline = memchr(bytes, '\n', n);
         size_t part = newline != NULL ? (size_t)(newline - bytes) + 1 : n;
         talk->unheard = n - part;
@@ -173,7 +173,7 @@ static void on_diagnostics(void *arg, const char *bytes, size_t n)
 
 static void describe_end(const talk_t *talk, const program_end_t *end, rz_buf_t *out)
 {
-    if (is_broken(talk))
+    if (talk_is_broken(talk))
         rz_buf_puts(out, talk->broken);
     else if (end->signal != 0)
         rz_buf_printf(out, "was killed by signal %d", end->signal);
@@ -201,11 +201,11 @@ static void on_end(void *arg, const program_end_t *end)
     talk_t *talk = arg;
     if (talk->hangup != NULL)
         rz_timer_stop(talk->hangup);
-    if (!is_broken(talk)) {
+    if (!talk_is_broken(talk)) {
         find_owner(talk);
         transcript_end(&talk->transcript);
     }
-    bool clean = end->exec_errno == 0 && end->signal == 0 && end->status == 0 && !is_broken(talk);
+    bool clean = end->exec_errno == 0 && end->signal == 0 && end->status == 0 && !talk_is_broken(talk);
     rz_buf_t why = { 0 };
     describe(talk, end, &why);
     talk->listener.on_end(talk->listener.arg, clean, why.data);
@@ -236,7 +236,7 @@ void talk_stop(talk_t *talk, uint64_t grace_ms)
 
 void talk_break(talk_t *talk, const char *reason)
 {
-    if (!is_broken(talk))
+    if (!talk_is_broken(talk))
         snprintf(talk->broken, sizeof(talk->broken), "%s", reason);
     read_on(talk);
     program_kill(talk->program);
@@ -257,7 +257,7 @@ rz_rc_t talk_tell(talk_t *talk, rz_str_t line)
 
 bool talk_took_run(const talk_t *talk)
 {
-    return is_broken(talk) || (talk->run_told && program_untaken(talk->program) <= talk->behind);
+    return talk->run_told && program_untaken(talk->program) <= talk->behind;
 }
 
 void talk_result(const talk_t *talk, rz_buf_t *json)

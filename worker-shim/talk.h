@@ -27,9 +27,9 @@ void talk_begin_run(talk_t *talk);
 void talk_end_run(talk_t *talk);
 /* One whole line; the first one of a run is the run. RZ_CLOSED, RZ_FULL: it was not told. */
 rz_rc_t talk_tell(talk_t *talk, rz_str_t line);
-/* Whether the run is its own: it has read the line by which that was told, or was killed for what it did. If not, nothing of
- * the run can have happened. */
+/* Whether it has read the line by which the run was told. If not, nothing of the run can have happened. */
 bool talk_took_run(const talk_t *talk);
+bool talk_is_broken(const talk_t *talk); /* it was killed for what it did, in this run or before it */
 /* What the run has come to, as a raw JSON string (transcript.h). Appends. */
 void talk_result(const talk_t *talk, rz_buf_t *json);
 /* TERM to its group, KILL after the grace; its stdin is closed. on_end follows. */

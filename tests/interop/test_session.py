@@ -464,6 +464,30 @@ sys.exit(0)
             same(await link.frames(), [completed(str(n))])
 
 
+async def case_nor_does_one_that_closes_an_end_first_and_is_killed_for_it():
+    for end in (0, 1):
+        with session(f"run = hear(); done(run, str(run['run'])); os.close({end}); time.sleep(1000)") as w:
+            link = await Link.open(w.endpoint())
+            for n in range(1, 4):
+                await link.run("x")
+                same(await link.frames(), [completed(str(n))])
+
+
+async def case_nor_does_one_that_is_killed_for_a_line_without_end():
+    source = """
+run = hear()
+end = json.dumps({"kind": "terminal", "run": run["run"], "status": "completed", "result": str(run["run"])})
+os.write(1, end.encode() + b"\\n" + b"x" * 60000)
+os.write(1, b"x" * (256 * 1024))
+time.sleep(1000)
+"""
+    with session(source) as w:
+        link = await Link.open(w.endpoint())
+        for n in range(1, 6):
+            await link.run("x")
+            same(await link.frames(), [completed(str(n))])
+
+
 async def case_steering_comes_along_to_the_other_program():
     source = "run = hear(); done(run, str(run['run'])) if run['run'] == 1 else done(run, hear()['text'])\nif run['run'] == 1: time.sleep(0.5); os._exit(0)"
     with session(source) as w:
