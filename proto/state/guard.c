@@ -110,15 +110,12 @@ static rz_rc_t check_quorum(rz_guard_t *guard)
     unsigned known = 0;
     if (guard->replicas == 0 || !rz_channel_replicas(guard->channel, &known))
         return RZ_OK;
-    if (guard->quorum.believed == 0)
-        guard->quorum.believed = known;
-    unsigned before = guard->quorum.believed;
-    if (rz_quorum_take(&guard->quorum, round->online, rz_now_ms()))
+    if (rz_quorum_take(&guard->quorum, known, round->online, rz_now_ms()))
         return RZ_OK;
     (void)snprintf(round->problem, sizeof round->problem,
                    "%u of %u replicas are in step, and one that left may be the primary by now: nothing is "
                    "confirmed before the sentinels had time to say so",
-                   round->online, before);
+                   round->online, guard->quorum.believed);
     return RZ_UNAVAILABLE;
 }
 
@@ -131,6 +128,8 @@ static void on_answer(const redisReply *reply, void *arg)
     if (guard->next < RZ_PROBES)
         return;
     rz_rc_t rc = rz_probe_verdict(&guard->round, &guard->mark);
+    if (rc == RZ_UNAVAILABLE && guard->round.online < guard->replicas)
+        rz_quorum_forget(&guard->quorum);
     if ((rc == RZ_OK || rc == RZ_STATE) && check_quorum(guard) != RZ_OK)
         rc = RZ_UNAVAILABLE;
     if (rc == RZ_STATE)
