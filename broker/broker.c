@@ -13,6 +13,7 @@
 #include "warden.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -205,6 +206,7 @@ static void on_store_up(broker_t *broker)
 static void on_store_down(broker_t *broker, const char *detail)
 {
     snprintf(broker->store_detail, sizeof broker->store_detail, "%s", detail != NULL ? detail : "");
+    rz_tail_needs(broker->tail, UINT_MAX); /* what may not be asked now is not told from either */
     if (!broker->store_was_up)
         return; /* another reason, no other gap */
     rz_tail_again(broker->tail);
@@ -227,7 +229,10 @@ static void on_store_state(bool up, const char *detail, void *arg)
 
 static void on_store_mark(const rz_store_mark_t *mark, void *arg)
 {
-    keepsake_put(&((broker_t *)arg)->keepsake, mark);
+    broker_t *broker = arg;
+    keepsake_put(&broker->keepsake, mark);
+    if (broker->tail != NULL)
+        rz_tail_needs(broker->tail, rz_store_confirms(broker->store));
 }
 
 static rz_str_t pair_value(const rz_reply_t *pairs, const char *name)

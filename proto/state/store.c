@@ -314,7 +314,7 @@ static void on_confirmed(const redisReply *reply, void *arg)
     store_leave(store);
 }
 
-static unsigned confirms_needed(const rz_store_t *store)
+unsigned rz_store_confirms(const rz_store_t *store)
 {
     unsigned online = rz_guard_seen(store->guard)->online;
     return store->replicas == 0 || online < store->replicas ? store->replicas : online;
@@ -325,7 +325,7 @@ static batch_t *batch_take(rz_store_t *store, size_t *argc, size_t *bytes)
 {
     batch_t *batch = rz_alloc(sizeof(*batch));
     batch->store = store;
-    batch->confirms = confirms_needed(store);
+    batch->confirms = rz_store_confirms(store);
     *argc = FIXED_ARGUMENTS;
     *bytes = 0;
     while (store->waiting.head != NULL && batch->ops.count < RZ_BATCH_ITEMS_MAX &&

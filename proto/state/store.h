@@ -82,6 +82,9 @@ const char *rz_store_weakness(const rz_store_t *store);
 /* "replicated" | "strict" | "relaxed", read from Redis at each connect and every second while up. */
 const char *rz_store_durability(const rz_store_t *store);
 
+/* By how many replicas a batch that leaves now has to be confirmed: all that were in step at the last look; 0: by none. */
+unsigned rz_store_confirms(const rz_store_t *store);
+
 /* Queues one operation; args are copied. fn may be NULL. */
 void rz_store_call(rz_store_t *store, const char *op, const rz_str_t *args, size_t n, rz_store_fn fn,
                    void *arg);
@@ -108,6 +111,9 @@ rz_tail_t *rz_tail_open(uv_loop_t *loop, const rz_store_options_t *options, cons
 void rz_tail_close(rz_tail_t **tail);
 /* Connects anew and goes on from where it was: the store's link broke, and may come back to another Redis. */
 void rz_tail_again(rz_tail_t *tail);
+/* Of one with options->replicas: so many must have what is told from now on. At first it is those; who has a store as well
+ * passes on what that waits for, at each on_mark. */
+void rz_tail_needs(rz_tail_t *tail, unsigned replicas);
 
 /* ---- synchronous, for the CLI's `store init|upgrade|check|accept` and for tests; never in a daemon ---- */
 typedef struct {

@@ -26,6 +26,7 @@ struct rz_tail {
     stream_t stream[STREAMS_MAX];
     size_t count, unknown; /* unknown: ends that are being asked for */
     unsigned replicas;     /* that must have what is told; 0: none   */
+    unsigned asked;        /* the same for what is held              */
     redisReply *held;      /* what is told when they have it         */
     rz_tail_fn fn;
     void *arg;
@@ -106,7 +107,7 @@ static void on_confirmed(const redisReply *reply, void *arg)
 {
     rz_tail_t *tail = arg;
     redisReply *held = tail->held;
-    bool confirmed = reply != NULL && reply->type == REDIS_REPLY_INTEGER && reply->integer >= tail->replicas;
+    bool confirmed = reply != NULL && reply->type == REDIS_REPLY_INTEGER && reply->integer >= tail->asked;
     tail->held = NULL;
     if (confirmed && !tail->closed)
         deliver_all(tail, held);
@@ -122,7 +123,8 @@ static void on_confirmed(const redisReply *reply, void *arg)
 static void await_confirmation(rz_tail_t *tail, const redisReply *reply)
 {
     char count[16];
-    (void)snprintf(count, sizeof count, "%u", tail->replicas);
+    tail->asked = tail->replicas;
+    (void)snprintf(count, sizeof count, "%u", tail->asked);
     tail->held = rz_reply_keep(reply);
     tail_send(tail, 1, (const char *[]){ "PING" }, on_pong);
     tail_send(tail, 3, (const char *[]){ "WAIT", count, CONFIRM_MS }, on_confirmed);
@@ -211,6 +213,12 @@ static void on_open(void *arg)
 void rz_tail_again(rz_tail_t *tail)
 {
     rz_channel_drop(tail->channel, "the store is looked for anew");
+}
+
+void rz_tail_needs(rz_tail_t *tail, unsigned replicas)
+{
+    if (tail->replicas > 0)
+        tail->replicas = replicas;
 }
 
 static void on_lost(const char *detail, void *arg)

@@ -166,6 +166,51 @@ static void a_tail_tells_only_what_replicas_have(void **state)
     parted(&calls);
 }
 
+typedef struct {
+    calls_t calls; /* first: it is what a store is given */
+    rz_tail_t *tail;
+    unsigned marks, heard;
+} follower_t;
+
+/* As a broker does. */
+static void on_mark(const rz_store_mark_t *mark, void *arg)
+{
+    follower_t *follower = arg;
+    (void)mark;
+    follower->marks++;
+    if (follower->tail != NULL)
+        rz_tail_needs(follower->tail, rz_store_confirms(follower->calls.store));
+}
+
+/* Of three the successor leaves the primary first. What only the other one has follows the successor, and is lost. */
+static void a_tail_tells_nothing_that_a_replica_lacks_which_has_just_left(void **state)
+{
+    (void)state;
+    static const char *const streams[] = { "broadcast" };
+    follower_t follower = { 0 };
+    calls_t *calls = &follower.calls;
+    ensemble_up(&ensemble, 3, 1, 2);
+    calls->redis = ensemble.redis[0];
+    calls_meet(calls,
+               &(rz_store_options_t){
+                   .url = ensemble.url, .call_timeout_ms = SHORT_MS, .replicas = 1, .on_mark = on_mark });
+    const rz_store_options_t options = { .url = ensemble.url,
+                                         AS("broker", ensemble.redis[0]),
+                                         .replicas = 1 };
+    follower.tail = rz_tail_open(&calls->loop, &options, streams, 1, on_entry, &follower.heard, NULL);
+    while (strstr(redis_do(&ensemble.redis[0], "INFO clients"), "blocked_clients:1") == NULL)
+        call_get(calls, "c1", NULL);
+    calls_until_count(calls, &follower.marks, follower.marks + 1);
+    redis_do(&ensemble.redis[2], "REPLICAOF NO ONE");
+    redis_do(&ensemble.redis[0], "XADD rz:{0}:broadcast * topic t header {} event {}");
+    calls_until_up(calls, false);
+    assert_int_equal(follower.heard, 0);
+    calls_until_up(calls, true); /* the sentinels had time to name it, and did not */
+    calls_until_count(calls, &follower.heard, 1);
+    rz_tail_close(&follower.tail);
+    parted(calls);
+}
+
 /* clang-format off */
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_is_answered_is_in_every_replica),
@@ -174,6 +219,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_replica_too_many_is_waited_for_as_long_as_it_is_there),
     cmocka_unit_test(a_redis_that_asks_for_no_replica_itself_is_called_weak),
     cmocka_unit_test(a_tail_tells_only_what_replicas_have),
+    cmocka_unit_test(a_tail_tells_nothing_that_a_replica_lacks_which_has_just_left),
 };
 /* clang-format on */
 
