@@ -22,6 +22,8 @@ typedef struct {
     uint64_t due_ms, said_ms;
 } drain_t;
 
+#define SAID_MAX 64 /* syncs; an answer to an earlier one tells nothing of how long we live */
+
 typedef struct runner {
     const settings_t *settings;
     runner_fds_t fds;
@@ -49,12 +51,13 @@ typedef struct runner {
     uint64_t counter; /* of sync */
     struct {
         freeze_state_t state;
-        uint64_t due_ms;      /* DEADLINE; 0: none                 */
-        uint64_t answered_ms; /* when a sync was answered last     */
-        uint64_t renewed_ms;  /* and when by the store: we live    */
-        uint64_t since_ms;    /* when they were frozen last        */
-        uint64_t count;       /* how often                         */
-        uint64_t told_ms;     /* what runner_freeze_check() found  */
+        uint64_t due_ms;            /* DEADLINE; 0: none */
+        uint64_t answered_ms;       /* when a sync was answered last */
+        uint64_t renewed_ms;        /* and when was sent what the store took: we lived */
+        uint64_t said_ms[SAID_MAX]; /* when the last ones were sent: that of counter n at n % SAID_MAX */
+        uint64_t since_ms;          /* when they were frozen last */
+        uint64_t count;             /* how often */
+        uint64_t told_ms;           /* what runner_freeze_check() found */
     } freeze;
     int exit_code;
 } runner_t;

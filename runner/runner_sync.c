@@ -92,6 +92,7 @@ void runner_send_sync(void *arg)
                        .held = held,
                        .facts = facts,
                        .states = states };
+    runner->freeze.said_ms[sync.counter % SAID_MAX] = runner_now(runner);
     if (links_send(runner->house.links, &sync, NULL, 0) != RZ_OK)
         give_back_states(runner, states);
     cJSON_Delete(held);
@@ -151,6 +152,15 @@ static void cancel_flagged(runner_t *runner, const cJSON *cancels, course_event_
     }
 }
 
+/* The store took that sync no earlier than it was sent; how long the answer lay on its way, or here, nobody knows. */
+static void renew(runner_t *runner, uint64_t counter)
+{
+    bool is_known = counter <= runner->counter && runner->counter - counter < SAID_MAX;
+    uint64_t said_ms = is_known ? runner->freeze.said_ms[counter % SAID_MAX] : 0;
+    if (said_ms > runner->freeze.renewed_ms)
+        runner->freeze.renewed_ms = said_ms;
+}
+
 void runner_on_synced(runner_t *runner, const rz_link_t *synced)
 {
     runner_health_synced(runner->health, synced->code);
@@ -161,7 +171,7 @@ void runner_on_synced(runner_t *runner, const rz_link_t *synced)
     }
     if (synced->code != RZ_OK)
         return; /* a store that is down changes nothing here: workers are held */
-    runner->freeze.renewed_ms = runner->freeze.answered_ms;
+    renew(runner, synced->counter);
     runner_freeze_feed(runner, FREEZE_EV_CONFIRM);
     cancel_flagged(runner, synced->cancels_now, EV_CANCEL_NOW);
     cancel_flagged(runner, synced->cancels, EV_CANCEL);

@@ -167,6 +167,25 @@ static void answers_that_renewed_nothing_do_not_put_off_standing_still(void **st
     down();
 }
 
+/* The store saw the runner live when it took the sync, however long the answer is on its way. */
+static void an_answer_that_comes_late_puts_standing_still_off_from_when_its_sync_was_sent(void **state)
+{
+    (void)state;
+    static const char *const flags[] = { "--runner-freeze-ms", "4000", NULL };
+    pid_t worker = run_one("", flags, "echo", "__sleep_ms:6000 x", NULL);
+    rz_link_t late = { .kind = RZ_LINK_SYNCED, .code = RZ_OK, .counter = s.syncs };
+    uint64_t until_ms = process_now_ms() + 3500;
+    s.sync_code = RZ_AGAIN;
+    while (process_now_ms() < until_ms)
+        stand_in_pump(&s, LOOK_MS);
+    stand_in_send(&s, &late, NULL);
+    become(&worker, 1, 'T');
+    assert_in_range(process_now_ms() - until_ms, 0, 3000);
+    s.sync_code = RZ_OK;
+    assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
+    down();
+}
+
 static void frozen_workers_are_held_while_the_store_is_away_and_thawed_by_its_ok(void **state)
 {
     (void)state;
@@ -311,6 +330,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(whatever_a_worker_started_stands_still_with_it),
     cmocka_unit_test(a_broker_whose_store_is_away_is_no_reason_to_stand_still),
     cmocka_unit_test(answers_that_renewed_nothing_do_not_put_off_standing_still),
+    cmocka_unit_test(an_answer_that_comes_late_puts_standing_still_off_from_when_its_sync_was_sent),
     cmocka_unit_test(frozen_workers_are_held_while_the_store_is_away_and_thawed_by_its_ok),
     cmocka_unit_test(nothing_is_given_to_a_runner_whose_workers_stand_still),
     cmocka_unit_test(a_watchdog_does_not_count_while_its_worker_stands_still),
