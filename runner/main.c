@@ -117,7 +117,7 @@ static int run_kept(const settings_t *settings, int ready_fd)
     tree_t *tree = tree_open(&settings->tree, &err);
     if (tree == NULL) {
         fprintf(stderr, "rhizome-runner: %s\n", err.text);
-        return EXIT_CONFIG;
+        return rz_rc_exit_code(err.rc);
     }
     /* asked here, for it is the keeper that the manager knows */
     runner_fds_t fds = { .ready_fd = ready_fd, .feed_ms = rz_notify_interval_ms() };

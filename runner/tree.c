@@ -48,7 +48,7 @@ static rz_rc_t clear(const char *workers, rz_err_t *err)
     size_t left = cgroup_count(workers);
     cgroup_kill(workers);
     if (!cgroup_await_empty(workers, STALE_MS))
-        return rz_fail(err, RZ_NOT_ALLOWED, "%.150s: what a runner left there does not end", workers);
+        return rz_fail_sys(err, EBUSY, "%.150s: what a runner left there does not end", workers);
     int sys = cgroup_remove(workers);
     if (sys != 0)
         return rz_fail_sys(err, sys, "%.150s cannot be removed", workers);
@@ -63,7 +63,7 @@ static rz_rc_t divide(tree_t *tree, const char *own, rz_err_t *err)
     if (!cgroup_make(own, "daemon", daemon))
         return rz_fail_sys(err, errno, "%.150s/daemon", own);
     if (!cgroup_await_empty(daemon, STALE_MS))
-        return rz_fail(err, RZ_NOT_ALLOWED, "another runner is in %.150s", daemon);
+        return rz_fail_sys(err, EBUSY, "another runner is in %.150s", daemon);
     if (!cgroup_make(own, "workers", tree->workers))
         return rz_fail_sys(err, errno, "%.150s/workers", own);
     if (clear(tree->workers, err) != RZ_OK)
