@@ -86,8 +86,12 @@ static bool all_hear_us(links_t *links)
 
 rz_rc_t links_credit(links_t *links, uint64_t room, const cJSON *idle, const cJSON *full)
 {
-    if (links->home == NULL || !all_hear_us(links))
+    if (links->home == NULL)
         return RZ_AGAIN;
+    if (!all_hear_us(links)) { /* less is said at once, by the next ping */
+        links->room = room < links->room ? room : links->room;
+        return RZ_AGAIN;
+    }
     links->room = room;
     rz_link_t credit = {
         .kind = RZ_LINK_CREDIT, .granted = granted(links->home), .idle = idle, .full = full
