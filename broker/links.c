@@ -329,8 +329,7 @@ static void on_finish(links_t *links, runner_t *runner, const rz_link_t *link, c
                  writing);
 }
 
-/* What a runner gives back is offered again by the next look at all classes, not at once: it had a reason,
- * and offered at once it might go round between the two for ever. */
+/* It wakes whoever has room, at once; it does not go round, for who gives back has no credit left for it. */
 static void on_release(links_t *links, runner_t *runner, const rz_link_t *link, const rz_msg_t *msg)
 {
     (void)msg;
