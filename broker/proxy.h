@@ -1,12 +1,14 @@
 /* proxy.h - events from all runners to all subscribers, in a thread of its own.
  *
- *   runners' PUB ──► XSUB (publish) ──┬─► XPUB (events) ──► subscribers' SUB
+ *   runners' XPUB ─► XSUB (publish) ──┬─► XPUB (events) ──► subscribers' SUB
  *   this broker ───► inproc ──┘       └─► XPUB of one key, limited to its topics ──► its SUB
  *
  * Subscriptions travel the other way, up to the runners, so what nobody reads is not sent. A runner that links up gets all
- * of them at once, sorted, and behind them the mark, which is in the welcome: whoever sees it knows that he is heard. For a subscriber that does not
- * read, at most `kept` events are kept; it loses the others and sees the gap in `seq`. libzmq counts messages, not bytes:
- * such a subscriber costs up to kept x (size of an event + 0.3 KiB), and nobody else anything.
+ * of them at once, sorted, and behind them the mark, which is in the welcome: whoever sees it knows that he is heard.
+ *
+ * For a subscriber that does not read, at most `kept` events are kept; it loses the others and sees the gap in `seq`.
+ * libzmq counts messages, not bytes: such a subscriber costs up to kept x (size of an event + 0.3 KiB), and nobody else
+ * anything.
  *
  * An event is three parts with a topic; whatever else is published goes nowhere, counted and logged.
  *
