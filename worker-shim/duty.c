@@ -57,4 +57,10 @@ const char *duty_event_name(duty_event_t event)
     static const char *const names[] = { DUTY_EVENTS(X) };
     return names[event];
 }
+
+const char *duty_action_name(duty_action_t action)
+{
+    static const char *const names[] = { DUTY_ACTIONS(X) };
+    return names[action];
+}
 #undef X

@@ -40,22 +40,29 @@ struct execution {
     sink_t sink;
 };
 
+static void feed(lasting_t *session, duty_event_t event); /* a start that fails is an event as well */
+
 /* ---- telling ---- */
+
+static void log_dropped_steering(rz_rc_t rc, size_t bytes)
+{
+    rz_log_warn("steering.dropped", "reason=%s bytes=%zu", rz_rc_name(rc), bytes);
+}
 
 /* When its stdin is closed its end is near: it was seen to close it, or to exit. */
 static void tell_the_run(lasting_t *session)
 {
     rz_str_t lines = rz_buf_str(&session->told);
-    size_t run = (size_t)((const char *)memchr(lines.p, '\n', lines.n) - lines.p) + 1;
+    size_t n = (size_t)((const char *)memchr(lines.p, '\n', lines.n) - lines.p) + 1;
+    rz_str_t run = { lines.p, n }, steering = { lines.p + n, lines.n - n };
     talk_begin_run(session->talk);
-    if (talk_tell(session->talk, (rz_str_t){ lines.p, run }) == RZ_FULL) {
+    if (talk_tell(session->talk, run) == RZ_FULL) {
         rz_buf_fini(&session->told); /* not told again: another would not read it either */
         talk_break(session->talk, "does not read its stdin");
-    } else if (run < lines.n)
-        talk_tell(session->talk, (rz_str_t){ lines.p + run, lines.n - run });
+    } else if (steering.n > 0 && talk_tell(session->talk, steering) == RZ_FULL) {
+        log_dropped_steering(RZ_FULL, steering.n);
+    }
 }
-
-static void start_again(lasting_t *session);
 
 /* One that does not read does not hear this either: the grace deals with it. */
 static void ask_to_stop(lasting_t *session)
@@ -94,45 +101,6 @@ static void finish_and_leave(lasting_t *session, rz_worker_status_t status, cons
     outcome_t outcome = { .status = status, .error = error };
     finish(session, &outcome);
     leave(session);
-}
-
-static void act(lasting_t *session, duty_action_t action)
-{
-    switch (action) {
-    case DUTY_TELL_RUN:
-        tell_the_run(session);
-        break;
-    case DUTY_START:
-        start_again(session);
-        break;
-    case DUTY_TELL_CANCEL:
-        ask_to_stop(session);
-        break;
-    case DUTY_STOP:
-        talk_stop(session->talk, KILL_GRACE_MS);
-        break;
-    case DUTY_FINISH_AS_TOLD:
-        finish(session, session->said);
-        break;
-    case DUTY_FINISH_FAILED:
-        finish_and_leave(session, RZ_WORKER_ERROR, session->why);
-        break;
-    case DUTY_FINISH_STOPPED:
-        finish_and_leave(session, RZ_WORKER_CANCELLED, NULL);
-        break;
-    case DUTY_NOTHING:
-    case DUTY_AWAIT_RUN:
-        break;
-    }
-}
-
-static void feed(lasting_t *session, duty_event_t event)
-{
-    duty_state_t before = session->duty.state;
-    duty_action_t action = duty_feed(&session->duty, event);
-    rz_log_debug("session.event", "state=%s event=%s next=%s run=%" PRIu64, duty_state_name(before),
-                 duty_event_name(event), duty_state_name(session->duty.state), session->run);
-    act(session, action);
 }
 
 /* ---- what the program says ---- */
@@ -278,6 +246,49 @@ static void start_again(lasting_t *session)
         tell_the_run(session);
 }
 
+/* ---- what is to be done ---- */
+
+static void act(lasting_t *session, duty_action_t action)
+{
+    switch (action) {
+    case DUTY_TELL_RUN:
+        tell_the_run(session);
+        break;
+    case DUTY_START:
+        start_again(session);
+        break;
+    case DUTY_TELL_CANCEL:
+        ask_to_stop(session);
+        break;
+    case DUTY_STOP:
+        talk_stop(session->talk, KILL_GRACE_MS);
+        break;
+    case DUTY_FINISH_AS_TOLD:
+        finish(session, session->said);
+        break;
+    case DUTY_FINISH_FAILED:
+        finish_and_leave(session, RZ_WORKER_ERROR, session->why);
+        break;
+    case DUTY_FINISH_STOPPED:
+        finish_and_leave(session, RZ_WORKER_CANCELLED, NULL);
+        break;
+    case DUTY_NOTHING:
+    case DUTY_AWAIT_RUN:
+        break;
+    }
+}
+
+static void feed(lasting_t *session, duty_event_t event)
+{
+    duty_state_t before = session->duty.state;
+    duty_action_t action = duty_feed(&session->duty, event);
+    rz_log_debug("session.event", "state=%s event=%s next=%s run=%" PRIu64, duty_state_name(before),
+                 duty_event_name(event), duty_state_name(session->duty.state), session->run);
+    act(session, action);
+}
+
+/* ---- from its first start to the end of the worker ---- */
+
 static lasting_t *session_open(const setting_t *setting)
 {
     lasting_t *session = rz_alloc(sizeof(*session));
@@ -332,7 +343,7 @@ static void session_steer(execution_t *run, const char *text)
     if (again)
         rz_buf_put(&session->told, line.data, line.len);
     else if (rc != RZ_OK)
-        rz_log_warn("steering.dropped", "reason=%s bytes=%zu", rz_rc_name(rc), line.len);
+        log_dropped_steering(rc, line.len);
     rz_buf_fini(&line);
 }
 

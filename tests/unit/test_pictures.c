@@ -6,6 +6,7 @@
  * `[*] --> STATE` where a life begins and `STATE --> [*]` where nothing can happen any more. When a picture is wrong
  * the fact prints what the table says, ready to be pasted. */
 #include "course.h"
+#include "duty.h"
 #include "facts.h"
 #include "freeze.h"
 #include "phase.h"
@@ -115,7 +116,24 @@ static const char *phase_fed(int *state, int event)
     return action == PHASE_DO_NOTHING ? NULL : phase_action_name(action);
 }
 
-static const machine_t runner = { "Runner", PHASES, PHASE_EVENTS, phase_text, phase_event_text, phase_fed };
+static const char *duty_state_text(int state)
+{
+    return duty_state_name((duty_state_t)state);
+}
+
+static const char *duty_event_text(int event)
+{
+    return duty_event_name((duty_event_t)event);
+}
+
+static const char *duty_fed(int *state, int event)
+{
+    duty_t duty = { .state = (duty_state_t)*state };
+    duty_action_t action = duty_feed(&duty, (duty_event_t)event);
+    *state = (int)duty.state;
+    return action == DUTY_NOTHING ? NULL : duty_action_name(action);
+}
+
 static const char *freeze_state_text(int state)
 {
     return freeze_state_name((freeze_state_t)state);
@@ -134,8 +152,11 @@ static const char *freeze_feed_text(int *state, int event)
     return action == FREEZE_DO_NOTHING ? NULL : freeze_action_name(action);
 }
 
+static const machine_t runner = { "Runner", PHASES, PHASE_EVENTS, phase_text, phase_event_text, phase_fed };
 static const machine_t freeze = { "Freeze",          FREEZE_STATES,     FREEZE_EVENTS,
                                   freeze_state_text, freeze_event_text, freeze_feed_text };
+static const machine_t duty = { "Duty",          DUTY_STATE_COUNT, DUTY_EVENT_COUNT,
+                                duty_state_text, duty_event_text,  duty_fed };
 static const machine_t activation = { "Activation",     ACT_STATES,       ACT_EVENTS,
                                       activation_state, activation_event, activation_feed };
 static const machine_t worker = { "Worker",          WORKER_STATES,     WORKER_EVENTS,
@@ -322,11 +343,18 @@ static void the_picture_of_a_freeze_is_its_table(void **state)
     the_picture_is_the_table(&freeze);
 }
 
+static void the_picture_of_a_duty_is_its_table(void **state)
+{
+    (void)state;
+    the_picture_is_the_table(&duty);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_picture_of_a_runner_is_its_table),
     cmocka_unit_test(the_picture_of_an_activation_is_its_table),
     cmocka_unit_test(the_picture_of_a_worker_is_its_table),
     cmocka_unit_test(the_picture_of_a_pool_entry_is_its_table),
     cmocka_unit_test(the_picture_of_a_freeze_is_its_table),
+    cmocka_unit_test(the_picture_of_a_duty_is_its_table),
 };
 RZ_FACTS(tests)
