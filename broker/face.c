@@ -224,12 +224,11 @@ static void tell_outside(face_t *face, size_t outside)
     face->unlogged = 0;
 }
 
-/* The first, and whenever their number has doubled. */
 static void tell_malformed(face_t *face, size_t n)
 {
     uint64_t before = face->malformed;
     face->malformed += n;
-    if ((before ^ face->malformed) > before)
+    if (rz_log_worth(before, face->malformed))
         rz_log_warn("events.no_subscription",
                     "key=%s count=%" PRIu64 " why=\"a subscription is 1 or 0 and a topic\"", face->name,
                     face->malformed);

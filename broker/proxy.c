@@ -136,11 +136,10 @@ static bool is_event(const event_t *event)
            zmq_msg_size(&event->part[1]) <= PART_MAX && zmq_msg_size(&event->part[2]) <= PART_MAX;
 }
 
-/* Whoever sends nothing else shall not fill the log. */
 static void tell_malformed(proxy_t *proxy, const event_t *event)
 {
     uint64_t n = atomic_fetch_add(&proxy->events_malformed, 1) + 1;
-    if ((n & (n - 1)) == 0)
+    if (rz_log_worth(n - 1, n))
         rz_log_warn("events.malformed",
                     "parts=%zu topic_bytes=%zu count=%" PRIu64
                     " why=\"an event is %d parts, its topic 1 to %d bytes, the others at most %zu\"",

@@ -106,6 +106,12 @@ static void write_all(const char *bytes, size_t n)
     }
 }
 
+/* The highest bit has moved. */
+bool rz_log_worth(uint64_t before, uint64_t now)
+{
+    return (before ^ now) > before;
+}
+
 void rz_log(rz_log_level_t level, const char *event, const char *fmt, ...)
 {
     if (level < rz_log_level() || level >= RZ_LOG_OFF)

@@ -13,6 +13,9 @@
 
 #include "base/rc.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 typedef enum { RZ_LOG_DEBUG, RZ_LOG_INFO, RZ_LOG_WARN, RZ_LOG_ERROR, RZ_LOG_OFF } rz_log_level_t;
 
 /* Call before threads start; program (copied, at most 63 bytes) may be NULL. The level may change
@@ -21,6 +24,9 @@ void rz_log_setup(const char *program, rz_log_level_t level);
 rz_log_level_t rz_log_level(void);
 /* debug info warn error off; else RZ_BAD_FIELD. */
 rz_rc_t rz_log_level_parse(const char *name, rz_log_level_t *out);
+/* For what others can cause without end, and shall not fill the log with: whether a count that was `before` and is `now` is
+ * worth a line. The first is, and then whenever their number has doubled. */
+bool rz_log_worth(uint64_t before, uint64_t now);
 void rz_log(rz_log_level_t level, const char *event, const char *fmt, ...) RZ_PRINTF(3, 4);
 
 #define rz_log_debug(...)                                                                                    \

@@ -33,11 +33,10 @@ void ws_context_wake(rz_ws_context_t *context)
 
 /* ---- the beginning of a connection ---- */
 
-/* Somebody who knocks without end shall not fill the log: the first is told, and whenever their number has doubled. */
 static void count_refusal(rz_ws_server_t *server, const char *why, unsigned status)
 {
     server->refused++;
-    if ((server->refused & (server->refused - 1)) == 0)
+    if (rz_log_worth(server->refused - 1, server->refused))
         rz_log_warn("ws.refused", "why=%s status=%u count=%" PRIu64, why, status, server->refused);
 }
 
@@ -388,8 +387,8 @@ static void destroy_closed_servers(rz_ws_context_t *context)
 
 /* ---- the context ---- */
 
-/* What it says without end, as it does when no descriptor is left for a connection that waits, is told whenever the number has
- * doubled. One line is kept for the process, as the library has one log. */
+/* It says the same without end when no descriptor is left for a connection that waits. One line is kept for the process, as
+ * the library has one log. */
 static void on_library_log(int level, const char *line)
 {
     static char last[LIBRARY_LINE_MAX];
@@ -399,7 +398,7 @@ static void on_library_log(int level, const char *line)
     snprintf(text, sizeof text, "%.*s", (int)strcspn(line, "\n"), line);
     count = strcmp(text, last) == 0 ? count + 1 : 1;
     memcpy(last, text, sizeof last);
-    if ((count & (count - 1)) == 0)
+    if (rz_log_worth(count - 1, count))
         rz_log_error("ws.library", "text=\"%s\" count=%" PRIu64, text, count);
 }
 

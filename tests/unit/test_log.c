@@ -171,6 +171,19 @@ static void levels_are_read_by_name(void **state)
 }
 
 /* clang-format off */
+static void what_comes_without_end_is_worth_a_line_whenever_it_has_doubled(void **state)
+{
+    (void)state;
+    unsigned lines = 0;
+    for (uint64_t n = 1; n <= 1024; n++)
+        lines += rz_log_worth(n - 1, n);
+    assert_int_equal(lines, 11); /* 1, 2, 4, ... 1024 */
+    assert_true(rz_log_worth(3, 100));
+    assert_false(rz_log_worth(64, 127));
+    assert_false(rz_log_worth(0, 0));
+    assert_true(rz_log_worth(UINT64_MAX / 2, UINT64_MAX));
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_line_is_time_level_event_and_keys, capture_begin, capture_end),
     cmocka_unit_test_setup_teardown(the_program_is_named_once_it_is_known, capture_begin, capture_end),
@@ -181,6 +194,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(errno_is_left_alone, capture_begin, capture_end),
     cmocka_unit_test_setup_teardown(lines_of_several_threads_do_not_mix, capture_begin, capture_end),
     cmocka_unit_test(levels_are_read_by_name),
+    cmocka_unit_test(what_comes_without_end_is_worth_a_line_whenever_it_has_doubled),
 };
 /* clang-format on */
 
