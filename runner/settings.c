@@ -47,24 +47,6 @@ static rz_rc_t set_text(char *out, size_t size, const rz_config_t *config, const
     return RZ_OK;
 }
 
-static void set_drain_policy(settings_t *s, const rz_config_t *config)
-{
-    const char *text = rz_config_str(config, "runner.drain_policy"); /* one of them */
-    unsigned i = 0;
-    while (rz_drain_policies[i + 1] != NULL && strcmp(text, rz_drain_policies[i]) != 0)
-        i++;
-    s->drain_policy = (rz_drain_policy_t)i;
-}
-
-static void set_cgroups(settings_t *s, const rz_config_t *config)
-{
-    const char *text = rz_config_str(config, "runner.cgroups"); /* one of them */
-    unsigned i = 0;
-    while (tree_wishes[i + 1] != NULL && strcmp(text, tree_wishes[i]) != 0)
-        i++;
-    s->tree.wish = (tree_wish_t)i;
-}
-
 static rz_rc_t set_texts(settings_t *s, const rz_config_t *config, rz_err_t *err)
 {
     if (gethostname(s->host, sizeof s->host - 1) != 0 || s->host[0] == '\0')
@@ -99,8 +81,8 @@ static void set_numbers_and_words(settings_t *s, const rz_config_t *config)
     s->register_ms = (uint64_t)rz_config_int(config, "runner.register_secs") * 1000;
     s->cancel_grace_ms = (uint64_t)rz_config_int(config, "runner.cancel_grace_ms");
     s->needs_credential = strcmp(rz_config_str(config, "runner.missing_credential"), "error") == 0;
-    set_drain_policy(s, config);
-    set_cgroups(s, config);
+    s->drain_policy = (rz_drain_policy_t)rz_config_word(config, "runner.drain_policy");
+    s->tree.wish = (tree_wish_t)rz_config_word(config, "runner.cgroups");
     s->drain_ms = (uint64_t)rz_config_int(config, "runner.drain_secs") * 1000;
     s->cordoned = rz_config_bool(config, "runner.cordoned");
     s->approval_ms = (uint64_t)rz_config_int(config, "runner.approval_secs") * 1000;

@@ -15,8 +15,6 @@
 #define STALE_MS 5000 /* for a predecessor to be gone, and for what it left from SIGKILL to its end */
 #define GONE_MS  1000 /* the same for ours, whose end was seen in /proc already          */
 
-const char *const tree_wishes[] = { [TREE_AUTO] = "auto", [TREE_ON] = "on", [TREE_OFF] = "off", NULL };
-
 /* Of a branch as a whole. */
 enum { BRANCH_MEMORY, BRANCH_PROCESSES, BRANCH_BOUNDS };
 static const struct {

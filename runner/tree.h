@@ -23,8 +23,7 @@
 #include <sys/types.h>
 
 /* Control groups: where they can be had; or it cannot be opened; never. */
-typedef enum { TREE_AUTO, TREE_ON, TREE_OFF } tree_wish_t;
-extern const char *const tree_wishes[]; /* "auto", "on", "off", NULL */
+typedef enum { TREE_AUTO, TREE_ON, TREE_OFF } tree_wish_t; /* as runner.cgroups has its words */
 
 typedef struct {
     tree_wish_t wish;

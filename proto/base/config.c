@@ -483,6 +483,17 @@ const char *rz_config_str(const rz_config_t *config, const char *key)
     return text;
 }
 
+unsigned rz_config_word(const rz_config_t *config, const char *key)
+{
+    const rz_setting_t *setting = must_find(key);
+    unsigned i = 0;
+    if (setting->words == NULL)
+        no_such_key(key);
+    while (strcmp(setting->words[i], slot_of(config, setting)->value.text) != 0) /* it is one of them */
+        i++;
+    return i;
+}
+
 int64_t rz_config_int(const rz_config_t *config, const char *key)
 {
     return number_of(config, key, RZ_SETTING_INT);

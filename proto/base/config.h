@@ -25,6 +25,7 @@ void rz_config_destroy(rz_config_t **config);
 /* The key must be in the table: anything else is our own bug. Text is lent; "" when unset. */
 const char *rz_config_str(const rz_config_t *config, const char *key);
 int64_t rz_config_int(const rz_config_t *config, const char *key);
+unsigned rz_config_word(const rz_config_t *config, const char *key); /* which of its words, from 0 */
 bool rz_config_bool(const rz_config_t *config, const char *key);
 const cJSON *rz_config_list(const rz_config_t *config,
                             const char *key); /* array of strings; may be empty, never NULL */

@@ -13,38 +13,30 @@
 
 #define TEXT_MAX 4096 /* bytes of one value or list entry */
 
-#define TEXT(key, dflt, sentence)                                                                            \
-    {                                                                                                        \
-        key, RZ_SETTING_TEXT, dflt, 0, 0, sentence                                                           \
-    }
-#define ID(key, sentence)                                                                                    \
-    {                                                                                                        \
-        key, RZ_SETTING_ID, "", 0, 0, sentence                                                               \
-    }
-#define ENDPOINT(key, dflt, sentence)                                                                        \
-    {                                                                                                        \
-        key, RZ_SETTING_ENDPOINT, dflt, 0, 0, sentence                                                       \
-    }
-#define HTTP(key, dflt, sentence)                                                                            \
-    {                                                                                                        \
-        key, RZ_SETTING_HTTP, dflt, 0, 0, sentence                                                           \
-    }
-#define INT(key, dflt, min, max, sentence)                                                                   \
-    {                                                                                                        \
-        key, RZ_SETTING_INT, dflt, min, max, sentence                                                        \
-    }
-
 /* clang-format off */
-const rz_setting_t rz_settings[] = {
-    { "log.level", RZ_SETTING_LEVEL, "info", 0, 0, "least level that is logged: debug, info, warn, error, off" },
+#define OF(key_, kind_, dflt_, sentence_) \
+    { .key = (key_), .kind = (kind_), .dflt = (dflt_), .sentence = (sentence_) }
+#define TEXT(key, dflt, sentence)     OF(key, RZ_SETTING_TEXT, dflt, sentence)
+#define ID(key, sentence)             OF(key, RZ_SETTING_ID, "", sentence)
+#define ENDPOINT(key, dflt, sentence) OF(key, RZ_SETTING_ENDPOINT, dflt, sentence)
+#define HTTP(key, dflt, sentence)     OF(key, RZ_SETTING_HTTP, dflt, sentence)
+#define BOOL(key, dflt, sentence)     OF(key, RZ_SETTING_BOOL, dflt, sentence)
+#define INT(key_, dflt_, min_, max_, sentence_) \
+    { .key = (key_), .kind = RZ_SETTING_INT, .dflt = (dflt_), .sentence = (sentence_), .min = (min_), .max = (max_) }
+#define WORD(key_, dflt_, sentence_, ...) \
+    { .key = (key_), .kind = RZ_SETTING_WORD, .dflt = (dflt_), .sentence = (sentence_), \
+      .words = (const char *const[]){ __VA_ARGS__, NULL } }
 
-    { "redis.url", RZ_SETTING_URL, "redis://127.0.0.1:6379", 0, 0, "where the store listens" },
+const rz_setting_t rz_settings[] = {
+    WORD("log.level", "info", "least level that is logged: debug, info, warn, error, off", "debug", "info", "warn", "error", "off"),
+
+    OF("redis.url", RZ_SETTING_URL, "redis://127.0.0.1:6379", "where the store listens"),
     TEXT("redis.user", "", "user of the store's access list"),
-    { "redis.password", RZ_SETTING_SECRET, "", 0, 0, "its password" },
+    OF("redis.password", RZ_SETTING_SECRET, "", "its password"),
     TEXT("redis.password_file", "", "file that holds it, mode 0600"),
     TEXT("redis.sentinel_user", "", "user at the sentinels, if redis.url names such"),
-    { "redis.sentinel_password", RZ_SETTING_SECRET, "", 0, 0, "its password" },
-    { "redis.plaintext", RZ_SETTING_BOOL, "false", 0, 0, "speak to a Redis on another host in the clear" },
+    OF("redis.sentinel_password", RZ_SETTING_SECRET, "", "its password"),
+    BOOL("redis.plaintext", "false", "speak to a Redis on another host in the clear"),
     INT("redis.replicas", "0", 0, 16, "replicas of Redis that must confirm each write, at least; 0: none are asked"),
     INT("redis.timeout_ms", "5000", 10, 600000, "how long one call to the store may take, ms"),
 
@@ -76,10 +68,10 @@ const rz_setting_t rz_settings[] = {
     INT("limits.event_bytes", "262144", 1024, (int64_t)RZ_EVENT_MAX, "largest worker event, bytes"),
 
     ID("runner.name", "name of this runner; empty: from the host name"),
-    { "runner.brokers", RZ_SETTING_ENDPOINTS, "tcp://127.0.0.1:7413", 0, 0, "broker.runners of every broker to link to" },
+    OF("runner.brokers", RZ_SETTING_ENDPOINTS, "tcp://127.0.0.1:7413", "broker.runners of every broker to link to"),
     HTTP("runner.http", "tcp://127.0.0.1:*", "where health and metrics are served; empty: nowhere"),
     INT("runner.slots", "8", 1, 1024, "activations that run at the same time"),
-    { "runner.labels", RZ_SETTING_IDS, "", 0, 0, "labels that jobs may require" },
+    OF("runner.labels", RZ_SETTING_IDS, "", "labels that jobs may require"),
     INT("runner.idle_per_key", "4", 0, 1024, "parked workers of one pool key"),
     INT("runner.idle_max_total", "0", 0, 4096, "parked workers in all; 0: as many as slots"),
     INT("runner.idle_secs", "300", 1, 86400, "how long a worker stays parked, s"),
@@ -94,10 +86,10 @@ const rz_setting_t rz_settings[] = {
     INT("runner.limits.memory_mb", "0", 0, 1073741824, "address space of each process of a worker, MiB; 0: any"),
     INT("runner.limits.worker_memory_mb", "0", 0, 1073741824, "memory of a worker with all that it starts, MiB; takes its control group; 0: any"),
     INT("runner.limits.worker_processes", "0", 0, 4194304, "processes and threads of a worker with all that it starts; takes its control group; 0: any"),
-    { "runner.cgroups", RZ_SETTING_WISH, "auto", 0, 0, "whether each worker gets a control group of its own: auto (where they are delegated), on (or no start), off (signals)" },
-    { "runner.cordoned", RZ_SETTING_BOOL, "false", 0, 0, "whether it begins cordoned: linked, and without new work until `rhizome runner uncordon`" },
+    WORD("runner.cgroups", "auto", "whether each worker gets a control group of its own: auto (where they are delegated), on (or no start), off (signals)", "auto", "on", "off"),
+    BOOL("runner.cordoned", "false", "whether it begins cordoned: linked, and without new work until `rhizome runner uncordon`"),
     INT("runner.drain_secs", "300", 0, 31536000, "how long a drain waits for what runs before runner.drain_policy decides, s"),
-    { "runner.drain_policy", RZ_SETTING_POLICY, "wait", 0, 0, "then: wait (on, for ever), requeue (rerun elsewhere what has an attempt left, stop the rest) or cancel" },
+    WORD("runner.drain_policy", "wait", "then: wait (on, for ever), requeue (rerun elsewhere what has an attempt left, stop the rest) or cancel", "wait", "requeue", "cancel"),
     INT("runner.recycle_runs", "0", 0, 1000000000, "runs after which a worker is replaced; 0: never"),
     INT("runner.recycle_mb", "0", 0, 1048576, "resident memory above which an idle worker is replaced, MiB; 0: never"),
     INT("runner.freeze_ms", "12000", 500, 600000, "workers stand still when no broker answered for so long, ms; less than broker.lease_ms"),
@@ -105,12 +97,12 @@ const rz_setting_t rz_settings[] = {
     INT("runner.approval_secs", "300", 1, 86400, "how long a worker's question waits for a person before it is denied, s"),
     TEXT("runner.credentials", "", "file of provider credentials, mode 0600; empty: none"),
     TEXT("runner.default_provider", "", "provider of children whose model names none"),
-    { "runner.missing_credential", RZ_SETTING_SEVERITY, "error", 0, 0, "a child's provider has no credential: error, or warn and run" },
-    { "runner.env_allow", RZ_SETTING_TEXTS, "PATH,HOME,LANG,LC_ALL,TZ,TMPDIR", 0, 0, "variables that workers inherit" },
+    WORD("runner.missing_credential", "error", "a child's provider has no credential: error, or warn and run", "error", "warn"),
+    OF("runner.env_allow", RZ_SETTING_TEXTS, "PATH,HOME,LANG,LC_ALL,TZ,TMPDIR", "variables that workers inherit"),
 
     TEXT("security.key", "", "file of this program's key, mode 0600 (`rhizome key new`); empty: in the clear"),
     TEXT("security.allow", "", "a broker's list of the keys that may connect (`rhizome key list`)"),
-    { "security.insecure", RZ_SETTING_BOOL, "false", 0, 0, "a broker may listen beyond this host without keys: whoever reaches it rules it" },
+    BOOL("security.insecure", "false", "a broker may listen beyond this host without keys: whoever reaches it rules it"),
 
     ENDPOINT("control", "", "control endpoint to ask; empty: from the context file of `rhizome up`"),
     TEXT("up.state_dir", "", "where `rhizome up` keeps its data; empty: the user's state folder"),
@@ -118,27 +110,6 @@ const rz_setting_t rz_settings[] = {
 };
 /* clang-format on */
 const size_t rz_settings_count = sizeof(rz_settings) / sizeof(rz_settings[0]);
-
-/* NULL-terminated; NULL for what is not one of some words. */
-static const char *const *words_of(rz_setting_kind_t kind)
-{
-    static const char *const levels[] = { "debug", "info", "warn", "error", "off", NULL };
-    static const char *const policies[] = { "wait", "requeue", "cancel", NULL };
-    static const char *const severities[] = { "error", "warn", NULL };
-    static const char *const wishes[] = { "auto", "on", "off", NULL };
-    switch (kind) {
-    case RZ_SETTING_LEVEL:
-        return levels;
-    case RZ_SETTING_POLICY:
-        return policies;
-    case RZ_SETTING_SEVERITY:
-        return severities;
-    case RZ_SETTING_WISH:
-        return wishes;
-    default:
-        return NULL;
-    }
-}
 
 /* ---- names ---- */
 
@@ -206,12 +177,12 @@ static bool is_word(const char *const *words, const char *text)
     return *words != NULL;
 }
 
-/* One text of a kind that holds text, or one entry of a list. */
-static bool is_sound(rz_setting_kind_t kind, const char *text)
+/* One text of a setting that holds text, or one entry of its list. */
+static bool is_sound(const rz_setting_t *setting, const char *text)
 {
     if (strlen(text) > TEXT_MAX)
         return false;
-    switch (kind) {
+    switch (setting->kind) {
     case RZ_SETTING_ID:
     case RZ_SETTING_IDS:
         return rz_id_valid(rz_str(text));
@@ -220,11 +191,8 @@ static bool is_sound(rz_setting_kind_t kind, const char *text)
         return is_endpoint(text);
     case RZ_SETTING_HTTP:
         return *text == '\0' || is_tcp(text);
-    case RZ_SETTING_LEVEL:
-    case RZ_SETTING_POLICY:
-    case RZ_SETTING_SEVERITY:
-    case RZ_SETTING_WISH:
-        return is_word(words_of(kind), text);
+    case RZ_SETTING_WORD:
+        return is_word(setting->words, text);
     case RZ_SETTING_TEXTS:
         return *text != '\0';
     default:
@@ -263,7 +231,7 @@ static bool take_list(const rz_setting_t *setting, const char *text, cJSON **out
     while (good && *text != '\0') {
         size_t n = strcspn(text, ",");
         char *entry = rz_strndup(text, n);
-        good = is_sound(setting->kind, entry) && (text[n] == '\0' || text[n + 1] != '\0');
+        good = is_sound(setting, entry) && (text[n] == '\0' || text[n + 1] != '\0');
         cJSON_AddItemToArray(list, cJSON_CreateString(entry));
         rz_free(entry);
         text += text[n] == ',' ? n + 1 : n;
@@ -286,7 +254,7 @@ bool rz_setting_from_text(const rz_setting_t *setting, const char *text, rz_sett
     if (is_list(setting->kind))
         return take_list(setting, text, &out->list);
     bool unset = *text == '\0' && *setting->dflt == '\0';
-    if (!unset && !is_sound(setting->kind, text))
+    if (!unset && !is_sound(setting, text))
         return false;
     out->text = rz_strdup(text);
     return true;
@@ -295,7 +263,7 @@ bool rz_setting_from_text(const rz_setting_t *setting, const char *text, rz_sett
 static bool copy_list(const rz_setting_t *setting, const cJSON *json, cJSON **out)
 {
     for (const cJSON *entry = json->child; entry != NULL; entry = entry->next)
-        if (!cJSON_IsString(entry) || !is_sound(setting->kind, entry->valuestring))
+        if (!cJSON_IsString(entry) || !is_sound(setting, entry->valuestring))
             return false;
     if (cJSON_GetArraySize(json) > RZ_LIST_MAX)
         return false;
@@ -352,11 +320,8 @@ void rz_setting_allowed(const rz_setting_t *setting, rz_buf_t *out)
     case RZ_SETTING_BOOL:
         rz_buf_puts(out, "true or false");
         break;
-    case RZ_SETTING_LEVEL:
-    case RZ_SETTING_POLICY:
-    case RZ_SETTING_SEVERITY:
-    case RZ_SETTING_WISH:
-        put_words(words_of(setting->kind), out);
+    case RZ_SETTING_WORD:
+        put_words(setting->words, out);
         break;
     case RZ_SETTING_ID:
         rz_buf_puts(out, "an id of 1 to 128 letters, digits and . _ : -");

@@ -11,10 +11,7 @@ typedef enum {
     RZ_SETTING_ID,       /* id.h                                            */
     RZ_SETTING_ENDPOINT, /* where a ZeroMQ socket binds or connects         */
     RZ_SETTING_HTTP,     /* where HTTP is served; may be "": nowhere        */
-    RZ_SETTING_LEVEL,    /* one of some words: a log level,                 */
-    RZ_SETTING_POLICY,   /* what a drain does at its deadline,              */
-    RZ_SETTING_SEVERITY, /* how bad it is                                   */
-    RZ_SETTING_WISH,     /* of what may not be there                        */
+    RZ_SETTING_WORD,     /* one of its words                                */
     RZ_SETTING_INT,      /* min to max                                      */
     RZ_SETTING_BOOL,     /* true or false                                   */
     RZ_SETTING_TEXTS,    /* lists; in environment and flags comma separated */
@@ -29,6 +26,7 @@ typedef struct {
         *dflt; /* as text; a single value whose default is "" may be "", and so may one of RZ_SETTING_HTTP */
     int64_t min, max; /* of RZ_SETTING_INT */
     const char *sentence;
+    const char *const *words; /* of RZ_SETTING_WORD, NULL at their end */
 } rz_setting_t;
 
 extern const rz_setting_t rz_settings[];

@@ -459,7 +459,9 @@ static void no_two_settings_share_a_key_a_variable_or_a_flag(void **state)
 static void booleans_are_true_or_false_and_nothing_else(void **state)
 {
     (void)state;
-    static const rz_setting_t setting = { "x.y", RZ_SETTING_BOOL, "false", 0, 0, "a switch" };
+    static const rz_setting_t setting = {
+        .key = "x.y", .kind = RZ_SETTING_BOOL, .dflt = "false", .sentence = "a switch"
+    };
     rz_setting_value_t value;
     assert_true(rz_setting_from_text(&setting, "true", &value) && value.number == 1);
     assert_true(rz_setting_from_text(&setting, "false", &value) && value.number == 0);

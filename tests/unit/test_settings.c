@@ -68,6 +68,20 @@ static void control_groups_are_used_where_they_can_be_had_unless_configured(void
     assert_int_equal(settings.tree.wish, TREE_OFF);
 }
 
+static void the_policy_of_a_drain_is_the_one_that_its_word_names(void **state)
+{
+    (void)state;
+    settings_t settings;
+    assert_int_equal(settings_of(NULL, &settings, NULL), RZ_OK);
+    assert_int_equal(settings.drain_policy, RZ_DRAIN_WAIT);
+    for (unsigned policy = 0; rz_drain_policies[policy] != NULL; policy++) {
+        char flag[64];
+        snprintf(flag, sizeof flag, "--runner-drain-policy=%s", rz_drain_policies[policy]);
+        assert_int_equal(settings_of(flag, &settings, NULL), RZ_OK);
+        assert_int_equal(settings.drain_policy, policy);
+    }
+}
+
 static void a_default_provider_is_a_short_name(void **state)
 {
     (void)state;
@@ -86,6 +100,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_missing_credential_is_an_error_unless_configured),
     cmocka_unit_test(another_word_for_it_is_refused_with_the_allowed_ones),
     cmocka_unit_test(control_groups_are_used_where_they_can_be_had_unless_configured),
+    cmocka_unit_test(the_policy_of_a_drain_is_the_one_that_its_word_names),
     cmocka_unit_test(a_default_provider_is_a_short_name),
 };
 
