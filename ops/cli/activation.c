@@ -15,6 +15,14 @@ const char *activation_word(const cJSON *activation)
     return strcmp(state, "terminal") == 0 ? pick_text(activation, "status") : state;
 }
 
+outcome_t activation_ended_at_once(const cJSON *activation)
+{
+    if (strcmp(pick_text(activation, "state"), "terminal") != 0)
+        return EXIT_DONE;
+    say("%s ended at once: %s", pick_text(activation, "child"), pick_text(activation, "error"));
+    return outcome_of_status(pick_text(activation, "status"));
+}
+
 void activation_attempt(const cJSON *activation, char out[24])
 {
     snprintf(out, 24, "%" PRIu64 "/%" PRIu64, pick_count(activation, "attempt") % 1000,

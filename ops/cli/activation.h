@@ -1,6 +1,8 @@
 /* activation.h - how an activation of a reply is shown. */
 #pragma once
 
+#include "outcome.h"
+
 #include "base/buf.h"
 
 #include <cjson/cJSON.h>
@@ -8,6 +10,8 @@
 
 /* Its status when it ended, else its state. Lent. */
 const char *activation_word(const cJSON *activation);
+/* Of a receipt: EXIT_DONE when the job goes its way. If it had ended before it could, says why, and gives the exit code. */
+outcome_t activation_ended_at_once(const cJSON *activation);
 /* "2/3": attempts begun of those allowed. */
 void activation_attempt(const cJSON *activation, char out[24]);
 /* How long ago a time of RFC 3339 was by this host's clock: good enough for eyes. "" when it is none. */

@@ -206,6 +206,18 @@ void explain_table(const cJSON *reply, table_t *table)
 
 /* ---- what to do ---- */
 
+/* Its parent was cancelled with its tree: the store ends its error so. */
+static bool waits_for_parent(const cJSON *activation)
+{
+    const char *error = pick_text(activation, "error");
+    rz_buf_t end = { 0 };
+    rz_buf_printf(&end, "; run %s anew first", pick_text(activation, "parent"));
+    size_t n = strlen(error);
+    bool does = n >= end.len && strcmp(error + n - end.len, end.data) == 0;
+    rz_buf_fini(&end);
+    return does;
+}
+
 void explain_remedy(const cJSON *reply, rz_buf_t *out)
 {
     const cJSON *activation = activation_of(reply);
@@ -215,6 +227,8 @@ void explain_remedy(const cJSON *reply, rz_buf_t *out)
     else if (strcmp(word, "assigned") == 0 || strcmp(word, "running") == 0)
         rz_buf_printf(out, "rhizome watch %s/%s; rhizome logs %s; rhizome cancel %s",
                       pick_text(activation, "parent"), child, child, child);
+    else if (strcmp(word, "cancelled") == 0 && waits_for_parent(activation))
+        rz_buf_printf(out, "rhizome retry %s; rhizome retry %s", pick_text(activation, "parent"), child);
     else if (strcmp(word, "error") == 0 || strcmp(word, "timeout") == 0 || strcmp(word, "cancelled") == 0)
         rz_buf_printf(out, "rhizome logs %s; rhizome retry %s", child, child);
 }

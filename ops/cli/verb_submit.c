@@ -83,6 +83,9 @@ static void on_reply(batch_t *batch, const reply_t *reply)
     if (reply->code == RZ_OK || reply->code == RZ_DUPLICATE) {
         batch->accepted++;
         print_receipt(reply);
+        if (reply->code == RZ_OK) /* one that is known already had its time */
+            batch->outcome =
+                outcome_worse(batch->outcome, activation_ended_at_once(pick(reply->tree, "activation")));
         return;
     }
     if (common.json)
@@ -162,7 +165,8 @@ const verb_t verb_submit = {
     .summary = "hand over spawn jobs and print a receipt for each",
     .detail =
         "The argument is one job as JSON, a file, or - for standard input; files and input hold one job, or one\n"
-        "a line. Every receipt is durable: what is printed will run. The exit code is that of the worst.",
+        "a line. Each receipt tells the state: `queued`, `assigned`, or how it ended at once, and why. The exit code is\n"
+        "that of the worst: 4 for one that was cancelled at once, because its parent was with its tree; 1 for an error.",
     .examples =
         "rhizome submit '{\"parent_session_id\":\"p\",\"child_session_id\":\"c\",\"session\":{\"id\":\"c\",\n"
         "  \"kind\":\"child\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]},\"require\":{\"profile\":\"echo\"}}'\n"

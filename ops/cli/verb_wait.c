@@ -1,4 +1,5 @@
 /* verb_wait.c - verbs that end with their children: wait, retry. */
+#include "activation.h"
 #include "client.h"
 #include "gather.h"
 #include "out.h"
@@ -68,27 +69,44 @@ static const option_t retry_options[] = {
 
 static void retry_print(const reply_t *reply)
 {
-    printf("%s %s (run %" PRIu64 ")\n", pick_text(reply->tree, "activation.child"),
-           pick_text(reply->tree, "activation.state"), pick_count(reply->tree, "activation.activation"));
+    const cJSON *activation = pick(reply->tree, "activation");
+    printf("%s %s (run %" PRIu64 ")\n", pick_text(activation, "child"), activation_word(activation),
+           pick_count(activation, "activation"));
+}
+
+/* False: it was refused, and *outcome says how. Else it was taken, and *outcome tells whether it goes its way. */
+static bool retry_one(client_t *client, const char *child, outcome_t *outcome)
+{
+    reply_t reply;
+    rz_control_request_t request = { .op = RZ_OP_RETRY, .child = child };
+    *outcome = client_demand(client, &request, ANSWER_MS, &reply);
+    if (*outcome != EXIT_DONE)
+        return false;
+    if (common.json)
+        out_json_bytes(rz_buf_str(&reply.bytes));
+    else
+        retry_print(&reply);
+    *outcome = activation_ended_at_once(pick(reply.tree, "activation"));
+    reply_fini(&reply);
+    return true;
 }
 
 static outcome_t retry_verb(int argc, char **argv)
 {
     outcome_t outcome = EXIT_DONE;
-    int begun = 0;
+    int taken = 0;
     client_t *client = client_open(&outcome);
     if (client == NULL)
         return outcome;
     for (int i = 0; i < argc; i++) {
-        rz_control_request_t request = { .op = RZ_OP_RETRY, .child = argv[i] };
-        outcome_t one = client_show(client, &request, ANSWER_MS, retry_print);
+        outcome_t one;
+        if (retry_one(client, argv[i], &one))
+            argv[taken++] = argv[i];
         outcome = outcome_worse(outcome, one);
-        if (one == EXIT_DONE)
-            argv[begun++] = argv[i];
     }
     fflush(stdout);
-    if (retry_wait && begun > 0)
-        outcome = outcome_worse(outcome, gather_all(client, argv, begun, 0));
+    if (retry_wait && taken > 0)
+        outcome = outcome_worse(outcome, gather_all(client, argv, taken, 0));
     client_close(&client);
     return outcome;
 }
@@ -99,9 +117,10 @@ const verb_t verb_retry = {
     .summary = "run ended children once more, with the session as it is now",
     .detail =
         "Profile, model, tools, labels and attempts are those of the child's latest job. A session whose last message is\n"
-        "not the user's has nothing to do: it ends skipped, unless something was sent to it. Exit codes: 75 when it\n"
-        "runs already or the queue is full, 3 when there is no such child or it was never run; with --wait also\n"
-        "those of `rhizome wait`.",
+        "not the user's has nothing to do: it ends skipped, unless something was sent to it. One whose parent was\n"
+        "cancelled with its tree ends cancelled again until that parent is retried. Exit codes: 75 when it runs already\n"
+        "or the queue is full, 4 when it ended cancelled at once, 3 when there is no such child or it was never run;\n"
+        "with --wait also those of `rhizome wait`.",
     .examples =
         "rhizome retry ch-41\n"
         "rhizome send ch-41 \"once more, with tests\" && rhizome retry ch-41 --wait\n"

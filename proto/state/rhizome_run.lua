@@ -121,9 +121,10 @@ end
 
 -- The end it would have had if the cancel had found it in a queue.
 local function end_with_tree(child, t, R)
-    local why = concat({ 'Cancelled by parent: the tree of ', t[PARENT], ' was cancelled, and it has not run since' })
+    local parent = t[PARENT]
+    local why = concat({ 'Its parent ', parent, ' was cancelled with its tree; run ', parent, ' anew first' })
     t[CANCELLED] = '1'
-    mark_tree(child, call('HGET', P .. 'c:' .. t[PARENT], 'k'))
+    mark_tree(child, call('HGET', P .. 'c:' .. parent, 'k'))
     end_cancelled(child, t, why)
     return with_act('OK', R, child, concat(t, ' '), why)
 end

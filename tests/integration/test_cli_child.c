@@ -103,6 +103,33 @@ static void cancelling_a_tree_ends_every_descendant(void **state)
     conforms("rhizome cancel a --tree --json");
 }
 
+static void what_comes_after_its_parents_tree_was_cancelled_says_what_to_do_and_that_works(void **state)
+{
+    (void)state;
+    static const char why[] =
+        "rhizome: c ended at once: Its parent a was cancelled with its tree; run a anew first\n";
+    shell("rhizome submit '%s'; rhizome cancel a --tree", JOB_FOR_GPU("a"));
+    shell("rhizome submit '%s'", JOB_OF("a", "c", "\"profile\":\"echo\",\"labels\":[\"gpu\"]", "x"));
+    ended_with(4);
+    out_is("c cancelled\n");
+    has(said.err, why);
+    shell("printf '%%s\\n' '%s' '%s' | rhizome submit -", JOB("well", "echo", "x"),
+          JOB_OF("a", "c", "", "x"));
+    ended_with(4);
+    has(said.err, why);
+    has(said.err, "2 accepted, 0 refused");
+    shell("rhizome retry c");
+    ended_with(4);
+    out_is("c cancelled (run 3)\n");
+    has(said.err, why);
+    shell("rhizome explain c");
+    ended_with(0);
+    has(said.err, "next: rhizome retry a; rhizome retry c\n");
+    shell("rhizome retry a; rhizome retry c");
+    ended_with(0);
+    out_is("a queued (run 2)\nc queued (run 4)\n");
+}
+
 static void a_root_that_never_ran_is_cancelled_with_its_tree(void **state)
 {
     (void)state;
@@ -196,6 +223,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(watch_prints_the_events_of_a_parent_only, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(logs_are_what_the_worker_wrote_to_stderr, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(cancelling_a_tree_ends_every_descendant, rig_with_agents, rig_away),
+    cmocka_unit_test_setup_teardown(what_comes_after_its_parents_tree_was_cancelled_says_what_to_do_and_that_works, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(a_root_that_never_ran_is_cancelled_with_its_tree, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(cancelling_now_ends_a_child_that_does_not_listen, rig_with_agents, rig_away),
     cmocka_unit_test_setup_teardown(a_question_is_watched_and_approved, rig_with_agents, rig_away),

@@ -217,7 +217,7 @@ static void what_is_submitted_in_the_grace_of_a_tree_ends_with_it_and_is_heard(v
     expect(reply, "delivery", "forwarded");
     expect_tree(reply, "OK", 1, 0);
     submitted_as("a", "a1", "terminal", "cancelled");
-    next_event(sub, "a/a1/sub_agent_completed", "the tree of a was cancelled");
+    next_event(sub, "a/a1/sub_agent_completed", "Its parent a was cancelled with its tree; run a anew first");
     submitted_as("a1", "a1x", "terminal", "cancelled"); /* nor what names it in turn */
     child_ends(&runner, &a, "cancelled", NULL);
     submitted_as("a", "a2", "terminal", "cancelled"); /* it was on its way when its parent ended */

@@ -204,6 +204,11 @@ static void the_remedy_fits_the_state(void **state)
         { "\"state\":\"queued\"", "rhizome runner list; rhizome cancel ch-41" },
         { "\"state\":\"running\"", "rhizome watch root-7/ch-41; rhizome logs ch-41; rhizome cancel ch-41" },
         { "\"state\":\"terminal\",\"status\":\"error\"", "rhizome logs ch-41; rhizome retry ch-41" },
+        { "\"state\":\"terminal\",\"status\":\"cancelled\",\"error\":\"Cancelled by parent\"",
+          "rhizome logs ch-41; rhizome retry ch-41" },
+        { "\"state\":\"terminal\",\"status\":\"cancelled\",\"error\":\"Its parent root-7 was cancelled with its tree; "
+          "run root-7 anew first\"",
+          "rhizome retry root-7; rhizome retry ch-41" },
         { "\"state\":\"terminal\",\"status\":\"completed\"", NULL },
         { "\"state\":\"none\"", NULL },
     };
