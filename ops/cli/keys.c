@@ -103,32 +103,49 @@ static bool write_list(const char *path, rz_str_t text)
     return ok;
 }
 
-bool keys_change(const char *path, const char *without, const rz_allowed_t *more)
+static bool is_name_taken(const rz_allow_t *allow, const char *without, const char *name)
+{
+    bool leaves = without != NULL && strcmp(without, name) == 0;
+    return allow != NULL && !leaves && rz_allow_by_name(allow, name) != NULL;
+}
+
+static outcome_t write_changed(const char *path, const rz_allow_t *allow, const char *without,
+                               const rz_allowed_t *more)
 {
     rz_err_t err = { 0 };
     rz_buf_t text = { 0 };
-    bool missing, ok = false;
+    rz_allow_encode(allow, without, more, &text);
+    rz_allow_t *fresh = rz_allow_decode(text.data, text.len, &err);
+    if (fresh == NULL)
+        say("%s", err.text);
+    bool ok = fresh != NULL && write_list(path, rz_buf_str(&text));
+    rz_allow_destroy(&fresh);
+    rz_buf_fini(&text);
+    return ok ? EXIT_DONE : EXIT_CONFIG;
+}
+
+outcome_t keys_change(const char *path, const char *without, const rz_allowed_t *more)
+{
+    bool missing;
+    outcome_t outcome = EXIT_CONFIG;
     int lock = lock_beside(path);
     if (lock < 0)
-        return false;
+        return outcome;
     rz_allow_t *allow = read_list(path, &missing);
-    if (allow != NULL || missing) {
-        rz_allow_encode(allow, without, more, &text);
-        rz_allow_t *fresh = rz_allow_decode(text.data, text.len, &err);
-        if (fresh == NULL)
-            say("%s", err.text);
-        ok = fresh != NULL && write_list(path, rz_buf_str(&text));
-        rz_allow_destroy(&fresh);
+    if (more != NULL && is_name_taken(allow, without, more->name)) {
+        say("a key named %s is on the list already: revoke it, or take another name", more->name);
+        outcome = EXIT_REFUSED;
+    } else if (allow != NULL || missing) {
+        outcome = write_changed(path, allow, without, more);
     }
     rz_allow_destroy(&allow);
-    rz_buf_fini(&text);
     close(lock);
-    return ok;
+    return outcome;
 }
 
 bool keys_make_list(const char *path)
 {
-    return access(path, F_OK) == 0 || keys_change(path, NULL, NULL);
+    return access(path, F_OK) == 0 || keys_change(path, NULL, NULL) == EXIT_DONE;
 }
 
 /* ---- making keys ---- */
@@ -192,7 +209,7 @@ bool keys_make_peer(const keys_t *keys, const char *name, rz_key_role_t role, co
     rz_key_new(&key, name, role, server);
     const rz_allowed_t entry = { .name = name, .public_key = key.public_key, .role = role };
     bool ok = save(&key, path);
-    if (ok && !keys_change(keys->allow, name, &entry)) {
+    if (ok && keys_change(keys->allow, name, &entry) != EXIT_DONE) {
         unlink(path);
         ok = false;
     }

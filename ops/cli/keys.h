@@ -4,6 +4,8 @@
  * `rhizome up` keeps in the folder `keys` of its state. */
 #pragma once
 
+#include "outcome.h"
+
 #include "wire/allow.h"
 
 #include <limits.h>
@@ -17,9 +19,10 @@ typedef struct {
 bool keys_find(keys_t *out);
 
 /* Locks the list, reads it, and writes it anew without the entry called `without` (NULL: none) and with `more` (NULL: none);
- * brokers take it up by themselves. A list that does not exist counts as empty. False after a message: it cannot be read or
- * written, or the new list would not be a good one; then nothing has changed. */
-bool keys_change(const char *path, const char *without, const rz_allowed_t *more);
+ * brokers take it up by themselves. A list that does not exist counts as empty. Other than EXIT_DONE after a message, and
+ * nothing has changed. EXIT_REFUSED: there is one of that name; EXIT_CONFIG: the list cannot be read or written, or the new
+ * one would not be good. */
+outcome_t keys_change(const char *path, const char *without, const rz_allowed_t *more);
 /* NULL after a message. */
 rz_allow_t *keys_read(const char *path);
 /* A list with nobody in it, unless there is one. False after a message. */

@@ -51,6 +51,35 @@ static bool name_of(const char *text)
     return false;
 }
 
+/* A scope that its role does not take would look like a limit and be none. */
+static bool scope_fits(rz_key_role_t role)
+{
+    static const char *const takes[RZ_KEY_ROLES] = {
+        [RZ_KEY_PRODUCER] = "a producer takes --parents and --tenant",
+        [RZ_KEY_CLIENT] = "a client takes --topics",
+        [RZ_KEY_SUBSCRIBER] = "a subscriber takes --topics",
+        [RZ_KEY_RUNNER] = "a runner takes --runners",
+        [RZ_KEY_ADMIN] = "an admin has no limits",
+        [RZ_KEY_BROKER] = "a broker has no limits",
+    };
+    const struct {
+        bool given, fits;
+        const char *option, *owners;
+    } scopes[] = {
+        { parents.n > 0, role == RZ_KEY_PRODUCER, "--parents", "producers" },
+        { tenant != NULL, role == RZ_KEY_PRODUCER, "--tenant", "producers" },
+        { topics.n > 0, role == RZ_KEY_SUBSCRIBER || role == RZ_KEY_CLIENT, "--topics",
+          "subscribers and clients" },
+        { runners.n > 0, role == RZ_KEY_RUNNER, "--runners", "runners" },
+    };
+    for (size_t i = 0; i < sizeof scopes / sizeof *scopes; i++)
+        if (scopes[i].given && !scopes[i].fits) {
+            say("%s is for %s; %s", scopes[i].option, scopes[i].owners, takes[role]);
+            return false;
+        }
+    return true;
+}
+
 static cJSON *list_of(const texts_t *texts)
 {
     cJSON *list = texts->n > 0 ? cJSON_CreateArray() : NULL;
@@ -59,8 +88,8 @@ static cJSON *list_of(const texts_t *texts)
     return list;
 }
 
-/* Puts the key on the list, with the scope that the options say. */
-static bool put_on_list(const char *path, const char *name, rz_key_role_t role, const char *public_key)
+/* Puts the key on the list, with the scope that the options say. As keys_change(). */
+static outcome_t put_on_list(const char *path, const char *name, rz_key_role_t role, const char *public_key)
 {
     cJSON *lists[] = { list_of(&parents), list_of(&topics), list_of(&runners) };
     const rz_allowed_t entry = { .name = name,
@@ -70,10 +99,10 @@ static bool put_on_list(const char *path, const char *name, rz_key_role_t role, 
                                  .topics = lists[1],
                                  .runners = lists[2],
                                  .tenant = tenant };
-    bool ok = keys_change(path, NULL, &entry);
+    outcome_t outcome = keys_change(path, NULL, &entry);
     for (size_t i = 0; i < 3; i++)
         cJSON_Delete(lists[i]);
-    return ok;
+    return outcome;
 }
 
 /* ---- new ---- */
@@ -129,6 +158,13 @@ static void list_beside(const char *path, char out[PATH_MAX])
     snprintf(out, PATH_MAX, "%.*sallow.json", slash != NULL ? (int)(slash + 1 - path) : 0, path);
 }
 
+static outcome_t enlist(const char *path, const rz_key_t *key)
+{
+    if (key->role == RZ_KEY_BROKER)
+        return keys_make_list(path) ? EXIT_DONE : EXIT_CONFIG;
+    return put_on_list(path, key->name, key->role, key->public_key);
+}
+
 static outcome_t make(const char *name, rz_key_role_t role, const char *path, keys_t *keys)
 {
     rz_err_t err = { 0 };
@@ -142,10 +178,8 @@ static outcome_t make(const char *name, rz_key_role_t role, const char *path, ke
     if (rz_key_save(&key, path, &err) != RZ_OK) {
         say("%s", err.text);
         outcome = err.rc == RZ_CONFLICT ? EXIT_REFUSED : EXIT_CONFIG;
-    } else if (role == RZ_KEY_BROKER ? !keys_make_list(keys->allow)
-                                     : !elsewhere && !put_on_list(keys->allow, name, role, key.public_key)) {
+    } else if (!elsewhere && (outcome = enlist(keys->allow, &key)) != EXIT_DONE) {
         unlink(path);
-        outcome = EXIT_CONFIG;
     } else {
         tell_new(&key, path, elsewhere ? NULL : keys->allow);
     }
@@ -159,7 +193,7 @@ static outcome_t new_verb(int argc, char **argv)
     rz_key_role_t role;
     keys_t keys;
     char path[PATH_MAX];
-    if (!role_of(&role) || !name_of(argv[0]))
+    if (!role_of(&role) || !name_of(argv[0]) || !scope_fits(role))
         return EXIT_USAGE;
     if (!keys_find(&keys))
         return EXIT_CONFIG;
@@ -236,14 +270,15 @@ static outcome_t allow_verb(int argc, char **argv)
     (void)argc;
     rz_key_role_t role;
     keys_t keys;
-    if (!role_of(&role) || !name_of(argv[0]))
+    if (!role_of(&role) || !name_of(argv[0]) || !scope_fits(role))
         return EXIT_USAGE;
     if (!rz_key_text_valid(argv[1])) {
         say("\"%s\" is no public key: %d characters, as `rhizome key new` shows it", argv[1], RZ_KEY_LEN);
         return EXIT_USAGE;
     }
-    if (!keys_find(&keys) || !put_on_list(keys.allow, argv[0], role, argv[1]))
-        return EXIT_CONFIG;
+    outcome_t outcome = keys_find(&keys) ? put_on_list(keys.allow, argv[0], role, argv[1]) : EXIT_CONFIG;
+    if (outcome != EXIT_DONE)
+        return outcome;
     return tell_change("allowed", argv[0], "let it in", keys.allow);
 }
 
@@ -260,8 +295,9 @@ static outcome_t revoke_verb(int argc, char **argv)
         say("%s: no key is called %s", keys.allow, argv[0]);
         return EXIT_NOT_FOUND;
     }
-    if (!keys_change(keys.allow, argv[0], NULL))
-        return EXIT_CONFIG;
+    outcome_t outcome = keys_change(keys.allow, argv[0], NULL);
+    if (outcome != EXIT_DONE)
+        return outcome;
     return tell_change("revoked", argv[0], "refuse it", keys.allow);
 }
 
