@@ -168,6 +168,11 @@ static bool is_meant_by(const verb_t *verb, const char *word)
 
 static outcome_t no_verb(const char *word)
 {
+    if (word[0] == '-') {
+        say("no verb \"%s\": options come behind the verb", word);
+        note("`rhizome help` lists the verbs");
+        return EXIT_USAGE;
+    }
     say("no verb \"%s\"; `rhizome help` lists them", word);
     const char *before = "did you mean";
     for (size_t i = 0; i < VERBS; i++)
@@ -223,7 +228,7 @@ static bool read_config(int *argc, char **argv)
     memcpy(before, argv, (size_t)before_n * sizeof *before);
     common.config = rz_config_load(NULL, argc, argv, &err);
     if (common.config == NULL)
-        say("%s%s%s", err.field, err.field[0] != '\0' ? ": " : "", err.text);
+        say("%s", err.text); /* begins with the setting */
     else
         keep_config_flags(before, before_n, argv, *argc);
     rz_free(before);

@@ -52,8 +52,9 @@ typedef struct {
 /* Makes the state folder and holds it, as long as this process lives. EXIT_REFUSED, said who has it: another
  * does. EXIT_UNAVAILABLE, said why: nothing can be written there. */
 outcome_t up_take_folder(up_t *up);
-/* Whether data can be written there. If not, says why: a disk or a quota that is full, a file system that is read-only. */
-bool up_folder_takes(const up_t *up);
+/* Says so if nothing can be written there, and why: a disk or a quota that is full, a file system that is read-only. False
+ * then; who has failed already asks for the message alone. */
+bool up_folder_check(const up_t *up);
 
 /* Notes where the brokers are that a broker's hello names; `control`: where that one was reached. */
 void up_learn_brokers(up_t *up, const cJSON *hello, const char *control);

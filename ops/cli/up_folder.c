@@ -56,7 +56,7 @@ static int try_to_write(int fd)
     return n == (ssize_t)sizeof bytes ? 0 : ENOSPC;
 }
 
-bool up_folder_takes(const up_t *up)
+bool up_folder_check(const up_t *up)
 {
     char path[PATH_MAX];
     if (!context_path("room", path))
@@ -93,5 +93,5 @@ outcome_t up_take_folder(up_t *up)
         return EXIT_CONFIG;
     }
     outcome_t outcome = lock_folder(up);
-    return outcome != EXIT_DONE || up_folder_takes(up) ? outcome : EXIT_UNAVAILABLE;
+    return outcome != EXIT_DONE || up_folder_check(up) ? outcome : EXIT_UNAVAILABLE;
 }

@@ -34,7 +34,9 @@
 #define READY_LINE  4096
 #define SOCKET_MAX  (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
-static uint64_t runners_wanted;
+#define NOT_GIVEN UINT64_MAX
+
+static uint64_t runners_wanted = NOT_GIVEN;
 static const char *join_address, *listen_address;
 static bool verbose, secure;
 
@@ -70,7 +72,7 @@ static bool died_early(const up_t *up, daemon_t *daemon)
     if (strstr(why, "cannot be run") != NULL)
         note("is it installed? ./ops/setup installs what is needed");
     daemon_show_log(daemon);
-    up_folder_takes(up);
+    up_folder_check(up);
     return true;
 }
 
@@ -280,7 +282,7 @@ static bool look_after(up_t *up)
         if (is_redis) {
             say("REDIS ENDED (%s): nothing works without the store; stopping", why);
             daemon_show_log(daemon);
-            up_folder_takes(up);
+            up_folder_check(up);
         }
         if (is_redis || !restart(daemon, why))
             return false;
@@ -419,10 +421,11 @@ static outcome_t up_verb(int argc, char **argv)
     up->joined = join_address != NULL;
     up->listen = listen_address;
     up->verbose = verbose;
-    up->runners = runners_wanted > 0 ? runners_wanted : (size_t)rz_config_int(common.config, "up.runners");
+    up->runners =
+        runners_wanted != NOT_GIVEN ? runners_wanted : (size_t)rz_config_int(common.config, "up.runners");
     up->lock_fd = -1;
     outcome_t outcome = EXIT_USAGE;
-    if (up->runners > RUNNERS_MAX)
+    if (up->runners < 1 || up->runners > RUNNERS_MAX)
         say("--runners takes 1 to %d", RUNNERS_MAX);
     else if (!up->joined && names_a_redis())
         say("`rhizome up` runs a Redis of its own; redis.url is for `rhizome-broker`");

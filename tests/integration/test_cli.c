@@ -39,6 +39,15 @@ static void wrong_use_is_exit_code_two_and_one_sentence(void **state)
         { "rhizome retry", "usage: rhizome retry CHILD..." },
         { "rhizome cancel --tree", "usage: rhizome cancel CHILD..." },
         { "rhizome cancel a --tree=yes", "--tree takes no value" },
+        { "rhizome --key F ps", "no verb \"--key\": options come behind the verb" },
+        { "rhizome up --runners 0", "--runners takes 1 to 64" },
+        { "rhizome up --runners 65", "--runners takes 1 to 64" },
+        { "rhizome key new vm --role client --parents x",
+          "--parents is for producers; a client takes --topics" },
+        { "rhizome key new vm --role runner --topics x",
+          "--topics is for subscribers and clients; a runner takes --runners" },
+        { "rhizome key new vm --role broker --tenant x",
+          "--tenant is for producers; a broker has no limits" },
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         shell("%s </dev/null", lines[i][0]);
@@ -148,6 +157,14 @@ static void a_bad_configuration_is_exit_code_78_and_names_key_and_value(void **s
     ended_with(0);
 }
 
+static void a_wrong_setting_is_named_once(void **state)
+{
+    (void)state;
+    shell("RHIZOME_RUNNER_CGROUPS=perhaps rhizome up");
+    ended_with(78);
+    has(said.err, "rhizome: runner.cgroups: found \"perhaps\" in ");
+}
+
 static void config_dump_tells_the_source_of_each_value(void **state)
 {
     (void)state;
@@ -169,6 +186,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_word_that_is_almost_right_is_told_the_right_one, nothing_up, NULL),
     cmocka_unit_test_setup_teardown(every_verb_has_help_with_examples, nothing_up, NULL),
     cmocka_unit_test_setup_teardown(a_bad_configuration_is_exit_code_78_and_names_key_and_value, nothing_up, NULL),
+    cmocka_unit_test_setup_teardown(a_wrong_setting_is_named_once, nothing_up, NULL),
     cmocka_unit_test_setup_teardown(config_dump_tells_the_source_of_each_value, nothing_up, NULL),
 };
 /* clang-format on */
