@@ -17,7 +17,7 @@ REPEATED = ("Environment", "After", "Wants", "SystemCallFilter")
 BOTH = {"Type": "notify", "NotifyAccess": "main", "Restart": "always", "RestartPreventExitStatus": "2 78", "LimitCORE": "0",
         "NoNewPrivileges": "yes", "TimeoutStartSec": "infinity"}
 EXPECTED = {
-    "rhizome-broker.service": {**BOTH, "ProtectSystem": "strict", "SystemCallFilter": "@system-service ~@privileged"},
+    "rhizome-broker.service": {**BOTH, "ProtectSystem": "strict", "SystemCallFilter": "@system-service ~@privileged", "MemoryMax": "4G"},
     "rhizome-runner.service": {**BOTH, "KillMode": "mixed", "Delegate": "yes", "ReadWritePaths": "-/sys/fs/cgroup/system.slice/%n", "OOMPolicy": "continue", "Restart": "on-failure", "TimeoutStopSec": "infinity"},
 }
 EXPOSED = {"rhizome-broker.service": 2.0, "rhizome-runner.service": 3.0}  # at most, of 10
