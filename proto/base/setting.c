@@ -53,7 +53,7 @@ const rz_setting_t rz_settings[] = {
     INT("broker.max_queue_secs", "86400", 0, 31536000, "how long a job may wait for a runner unless it says otherwise, s; 0: for ever"),
     TEXT("broker.state_dir", "", "folder where it remembers its store over a restart; empty: nowhere"),
     INT("broker.subscriber_events", "32768", 100, 10000000, "events kept for a subscriber that does not read; it misses the others"),
-    INT("broker.lease_ms", "15000", 100, 600000, "silence after which a runner is condemned, ms"),
+    INT("broker.lease_ms", "15000", 100, 600000, "silence after which a runner is condemned, ms; at least twice broker.sync_ms"),
     INT("broker.poll_ms", "1000", 100, 600000, "how often a broker looks at all queues without being told to, ms"),
     INT("broker.sync_ms", "3000", 20, 60000, "interval of runner heartbeats, ms"),
 
