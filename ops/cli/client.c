@@ -39,7 +39,8 @@ struct client {
     cJSON *prefixes;    /* what we listen to */
     unsigned moves;
     control_source_t source;
-    rz_key_t key; /* zero: in the clear */
+    int signal_fd; /* while it connects; -1: none */
+    rz_key_t key;  /* zero: in the clear */
     uint64_t last_id;
     uint32_t version; /* of the protocol, that both speak; 0 before hello was answered */
     reply_t hello;
@@ -201,7 +202,7 @@ static void monitor_close(void *control, void *monitor)
 }
 
 /* What came of the hello. */
-typedef enum { GREETED, REFUSED_LINK, HUNG_UP, REFUSED_KEY, SILENT } greeting_t;
+typedef enum { GREETED, REFUSED_LINK, HUNG_UP, REFUSED_KEY, SILENT, INTERRUPTED } greeting_t;
 
 static uint16_t take_monitored(void *monitor)
 {
@@ -214,14 +215,18 @@ static uint16_t take_monitored(void *monitor)
 }
 
 /* The broker's answer to hello, or what there was instead. */
-static greeting_t await_hello(void *control, void *monitor, reply_t *hello)
+static greeting_t await_hello(const client_t *client, void *control, void *monitor, reply_t *hello)
 {
     bool shaken = false;
     uint64_t deadline = rz_now_ms() + HELLO_MS;
     for (uint64_t now = rz_now_ms(); now < deadline; now = rz_now_ms()) {
-        zmq_pollitem_t items[] = { { control, 0, ZMQ_POLLIN, 0 }, { monitor, 0, ZMQ_POLLIN, 0 } };
-        if (zmq_poll(items, 2, (long)(deadline - now)) <= 0)
+        zmq_pollitem_t items[] = { { control, 0, ZMQ_POLLIN, 0 },
+                                   { monitor, 0, ZMQ_POLLIN, 0 },
+                                   { NULL, client->signal_fd, ZMQ_POLLIN, 0 } };
+        if (zmq_poll(items, client->signal_fd < 0 ? 2 : 3, (long)(deadline - now)) <= 0)
             continue;
+        if (items[2].revents != 0)
+            return INTERRUPTED;
         if ((items[0].revents & ZMQ_POLLIN) != 0 && take_reply(control, hello))
             return GREETED;
         uint16_t event = (items[1].revents & ZMQ_POLLIN) != 0 ? take_monitored(monitor) : 0;
@@ -235,16 +240,17 @@ static greeting_t await_hello(void *control, void *monitor, reply_t *hello)
     return SILENT;
 }
 
-static greeting_t greet(client_t *client, void *control, reply_t *hello)
+/* One that refuses our key greets whoever comes all the same; one that stands still does not, and may know us. */
+static greeting_t greet(client_t *client, const char *endpoint, void *control, reply_t *hello)
 {
     rz_control_request_t request = { .op = RZ_OP_HELLO,
                                      .version = RZ_PROTOCOL_MIN,
                                      .version_max = RZ_PROTOCOL_VERSION };
     void *monitor = monitor_open(client, control);
     send_to(client, control, &request);
-    greeting_t greeting = await_hello(control, monitor, hello);
+    greeting_t greeting = await_hello(client, control, monitor, hello);
     monitor_close(control, monitor);
-    return greeting;
+    return greeting == REFUSED_KEY && !endpoint_speaks(client->zctx, endpoint) ? SILENT : greeting;
 }
 
 /* Says why there is no greeting. */
@@ -253,6 +259,8 @@ static outcome_t explain(const client_t *client, const char *endpoint, greeting_
     char host[256];
     const char *unknown =
         greeting == REFUSED_LINK || greeting == SILENT ? endpoint_unknown(endpoint, host) : NULL;
+    if (greeting == INTERRUPTED)
+        return EXIT_INTERRUPTED;
     if (greeting == REFUSED_KEY && rz_key_is_set(&client->key))
         say("the broker at %s refuses this key: not on its list, of another role, or for another broker",
             endpoint);
@@ -326,7 +334,7 @@ static outcome_t try_at(client_t *client, const char *endpoint)
     if (zmq_connect(control, endpoint) != 0) {
         explain_unreachable(client, endpoint, zmq_strerror(errno));
     } else {
-        greeting_t greeting = greet(client, control, &hello);
+        greeting_t greeting = greet(client, endpoint, control, &hello);
         outcome = greeting == GREETED ? enter(client, endpoint, &hello) : explain(client, endpoint, greeting);
     }
     if (outcome == EXIT_DONE) {
@@ -386,9 +394,10 @@ static bool take_key(client_t *client)
     return false;
 }
 
-client_t *client_open(outcome_t *outcome)
+client_t *client_open_unless(int signal_fd, outcome_t *outcome)
 {
     client_t *client = rz_alloc(sizeof *client);
+    client->signal_fd = signal_fd;
     client->stash_end = &client->stash;
     client->prefixes = cJSON_CreateArray();
     client->source = context_controls(&client->controls);
@@ -398,9 +407,15 @@ client_t *client_open(outcome_t *outcome)
         *outcome = EXIT_UNAVAILABLE;
     if (*outcome == EXIT_DONE)
         *outcome = try_all(client);
+    client->signal_fd = -1;
     if (*outcome != EXIT_DONE)
         client_close(&client);
     return client;
+}
+
+client_t *client_open(outcome_t *outcome)
+{
+    return client_open_unless(-1, outcome);
 }
 
 void client_close(client_t **client_ptr)

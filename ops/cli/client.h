@@ -37,6 +37,8 @@ void event_fini(event_t *event);
 /* Connects to the first control endpoint that answers and greets. NULL after saying why not, and *outcome is how the verb
  * ends: EXIT_UNAVAILABLE, EXIT_NOT_ALLOWED (a key is refused or wanted), EXIT_USAGE (what was named is no endpoint). */
 client_t *client_open(outcome_t *outcome);
+/* The same; gives up without a word, with EXIT_INTERRUPTED, once this signalfd can be read. */
+client_t *client_open_unless(int signal_fd, outcome_t *outcome);
 /* Its broker is silent: goes on with another one of those it was told of, if one answers; what was asked is then to be asked
  * again, and events come from there. False: there is none, and nothing has changed. */
 bool client_move(client_t *client);

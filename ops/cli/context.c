@@ -4,6 +4,7 @@
 #include "out.h"
 #include "verb.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 
 #include <errno.h>
@@ -15,7 +16,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zmq.h>
 
+#define GREETING_MS      2000 /* how long a program that is alive may take to greet */
 #define CONTROL_ENDPOINT "tcp://127.0.0.1:7411"
 #define CONTEXT_MAX      65536
 #define ENDPOINT_MAX     256
@@ -224,4 +227,27 @@ bool folder_make(const char *path)
             return false;
     }
     return true;
+}
+
+/* A message of such a socket: who, and what came, which is empty when the connection is new or gone. */
+static bool take_bytes(void *raw)
+{
+    char who[256], bytes[256];
+    return zmq_recv(raw, who, sizeof who, ZMQ_DONTWAIT) > 0 &&
+           zmq_recv(raw, bytes, sizeof bytes, ZMQ_DONTWAIT) > 0;
+}
+
+bool endpoint_speaks(void *zctx, const char *endpoint)
+{
+    void *raw = zmq_socket(zctx, ZMQ_STREAM);
+    zmq_setsockopt(raw, ZMQ_LINGER, &(int){ 0 }, sizeof(int));
+    bool spoke = zmq_connect(raw, endpoint) != 0; /* no way to ask */
+    uint64_t deadline = rz_now_ms() + GREETING_MS;
+    for (uint64_t now = rz_now_ms(); !spoke && now < deadline; now = rz_now_ms()) {
+        zmq_pollitem_t item = { raw, 0, ZMQ_POLLIN, 0 };
+        if (zmq_poll(&item, 1, (long)(deadline - now)) > 0)
+            spoke = take_bytes(raw);
+    }
+    zmq_close(raw);
+    return spoke;
 }

@@ -45,3 +45,5 @@ const char *endpoint_unknown(const char *endpoint, char host[256]);
 /* An endpoint as a peer on `control`'s side names it ("tcp://0.0.0.0:7412", "tcp://[::]:7412", "http://0.0.0.0:7414") as
  * we must connect to it: wildcard hosts become the host we reach the control socket at. */
 void endpoint_reachable(const char *endpoint, const char *control, char out[256]);
+/* Whether who listens there greets who connects, as every socket of libzmq does: then it is alive, whatever it thinks of us. */
+bool endpoint_speaks(void *zctx, const char *endpoint);

@@ -168,7 +168,8 @@ static outcome_t find_service(up_t *up)
     common.control = join_address;
     common.control_flag = "--join";
     outcome_t outcome;
-    client_t *client = client_open(&outcome);
+    client_t *client = client_open_unless(up->signal_fd, &outcome);
+    take_signal(up);
     if (client == NULL)
         return outcome;
     for (int i = 0; i < ENDPOINTS; i++) {
@@ -296,10 +297,12 @@ static bool is_turned_away(up_t *up)
 {
     outcome_t outcome;
     out_hush(true);
-    client_t *client = client_open(&outcome);
+    client_t *client = client_open_unless(up->signal_fd, &outcome);
     out_hush(false);
     client_close(&client);
-    if (outcome != EXIT_NOT_ALLOWED) {
+    if (outcome != EXIT_NOT_ALLOWED && outcome != EXIT_DONE)
+        return false; /* it is away, or we are to stop */
+    if (outcome == EXIT_DONE) {
         if (up->refusals > 0)
             say("the broker at %s lets us in again", up->endpoint[ENDPOINT_CONTROL]);
         up->refusals = 0;

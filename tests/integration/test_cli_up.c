@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -257,6 +258,52 @@ static void a_second_host_joins_with_runners_of_its_own(void **state)
     has(said.out, "echo: there\n");
 }
 
+/* As a broker does whose process stands still: connections are taken, and nothing is said. */
+static int mute(char endpoint[32])
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t n = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, n), 0);
+    assert_int_equal(listen(fd, 16), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &n), 0);
+    snprintf(endpoint, 32, "127.0.0.1:%u", ntohs(address.sin_port));
+    return fd;
+}
+
+static void a_broker_that_stands_still_is_not_one_that_refuses_us(void **state)
+{
+    (void)state;
+    char endpoint[32];
+    int fd = mute(endpoint);
+    shell("rhizome ps --control %s", endpoint);
+    close(fd);
+    ended_with(69);
+    has(said.err, "no answer within 3 s");
+    has_not(said.err, "refuses");
+}
+
+static void who_joins_a_broker_that_stands_still_can_be_stopped(void **state)
+{
+    (void)state;
+    process_t joining = { 0 };
+    char endpoint[32], log[64], dir[] = "/tmp/rhizome-mute-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    snprintf(log, sizeof log, "%s/up.log", dir);
+    int fd = mute(endpoint);
+    process_start(&joining,
+                  (const char *[]){ "rhizome", "up", "--join", endpoint, "--up-state-dir", dir, NULL }, log,
+                  0);
+    struct pollfd came = { fd, POLLIN, 0 };
+    assert_int_equal(poll(&came, 1, RIG_PATIENCE_MS), 1); /* the hello is under way */
+    int status = process_end(&joining, SIGINT, RIG_PATIENCE_MS);
+    shell("cat %s; rm -r %s", log, dir);
+    close(fd);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    has_not(said.out, "no answer"); /* that was not waited for */
+}
+
 static void a_full_state_folder_is_named_with_its_reason(void **state)
 {
     (void)state;
@@ -321,6 +368,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(up_ends_loudly_when_its_redis_dies, house_up, house_down),
     cmocka_unit_test_setup_teardown(data_outlives_an_up, house_up, house_down),
     cmocka_unit_test_setup_teardown(a_second_host_joins_with_runners_of_its_own, house_up, house_down),
+    cmocka_unit_test_setup_teardown(a_broker_that_stands_still_is_not_one_that_refuses_us, nothing_up, NULL),
+    cmocka_unit_test_setup_teardown(who_joins_a_broker_that_stands_still_can_be_stopped, nothing_up, NULL),
     cmocka_unit_test_setup_teardown(a_full_state_folder_is_named_with_its_reason, nothing_up, NULL),
     cmocka_unit_test_setup_teardown(a_start_that_fails_quotes_the_log_of_this_start_alone, nothing_up, NULL),
     cmocka_unit_test_setup_teardown(the_demo_ends_as_it_should_and_leaves_no_process, nothing_up, NULL),
