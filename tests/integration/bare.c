@@ -52,18 +52,7 @@ static void broker_start(void)
                              "1500",
                              "--broker-sync-ms",
                              "300",
-                             "--broker-jobs",
-                             "tcp://127.0.0.1:*",
-                             "--broker-control",
-                             "tcp://127.0.0.1:*",
-                             "--broker-events",
-                             "tcp://127.0.0.1:*",
-                             "--broker-runners",
-                             "tcp://127.0.0.1:*",
-                             "--broker-publish",
-                             "tcp://127.0.0.1:*",
-                             "--broker-http",
-                             "tcp://127.0.0.1:*" };
+                             FREE_PORTS };
     size_t n = 0;
     while (argv[n] != NULL)
         n++;

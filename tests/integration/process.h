@@ -13,6 +13,12 @@ typedef struct {
     char log[512]; /* its stdout and stderr     */
 } process_t;
 
+/* Flags of a broker: several may be up at once, and somebody's own at the default ports. */
+#define FREE_PORT "tcp://127.0.0.1:*"
+#define FREE_PORTS                                                                                           \
+    "--broker-jobs", FREE_PORT, "--broker-control", FREE_PORT, "--broker-events", FREE_PORT,                 \
+        "--broker-runners", FREE_PORT, "--broker-publish", FREE_PORT, "--broker-http", FREE_PORT
+
 /* Starts argv[0] with output appended to log. If ready: "--ready-fd N" is appended to argv (which must have
  * room for two more and the NULL). It is killed if this test dies. */
 void process_start(process_t *process, const char *const *argv, const char *log, int ready);

@@ -17,12 +17,6 @@ typedef struct {
     char dir[64], log[80];
 } house_t;
 
-/* Free ports: several of these may be up at once, and somebody's own on the default ones. */
-#define ANY "tcp://127.0.0.1:*"
-#define FREE_PORTS                                                                                           \
-    "--broker-jobs", ANY, "--broker-control", ANY, "--broker-events", ANY, "--broker-runners", ANY,          \
-        "--broker-publish", ANY, "--broker-http", ANY
-
 static void await_up(house_t *house)
 {
     do {

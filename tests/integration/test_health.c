@@ -295,12 +295,7 @@ static void other_up(other_t *other)
     snprintf(program, sizeof program, "%s/rhizome-broker", getenv("RZ_BIN_DIR"));
     snprintf(config, sizeof config, "%s/config.json", rig_dir(rig));
     snprintf(log, sizeof log, "%s/other.log", rig_dir(rig));
-    static const char any[] = "tcp://127.0.0.1:*";
-    const char *argv[32] = { program, "--config",         config, "--broker-name",
-                             "other", "--broker-jobs",    any,    "--broker-control",
-                             any,     "--broker-events",  any,    "--broker-runners",
-                             any,     "--broker-publish", any,    "--broker-http",
-                             any };
+    const char *argv[32] = { program, "--config", config, "--broker-name", "other", FREE_PORTS };
     keyring_flags(argv, redis_flags(rig_redis(rig), "broker", argv, 17), "broker");
     process_start(&other->process, argv, log, 1);
     process_ready(&other->process, line, sizeof line, RIG_PATIENCE_MS);

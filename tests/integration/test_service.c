@@ -57,26 +57,10 @@ static void a_broker_whose_store_was_never_there_waits_for_it_and_says_so(void *
 {
     (void)state;
     char program[300], log[64];
-    static const char any[] = "tcp://127.0.0.1:*";
     process_t broker;
     snprintf(program, sizeof program, "%s/rhizome-broker", getenv("RZ_BIN_DIR"));
     snprintf(log, sizeof log, "%s/log", manager.dir);
-    const char *argv[] = { program,
-                           "--redis-url",
-                           "unix:/nonexistent/redis",
-                           "--broker-jobs",
-                           any,
-                           "--broker-control",
-                           any,
-                           "--broker-events",
-                           any,
-                           "--broker-runners",
-                           any,
-                           "--broker-publish",
-                           any,
-                           "--broker-http",
-                           any,
-                           NULL };
+    const char *argv[] = { program, "--redis-url", "unix:/nonexistent/redis", FREE_PORTS, NULL };
     process_start(&broker, argv, log, 0);
     manager_await_start(&manager, "STATUS=not ready: store: ");
     for (int i = 0; i < 3; i++)

@@ -139,21 +139,7 @@ static void a_store_is_made_and_a_broker_works_through_it(void **state)
     snprintf(program, sizeof program, "%s/rhizome-broker", getenv("RZ_BIN_DIR"));
     snprintf(url, sizeof url, "unix:%s/redis.sock", line.dir);
     snprintf(log, sizeof log, "%s/broker.log", line.dir);
-    const char *argv[32] = { program,
-                             "--redis-url",
-                             url,
-                             "--broker-jobs",
-                             "tcp://127.0.0.1:*",
-                             "--broker-control",
-                             "tcp://127.0.0.1:*",
-                             "--broker-events",
-                             "tcp://127.0.0.1:*",
-                             "--broker-runners",
-                             "tcp://127.0.0.1:*",
-                             "--broker-publish",
-                             "tcp://127.0.0.1:*",
-                             "--broker-http",
-                             "" };
+    const char *argv[32] = { program, "--redis-url", url, FREE_PORTS };
     redis_flags(&line.redis, "broker", argv, 15);
     process_start(&broker, argv, log, 1);
     process_ready(&broker, ready, sizeof ready, PATIENCE_MS); /* it met the store */
