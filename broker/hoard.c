@@ -12,6 +12,7 @@ typedef struct {
     bool seen, cut, spoke;  /* spoke: a message of it was whole */
     uint64_t base;          /* bytes that are accounted for: of whole messages, or of none */
     uint64_t before, taken; /* at the look before the last, and at the last */
+    uint64_t told;          /* handed over between those */
     uint64_t answered, held;
 } conn_t;
 
@@ -81,24 +82,25 @@ void hoard_see(hoard_t *hoard, const hoard_seen_t *seen)
     conn_t *conn = conn_at(hoard, seen->fd);
     if (conn->id != seen->id)
         *conn = (conn_t){ .id = seen->id, .gate = seen->gate };
-    uint64_t told = atomic_exchange_explicit(&hoard->told[seen->fd], 0, memory_order_relaxed);
+    conn->told = atomic_exchange_explicit(&hoard->told[seen->fd], 0, memory_order_relaxed);
     conn->seen = true;
     conn->before = conn->taken;
     conn->taken = seen->taken;
-    conn->base += told + at_most(hoard->passed_ms * HOARD_PINGS / 1000, seen->answered - conn->answered);
+    conn->base +=
+        conn->told + at_most(hoard->passed_ms * HOARD_PINGS / 1000, seen->answered - conn->answered);
     conn->answered = seen->answered;
-    conn->spoke |= told > 0;
-    if (told > 0 && hoard->quiet[conn->gate] && conn->base < conn->before)
+    conn->spoke |= conn->told > 0;
+    if (conn->told > 0 && hoard->quiet[conn->gate] && conn->base < conn->before)
         conn->base = conn->before;
     conn->base = at_most(conn->base, conn->taken);
 }
 
-/* A message that was whole at the look before this has been handed over by now, if its socket is quiet, or has given so many
- * others that each had its turn. */
-static bool is_due(hoard_t *hoard, gate_t gate, const bool quiet[GATES])
+/* What was whole at the look before this has been handed over by now, if its socket is quiet; and of a connection that is not
+ * heard at all, if so many others' messages were that each had its turn. */
+static bool is_due(hoard_t *hoard, const conn_t *conn, const bool quiet[GATES])
 {
-    return quiet[gate] ||
-           atomic_load_explicit(&hoard->heard[gate], memory_order_relaxed) >= HOARD_TURNS(hoard->count[gate]);
+    uint64_t heard = atomic_load_explicit(&hoard->heard[conn->gate], memory_order_relaxed);
+    return quiet[conn->gate] || (conn->told == 0 && heard >= HOARD_TURNS(hoard->count[conn->gate]));
 }
 
 static void count_all(hoard_t *hoard)
@@ -122,7 +124,7 @@ void hoard_end(hoard_t *hoard, const bool quiet[GATES])
     for (size_t i = 0; i < hoard->room; i++) {
         conn_t *conn = &hoard->conn[i];
         bool holds = conn->id != 0 && !conn->cut && conn->before > conn->base;
-        conn->held = holds && is_due(hoard, conn->gate, quiet) ? conn->before - conn->base : 0;
+        conn->held = holds && is_due(hoard, conn, quiet) ? conn->before - conn->base : 0;
     }
     for (gate_t gate = 0; gate < GATES; gate++)
         atomic_store_explicit(&hoard->heard[gate], 0, memory_order_relaxed);

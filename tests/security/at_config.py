@@ -16,9 +16,6 @@ KINDS = {
     "TEXT": TEXT, "ID": ID, "ENDPOINT": ENDPOINT, "HTTP": {"type": "string", "pattern": "^tcp://.+$"},
     "RZ_SETTING_TEXT": TEXT, "RZ_SETTING_SECRET": TEXT, "RZ_SETTING_BOOL": {"type": "boolean"},
     "RZ_SETTING_URL": {"type": "string", "pattern": "^unix:.+$"},  # one of its forms
-    "RZ_SETTING_LEVEL": {"enum": ["debug", "info", "warn", "error", "off"]},
-    "RZ_SETTING_POLICY": {"enum": ["wait", "requeue", "cancel"]}, "RZ_SETTING_SEVERITY": {"enum": ["error", "warn"]},
-    "RZ_SETTING_WISH": {"enum": ["auto", "on", "off"]},
     "RZ_SETTING_TEXTS": {"type": "array", "maxItems": 256, "items": {**TEXT, "minLength": 1}},
     "RZ_SETTING_IDS": {"type": "array", "maxItems": 256, "items": ID},
     "RZ_SETTING_ENDPOINTS": {"type": "array", "maxItems": 256, "items": ENDPOINT},
@@ -53,6 +50,8 @@ def settings():
         if kind == "INT":
             low, high = re.match(r'"[^"]*", ([^,]+), ([^,]+),', rest).groups()
             yield key, {"type": "integer", "minimum": number(low), "maximum": number(high)}
+        elif kind == "WORD":
+            yield key, {"enum": re.findall(r'"([^"]*)"', rest)[2:]}  # behind the default and the sentence
         else:
             yield key, optional(KINDS[kind]) if kind in ("ID", "HTTP") or rest.startswith('""') else KINDS[kind]
     for key, kind in re.findall(r'^    \{ "([a-z._]+)", (\w+),', table, re.M):

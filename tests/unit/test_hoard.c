@@ -152,6 +152,19 @@ static void a_crowd_that_is_heard_all_the_time_hides_nobody(void **state)
     assert_int_equal(f.cut.fd, 10);
 }
 
+/* One sends faster than anybody reads: all of it is whole, and much of it waits. */
+static void who_is_heard_slowly_is_not_cut_for_what_waits(void **state)
+{
+    (void)state;
+    uint64_t taken = 8 * ONE;
+    assert_false(look(&taken, 1, busy));
+    for (int i = 0; i < 8; i++) {
+        for (size_t k = 0; k < HOARD_TURNS(1); k++)
+            hoard_heard(f.hoard, GATE_CONTROL, 10, 1000, 1);
+        assert_false(look(&taken, 1, busy));
+    }
+}
+
 static void a_little_that_is_held_back_makes_no_suspect(void **state)
 {
     (void)state;
@@ -253,6 +266,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(the_greatest_message_that_is_allowed_may_come_as_slowly_as_it_likes, setup, teardown),
     cmocka_unit_test_setup_teardown(what_waits_to_be_read_is_nobodys_fault, setup, teardown),
     cmocka_unit_test_setup_teardown(a_crowd_that_is_heard_all_the_time_hides_nobody, setup, teardown),
+    cmocka_unit_test_setup_teardown(who_is_heard_slowly_is_not_cut_for_what_waits, setup, teardown),
     cmocka_unit_test_setup_teardown(a_little_that_is_held_back_makes_no_suspect, setup, teardown),
     cmocka_unit_test_setup_teardown(a_flood_before_the_first_look_is_held_back_too, setup, teardown),
     cmocka_unit_test_setup_teardown(a_message_that_is_whole_excuses_itself_and_nothing_behind_it, setup, teardown),
