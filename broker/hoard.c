@@ -13,6 +13,8 @@ typedef struct {
     uint64_t base;          /* bytes that are accounted for: of whole messages, or of none */
     uint64_t before, taken; /* at the look before the last, and at the last */
     uint64_t told;          /* handed over between those */
+    uint64_t turn, heard;   /* taken at an earlier look, and messages of its socket until then */
+    uint64_t due;           /* bytes that would have been handed over by now, if they were whole */
     uint64_t answered, held;
 } conn_t;
 
@@ -22,7 +24,7 @@ struct hoard {
     size_t room;
     atomic_uint_fast64_t *told; /* bytes handed over since the last look, by descriptor */
     size_t fds;
-    atomic_uint_fast64_t heard[GATES]; /* messages since then */
+    atomic_uint_fast64_t heard[GATES]; /* messages since the beginning */
     size_t suspects[GATES], count[GATES];
     bool quiet[GATES]; /* at the last look */
     uint64_t looked_ms, passed_ms;
@@ -74,6 +76,11 @@ void hoard_begin(hoard_t *hoard, uint64_t now_ms)
         hoard->conn[i].seen = false;
 }
 
+static uint64_t messages(hoard_t *hoard, gate_t gate)
+{
+    return atomic_load_explicit(&hoard->heard[gate], memory_order_relaxed);
+}
+
 /* A message that was handed over after a quiet look ended after it: nothing from before that look is held back. */
 void hoard_see(hoard_t *hoard, const hoard_seen_t *seen)
 {
@@ -81,7 +88,9 @@ void hoard_see(hoard_t *hoard, const hoard_seen_t *seen)
         return;
     conn_t *conn = conn_at(hoard, seen->fd);
     if (conn->id != seen->id)
-        *conn = (conn_t){ .id = seen->id, .gate = seen->gate };
+        *conn = (conn_t){
+            .id = seen->id, .gate = seen->gate, .turn = seen->taken, .heard = messages(hoard, seen->gate)
+        };
     conn->told = atomic_exchange_explicit(&hoard->told[seen->fd], 0, memory_order_relaxed);
     conn->seen = true;
     conn->before = conn->taken;
@@ -95,12 +104,18 @@ void hoard_see(hoard_t *hoard, const hoard_seen_t *seen)
     conn->base = at_most(conn->base, conn->taken);
 }
 
-/* What was whole at the look before this has been handed over by now, if its socket is quiet; and of a connection that is not
- * heard at all, if so many others' messages were that each had its turn. */
-static bool is_due(hoard_t *hoard, const conn_t *conn, const bool quiet[GATES])
+/* What was whole at the look before this has been handed over by now, if its socket is quiet. What was whole at an earlier one,
+ * if since then nothing of it was, and so many messages of others that each had its turn. */
+static void look_at_turns(conn_t *conn, uint64_t heard, size_t count, bool quiet)
 {
-    uint64_t heard = atomic_load_explicit(&hoard->heard[conn->gate], memory_order_relaxed);
-    return quiet[conn->gate] || (conn->told == 0 && heard >= HOARD_TURNS(hoard->count[conn->gate]));
+    if (quiet)
+        conn->due = conn->before;
+    else if (conn->told == 0 && heard - conn->heard >= HOARD_TURNS(count))
+        conn->due = conn->turn;
+    else if (conn->told == 0)
+        return;
+    conn->turn = conn->taken;
+    conn->heard = heard;
 }
 
 static void count_all(hoard_t *hoard)
@@ -123,11 +138,11 @@ void hoard_end(hoard_t *hoard, const bool quiet[GATES])
     count_all(hoard);
     for (size_t i = 0; i < hoard->room; i++) {
         conn_t *conn = &hoard->conn[i];
-        bool holds = conn->id != 0 && !conn->cut && conn->before > conn->base;
-        conn->held = holds && is_due(hoard, conn, quiet) ? conn->before - conn->base : 0;
+        if (conn->id == 0)
+            continue;
+        look_at_turns(conn, messages(hoard, conn->gate), hoard->count[conn->gate], quiet[conn->gate]);
+        conn->held = !conn->cut && conn->due > conn->base ? conn->due - conn->base : 0;
     }
-    for (gate_t gate = 0; gate < GATES; gate++)
-        atomic_store_explicit(&hoard->heard[gate], 0, memory_order_relaxed);
     memcpy(hoard->quiet, quiet, sizeof hoard->quiet);
 }
 

@@ -14,11 +14,10 @@ ID = {"type": "string", "pattern": hostile.ID_PATTERN}
 ENDPOINT = {"type": "string", "pattern": r"^(tcp|ipc)://.+$"}
 KINDS = {
     "TEXT": TEXT, "ID": ID, "ENDPOINT": ENDPOINT, "HTTP": {"type": "string", "pattern": "^tcp://.+$"},
-    "RZ_SETTING_TEXT": TEXT, "RZ_SETTING_SECRET": TEXT, "RZ_SETTING_BOOL": {"type": "boolean"},
-    "RZ_SETTING_URL": {"type": "string", "pattern": "^unix:.+$"},  # one of its forms
-    "RZ_SETTING_TEXTS": {"type": "array", "maxItems": 256, "items": {**TEXT, "minLength": 1}},
-    "RZ_SETTING_IDS": {"type": "array", "maxItems": 256, "items": ID},
-    "RZ_SETTING_ENDPOINTS": {"type": "array", "maxItems": 256, "items": ENDPOINT},
+    "SECRET": TEXT, "BOOL": {"type": "boolean"}, "URL": {"type": "string", "pattern": "^unix:.+$"},  # one of its forms
+    "TEXTS": {"type": "array", "maxItems": 256, "items": {**TEXT, "minLength": 1}},
+    "IDS": {"type": "array", "maxItems": 256, "items": ID},
+    "ENDPOINTS": {"type": "array", "maxItems": 256, "items": ENDPOINT},
 }
 EXCEPTIONS = [
     ("config : an unknown member", bad("BAD_FIELD", "nearest", at="no_such_member"), "a setting that nobody reads is a mistake"),
@@ -47,6 +46,8 @@ def settings():
     """Yields (key, schema)."""
     table = re.search(r"rz_settings\[\] = \{\n(.*?)\n\};", (TOP / "proto/base/setting.c").read_text(), re.S)[1]
     for kind, key, rest in re.findall(r'^    (\w+)\("([a-z._]+)", ?(.*)\),$', table, re.M):
+        if kind == "OF":
+            kind, rest = re.match(r"RZ_SETTING_(\w+), (.*)", rest).groups()
         if kind == "INT":
             low, high = re.match(r'"[^"]*", ([^,]+), ([^,]+),', rest).groups()
             yield key, {"type": "integer", "minimum": number(low), "maximum": number(high)}
@@ -54,8 +55,6 @@ def settings():
             yield key, {"enum": re.findall(r'"([^"]*)"', rest)[2:]}  # behind the default and the sentence
         else:
             yield key, optional(KINDS[kind]) if kind in ("ID", "HTTP") or rest.startswith('""') else KINDS[kind]
-    for key, kind in re.findall(r'^    \{ "([a-z._]+)", (\w+),', table, re.M):
-        yield key, KINDS[kind]
 
 
 def schema():

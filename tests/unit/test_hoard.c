@@ -152,6 +152,21 @@ static void a_crowd_that_is_heard_all_the_time_hides_nobody(void **state)
     assert_int_equal(f.cut.fd, 10);
 }
 
+/* A slow broker that is always asked is never quiet, and hears few between two looks. */
+static void a_socket_that_is_never_quiet_hides_nobody_for_long(void **state)
+{
+    (void)state;
+    uint64_t taken[2] = { 2 * ONE, 0 };
+    size_t looks = 1;
+    assert_false(look(taken, 2, busy));
+    do {
+        hoard_heard(f.hoard, GATE_CONTROL, 11, 100, 1);
+        taken[1] += 100;
+        assert_true(++looks <= HOARD_TURNS(2) + 2);
+    } while (!look(taken, 2, busy));
+    assert_int_equal(f.cut.fd, 10);
+}
+
 /* One sends faster than anybody reads: all of it is whole, and much of it waits. */
 static void who_is_heard_slowly_is_not_cut_for_what_waits(void **state)
 {
@@ -266,6 +281,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(the_greatest_message_that_is_allowed_may_come_as_slowly_as_it_likes, setup, teardown),
     cmocka_unit_test_setup_teardown(what_waits_to_be_read_is_nobodys_fault, setup, teardown),
     cmocka_unit_test_setup_teardown(a_crowd_that_is_heard_all_the_time_hides_nobody, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_socket_that_is_never_quiet_hides_nobody_for_long, setup, teardown),
     cmocka_unit_test_setup_teardown(who_is_heard_slowly_is_not_cut_for_what_waits, setup, teardown),
     cmocka_unit_test_setup_teardown(a_little_that_is_held_back_makes_no_suspect, setup, teardown),
     cmocka_unit_test_setup_teardown(a_flood_before_the_first_look_is_held_back_too, setup, teardown),
