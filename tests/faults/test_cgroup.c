@@ -307,8 +307,8 @@ static void who_stands_still_can_be_killed(void **state)
 
 /* ---- where it is not ours ---- */
 
-/* Starts it in that group, with one more setting (NULL: none), and it must not come up. */
-static void refuses(const char *group, const char *flag, const char *value, const char *text)
+/* Starts it in that group, with one more setting (NULL: none), and it must not come up. Its exit code. */
+static int fails_in(const char *group, const char *flag, const char *value, const char *text)
 {
     char log[64], program[512], door[PATH_MAX + 64], said[4096] = "";
     process_t runner;
@@ -329,19 +329,24 @@ static void refuses(const char *group, const char *flag, const char *value, cons
     if (strstr(said, text) == NULL)
         assert_string_equal(said, text);
     assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 78);
+    return WEXITSTATUS(status);
+}
+
+static void refuses(const char *group, const char *flag, const char *value, const char *text)
+{
+    assert_int_equal(fails_in(group, flag, value, text), 78);
 }
 
 static bool is_there(const void *pid)
 {
-    return is_in(*(const pid_t *)pid, ".");
+    return is_in(*(const pid_t *)pid, ".") || is_in(*(const pid_t *)pid, "daemon");
 }
 
-static pid_t put_somebody_there(void)
+static pid_t put_somebody_into(const char *group)
 {
     pid_t pid = fork();
     if (pid == 0) {
-        if (cgroup_enter(own) == 0)
+        if (cgroup_enter(group) == 0)
             pause();
         _exit(1);
     }
@@ -352,7 +357,7 @@ static pid_t put_somebody_there(void)
 static void a_group_with_others_in_it_is_left_alone(void **state)
 {
     (void)state;
-    pid_t other = put_somebody_there();
+    pid_t other = put_somebody_into(own);
     refuses(own, NULL, NULL, "has other processes in it; start it in a group of its own");
     stand_in_up(&s, "", NULL);
     assert_true(logged("tree.by_signals"));
@@ -360,6 +365,17 @@ static void a_group_with_others_in_it_is_left_alone(void **state)
     assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
     assert_int_equal(stand_in_down(&s), 0);
     assert_true(is_group_gone("workers"));
+    kill(other, SIGKILL);
+    waitpid(other, NULL, 0);
+}
+
+static void one_whose_predecessor_does_not_go_may_be_started_again(void **state)
+{
+    (void)state;
+    char daemon[PATH_MAX];
+    assert_true(cgroup_make(own, "daemon", daemon));
+    pid_t other = put_somebody_into(daemon);
+    assert_int_equal(fails_in(own, NULL, NULL, "another runner is in "), 69);
     kill(other, SIGKILL);
     waitpid(other, NULL, 0);
 }
@@ -390,7 +406,7 @@ static void off_is_off(void **state)
 static void a_bound_without_groups_is_no_start(void **state)
 {
     (void)state;
-    pid_t other = put_somebody_there();
+    pid_t other = put_somebody_into(own);
     refuses(own, "--runner-limits-worker-processes", "64",
             "runner.limits.worker_processes: takes control groups: ");
     kill(other, SIGKILL);
@@ -503,6 +519,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(all_stand_still_while_no_broker_answers_and_go_on_when_one_confirms, group_up, group_away),
     cmocka_unit_test_setup_teardown(who_stands_still_can_be_killed, group_up, group_away),
     cmocka_unit_test_setup_teardown(a_group_with_others_in_it_is_left_alone, group_up, group_away),
+    cmocka_unit_test_setup_teardown(one_whose_predecessor_does_not_go_may_be_started_again, group_up, group_away),
     cmocka_unit_test_setup_teardown(root_takes_what_is_marked_as_delegated, takes_root, group_away),
     cmocka_unit_test_setup_teardown(off_is_off, group_up, group_away),
     cmocka_unit_test_setup_teardown(a_bound_without_groups_is_no_start, group_up, group_away),
