@@ -4,6 +4,7 @@
 #include "base/timer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -19,6 +20,8 @@ struct program {
     int pidfd, verdict;
     uv_poll_t exit_watch;
     uv_pipe_t input, output, diagnostics;
+    uv_poll_t input_watch; /* on a duplicate: is there still somebody who could read? */
+    int input_twin;
     rz_timer_t *timer; /* the grace after TERM, then the linger after the exit */
     bool input_open, output_open, diagnostics_open;
     bool paused, exited, ended;
@@ -60,11 +63,15 @@ size_t program_untaken(const program_t *program)
 
 static void close_input(program_t *program)
 {
-    if (program->input_open) {
-        program->untaken += program_untaken(program);
-        close_handle(&program->input);
-    }
+    if (!program->input_open)
+        return;
+    program->untaken += program_untaken(program);
     program->input_open = false;
+    close_handle(&program->input);
+    if (program->input_twin < 0)
+        return;
+    close_handle(&program->input_watch);
+    close(program->input_twin);
 }
 
 /* ---- the end ---- */
@@ -168,6 +175,11 @@ void program_pause(program_t *program, bool paused)
         uv_read_start((uv_stream_t *)&program->output, on_alloc, on_output_read);
 }
 
+bool program_exited(const program_t *program)
+{
+    return program->exited;
+}
+
 size_t program_unread(const program_t *program)
 {
     return program->output_open ? bytes_in(&program->output) : 0;
@@ -180,6 +192,12 @@ typedef struct {
     char bytes[];
 } chunk_t;
 
+static void lose_input(program_t *program)
+{
+    close_input(program);
+    program->listener.on_hangup(program->listener.arg, "closed its stdin");
+}
+
 static void on_written(uv_write_t *request, int status)
 {
     program_t *program = request->handle->data;
@@ -187,8 +205,15 @@ static void on_written(uv_write_t *request, int status)
     if (status == 0 || status == UV_ECANCELED || !program->input_open)
         return;
     program->untaken++; /* of this one at least; libuv does not say how much */
-    close_input(program);
-    program->listener.on_hangup(program->listener.arg, "closed its stdin");
+    lose_input(program);
+}
+
+/* A pipe without a reader is in error, which is told whatever was asked for. What had been written is lost in it. */
+static void on_input_watch(uv_poll_t *watch, int status, int events)
+{
+    program_t *program = watch->data;
+    if (status < 0 || (events & UV_DISCONNECT) != 0)
+        lose_input(program);
 }
 
 rz_rc_t program_write(program_t *program, rz_str_t bytes)
@@ -218,6 +243,17 @@ static void open_pipe(program_t *program, uv_loop_t *loop, uv_pipe_t *pipe, int 
     uv_pipe_open(pipe, fd); /* of a fresh pipe's end: only EMFILE-like conditions that pipe2 met before */
 }
 
+static void watch_input(program_t *program, uv_loop_t *loop, int fd)
+{
+    program->input_twin = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (program->input_twin < 0)
+        return; /* no descriptor left: a write will fail in the end */
+    uv_poll_init(loop, &program->input_watch, program->input_twin);
+    program->input_watch.data = program;
+    program->handles++;
+    uv_poll_start(&program->input_watch, UV_DISCONNECT, on_input_watch);
+}
+
 program_t *program_start(uv_loop_t *loop, const launch_t *what, const program_listener_t *listener,
                          rz_err_t *err)
 {
@@ -233,6 +269,7 @@ program_t *program_start(uv_loop_t *loop, const launch_t *what, const program_li
     open_pipe(program, loop, &program->input, launched.input);
     open_pipe(program, loop, &program->output, launched.output);
     open_pipe(program, loop, &program->diagnostics, launched.diagnostics);
+    watch_input(program, loop, launched.input);
     program->input_open = program->output_open = program->diagnostics_open = true;
     uv_read_start((uv_stream_t *)&program->output, on_alloc, on_output_read);
     uv_read_start((uv_stream_t *)&program->diagnostics, on_alloc, on_diagnostics_read);

@@ -45,5 +45,6 @@ size_t program_untaken(const program_t *program);
 void program_stop(program_t *program, uint64_t grace_ms);
 void program_kill(program_t *program);               /* KILL to the group                             */
 void program_pause(program_t *program, bool paused); /* stops reading its stdout for a while          */
-size_t program_unread(const program_t *program);     /* bytes of its stdout that on_output has yet to get */
-void program_destroy(program_t **program);           /* takes; kills what still runs                  */
+bool program_exited(const program_t *program);
+size_t program_unread(const program_t *program); /* bytes of its stdout that on_output has yet to get */
+void program_destroy(program_t **program);       /* takes; kills what still runs                  */

@@ -215,7 +215,8 @@ static void on_end(void *arg, const program_end_t *end)
 static void on_hangup_over(void *arg)
 {
     talk_t *talk = arg;
-    talk_break(talk, talk->hung_up);
+    if (!program_exited(talk->program))
+        talk_break(talk, talk->hung_up);
 }
 
 /* Whoever exits closes its ends, too, and a little earlier: its status will say more than we could. */

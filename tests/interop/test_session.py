@@ -465,8 +465,8 @@ sys.exit(0)
 
 
 async def case_nor_does_one_that_closes_an_end_first_and_is_killed_for_it_or_exits_later():
-    for end in (0, 1):
-        with session(f"run = hear(); done(run, str(run['run'])); os.close({end}); time.sleep(2); os._exit(0)") as w:
+    for end, then in ((0, "time.sleep(1000)"), (1, "time.sleep(1000)"), (0, "time.sleep(2); os._exit(0)"), (1, "time.sleep(2); os._exit(0)")):
+        with session(f"run = hear(); done(run, str(run['run'])); os.close({end}); {then}") as w:
             link = await Link.open(w.endpoint())
             for n in range(1, 4):
                 await link.run("x")
