@@ -123,6 +123,11 @@ bool process_log_has(const char *path, const char *text, unsigned least, int wit
     return found;
 }
 
+/* Below those that Linux gives to whoever connects; so many for each test program. */
+#define LASTING_FIRST 10000
+#define LASTING_COUNT 22000
+#define LASTING_EACH  22
+
 uint16_t process_free_port(void)
 {
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
@@ -132,6 +137,28 @@ uint16_t process_free_port(void)
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
     close(fd);
     return ntohs(address.sin_port);
+}
+
+static bool can_be_bound(uint16_t port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons(port),
+                                   .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    bool can = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
+    return can;
+}
+
+uint16_t process_lasting_port(void)
+{
+    static unsigned next;
+    uint16_t port;
+    do
+        port = (uint16_t)(LASTING_FIRST + ((unsigned)getpid() * LASTING_EACH + next++) % LASTING_COUNT);
+    while (!can_be_bound(port));
+    return port;
 }
 
 /* One read within the time that is left: 0 at the end of the pipe, -1 when nothing came. */

@@ -36,6 +36,8 @@ unsigned process_log_count(const char *path, const char *text);
 /* Waits until at least so many do. False: they did not in time. */
 bool process_log_has(const char *path, const char *text, unsigned least, int within_ms);
 uint16_t process_free_port(void); /* of TCP on loopback: nobody had it a moment ago */
+/* One that is there again when a daemon comes back to it: nobody's connection gets it meanwhile. */
+uint16_t process_lasting_port(void);
 /* Prints the end of a log to stderr. */
 void process_show_log(const char *path);
 uint64_t process_now_ms(void);

@@ -134,8 +134,10 @@ void rig_broker_up(rig_t *rig)
     for (int i = 0; i < ENDPOINTS; i++) {
         snprintf(flag[i], sizeof flag[i], "--broker-%s", endpoint_names[i]);
         argv[n++] = flag[i];
-        const char *at = rig->broker[rig->at].endpoint[i];
-        argv[n++] = *at != '\0' ? at : "tcp://127.0.0.1:*";
+        char *at = rig->broker[rig->at].endpoint[i];
+        if (*at == '\0')
+            snprintf(at, sizeof rig->broker[0].endpoint[0], "tcp://127.0.0.1:%u", process_lasting_port());
+        argv[n++] = at;
     }
     n = redis_flags(rig_redis(rig), "broker", argv, n);
     add_flags(argv, keyring_flags(argv, n, "broker"), rig->broker_flags);
