@@ -29,7 +29,6 @@ SCENARIOS = {
     "flooded": (12, plan.script((3.0, "flood", "jobs", 0))),
     "cut": (30, plan.script((4.0, "long_partition", "h3", 21.0))),
     "frozen": (17, plan.script((3.0, "stop_store", "redis", 3.5), (9.0, "stop_broker", "b1", 4.0))),
-    "stall": (24, plan.script((3.0, "stall", "h3", 7.0), (14.0, "stall", "h3", 7.0))),
 }
 
 MUTANTS = (
@@ -62,7 +61,7 @@ MUTANTS = (
     Mutant("nobody is ever condemned", "broker/lease.c", "return now_ms - lease->since_ms >= table->lease_ms;",
            "return now_ms - lease->since_ms >= 4 * table->lease_ms;", "cut", "What a lost runner had"),
     Mutant("a finish that comes twice is written twice", RUN,
-           "    if t[STATE] == 'terminal' then\n        return nil, 'ENDED'\n    end\n    if not is_alive", "    if not is_alive", "stall",
+           "    if t[STATE] == 'terminal' then\n        return nil, 'ENDED'\n    end\n    if not is_alive", "    if not is_alive", "frozen",
            "Exactly one terminal|Each session|Every activation"),
 )
 
