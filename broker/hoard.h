@@ -4,9 +4,9 @@
  * counts what a connection brings, and a message that is whole is handed to us: what was there at the look before this,
  * and was not handed over although nothing that is whole waits, belongs to one message without an end yet.
  *
- * Its answers to a look: whoever holds back more than one message of his socket may have, and the greatest of all while they
- * hold back more than all together may: those first of whom no message was ever whole. So a connection costs that limit at most, all of one socket HOARD_MANY times it,
- * and either what comes in two looks.
+ * Its answers to a look: whoever holds back more than one message of his socket may have, and, while all of one socket hold
+ * back more than HOARD_MANY such messages, the worst of them: those first of whom no message was ever whole. So a connection
+ * costs one such message at most, all of one socket HOARD_MANY of them, and both besides that what comes in two looks.
  * Pure: no socket, no clock. A connection is known by an id that is never given again, and its descriptor. */
 #pragma once
 

@@ -171,6 +171,16 @@ static int takes_root(void **state)
     return group_up(state);
 }
 
+static void serves_in_a_group(void)
+{
+    pid_t worker;
+    stand_in_assign(&s, "ch-1", "echo", 1, "x", NULL);
+    assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
+    assert_int_equal(stand_in_workers(&s, &worker, 1), 1);
+    assert_true(is_in(worker, "workers/0"));
+    assert_int_equal(stand_in_down(&s), 0);
+}
+
 static void a_runner_that_is_not_root_uses_what_it_may_write(void **state)
 {
     (void)state;
@@ -179,12 +189,7 @@ static void a_runner_that_is_not_root_uses_what_it_may_write(void **state)
     stand_in_as(ORDINARY);
     stand_in_up(&s, "", NULL);
     assert_true(logged("tree.by_control_group"));
-    stand_in_assign(&s, "ch-1", "echo", 1, "x", NULL);
-    assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
-    pid_t worker;
-    assert_int_equal(stand_in_workers(&s, &worker, 1), 1);
-    assert_true(is_in(worker, "workers/0"));
-    assert_int_equal(stand_in_down(&s), 0);
+    serves_in_a_group();
 }
 
 static void a_worker_of_another_user_is_in_its_group_too(void **state)
@@ -196,12 +201,7 @@ static void a_worker_of_another_user_is_in_its_group_too(void **state)
         "--runner-cgroups", "on", "--runner-worker-user", "nobody", "--runner-state-dir", reachable, NULL
     };
     stand_in_up(&s, "", flags);
-    stand_in_assign(&s, "ch-1", "echo", 1, "x", NULL);
-    assert_string_equal(stand_in_wait(&s, "ch-1")->status, "completed");
-    pid_t worker;
-    assert_int_equal(stand_in_workers(&s, &worker, 1), 1);
-    assert_true(is_in(worker, "workers/0"));
-    assert_int_equal(stand_in_down(&s), 0);
+    serves_in_a_group();
     assert_int_equal(rmdir(reachable), 0);
 }
 
